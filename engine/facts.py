@@ -1,0 +1,159 @@
+"""Facts: what was observed, where, and on which line.
+
+A collector or parser emits facts; nothing downstream opens a file.  Absent evidence stays absent: a field that
+was not seen is missing from ``fields`` (never ``None``-as-empty), and a ``collected`` fact tells that a listing was seen as a
+whole, so that "not listed" means "does not exist".  The kinds and their fields are declared in :mod:`engine.schema`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+HOST = "host"
+"""Name of a node's own (initial) network stack; other stacks bear the name of their network namespace."""
+
+
+class Source:
+    """One command output or file that was read: the origin of facts.
+
+    ``name`` is what a report prints: the file's path inside the bundle, or the command line on a live node.
+    """
+
+    __slots__ = ("_lines", "command", "name", "text")
+
+    def __init__(self, name: str, text: str = "", command: str = "") -> None:
+        self.name = name
+        self.text = text
+        self.command = command
+        """The command line that makes this output ("" for a copied file)."""
+        self._lines: list[str] | None = None
+
+    def line(self, number: int) -> str:
+        """Text of the 1-based line ``number``; "" for 0 (the whole source) or past the end."""
+        if self._lines is None:
+            # Not str.splitlines: parsers count "\n" only, and the numbers must agree.
+            self._lines = self.text.split("\n")
+        if 1 <= number <= len(self._lines):
+            return self._lines[number - 1].rstrip("\r")
+        return ""
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r})"
+
+
+NOWHERE = Source("")
+"""Source of facts that no file or command holds (derived facts, inline rule tests)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One observation."""
+
+    kind: str
+    """One of the kinds of :mod:`engine.schema`."""
+    fields: Mapping[str, Any]
+    """Field values; a field that was not observed is absent."""
+    node: str = ""
+    """Machine that was observed."""
+    stack: str = HOST
+    """Network namespace on that machine (:data:`HOST` or the namespace's name)."""
+    source: Source = NOWHERE
+    line: int = 0
+    """1-based line in the source; 0 means the source as a whole."""
+    shown: str = ""
+    """Evidence text where the source's line is no good to a reader (JSON, netlink); "" = the line itself."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Value of a field; ``node`` and ``stack`` count as fields; ``default`` if it was not observed."""
+        if name == "node":
+            return self.node
+        if name == "stack":
+            return self.stack
+        return self.fields.get(name, default)
+
+    @property
+    def text(self) -> str:
+        """Evidence text: one line a person recognises."""
+        return self.shown or self.source.line(self.line).strip()
+
+    def at(self, node: str, stack: str) -> Fact:
+        """The same observation placed on another machine and stack."""
+        return replace(self, node=node, stack=stack)
+
+    def having(self, **changes: Any) -> Fact:
+        """The same fact with some fields changed (a value of ``None`` removes the field)."""
+        merged = {k: v for k, v in {**self.fields, **changes}.items() if v is not None}
+        return replace(self, fields=merged)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One netfilter rule as text; it is parsed only if a walk or a rule needs it."""
+
+    line: int
+    """1-based line in the source."""
+    spec: str
+    """What follows the chain name in ``iptables-save``: ``-s 10.0.0.0/8 ! -o docker0 -j MASQUERADE``."""
+    packets: int | None = None
+    """Packet counter, where it was printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainText:
+    """One chain of a ``netfilter_table`` fact (its ``chains`` field is a tuple of these)."""
+
+    name: str
+    policy: str = ""
+    """``ACCEPT`` or ``DROP`` for a base chain, "" for a user chain."""
+    line: int = 0
+    rules: Sequence[RuleLine] = ()
+    packets: int | None = None
+    """Packets that met the policy, where counters were printed."""
+
+
+Expander = "Callable[[FactBase], Iterable[Fact]]"
+
+
+@dataclass(slots=True)
+class FactBase:
+    """Facts indexed by kind; never changed in place."""
+
+    facts: Sequence[Fact]
+    expanders: Mapping[str, Callable[[FactBase], Iterable[Fact]]] = field(default_factory=dict)
+    """Kinds that are computed from others when somebody asks (netfilter rules of a 100,000-line table)."""
+    _by_kind: dict[str, list[Fact]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.facts = tuple(self.facts)
+        index: dict[str, list[Fact]] = defaultdict(list)
+        for fact in self.facts:
+            index[fact.kind].append(fact)
+        self._by_kind = dict(index)
+
+    def of_kind(self, kind: str) -> Sequence[Fact]:
+        """All facts of a kind, in the order they were read."""
+        if kind not in self._by_kind and kind in self.expanders:
+            self._by_kind[kind] = list(self.expanders[kind](self))
+        return self._by_kind.get(kind, ())
+
+    def at(self, kind: str, node: str, stack: str) -> Iterator[Fact]:
+        """Facts of a kind on one stack."""
+        return (f for f in self.of_kind(kind) if f.node == node and f.stack == stack)
+
+    def kinds(self) -> set[str]:
+        """Kinds that hold at least one fact (expanders included)."""
+        return set(self._by_kind) | set(self.expanders)
+
+    def plus(self, facts: Iterable[Fact]) -> FactBase:
+        """A new base with more facts."""
+        return FactBase((*self.facts, *facts), self.expanders)
+
+    def swap(self, change: Mapping[int, Fact | None], added: Iterable[Fact] = ()) -> FactBase:
+        """A new base in which facts (by ``id()``) are replaced, or removed where the new value is ``None``."""
+        kept = (change.get(id(f), f) for f in self.facts)
+        return FactBase((*(f for f in kept if f is not None), *added), self.expanders)

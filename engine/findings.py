@@ -1,0 +1,138 @@
+"""What a diagnosis says: findings, remedies and the report that the renderers print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.walk.trace import Flow, Line, Trace
+
+
+class Standing(Enum):
+    """What a finding is to the flow that was asked about."""
+
+    ROOT_CAUSE = "root-cause"
+    CONTRIBUTING = "contributing"
+    LATENT = "latent"
+    UNDECIDED = "undecided"
+
+
+class Certainty(Enum):
+    """How sure a finding is; no invented percentages."""
+
+    PROVEN = "proven"
+    """The model shows that the flow dies here and lives once the remedy is applied."""
+    LIKELY = "likely"
+    """Decisive evidence, but the path is not fully visible."""
+    POSSIBLE = "possible"
+
+
+class Verified(Enum):
+    """What the what-if showed for a remedy."""
+
+    RESTORES_FLOW = "restores-flow"
+    NO_EFFECT = "no-effect"
+    NOT_CHECKED = "not-checked"
+
+
+class Verdict(Enum):
+    """Answer to the question as a whole."""
+
+    CAUSE_FOUND = "cause-found"
+    NO_FAULT_FOUND = "no-fault-found"
+    INSUFFICIENT_EVIDENCE = "insufficient-evidence"
+
+
+Text = "Mapping[str, str]"
+"""Text per language: ``{"en": ..., "zh": ...}``; "en" is always there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyPlan:
+    """One way to mend a finding, rendered and checked; never executed."""
+
+    node: str
+    title: Mapping[str, str]
+    commands: tuple[str, ...]
+    """Shell lines to paste on ``node``."""
+    undo: tuple[str, ...]
+    risk: str
+    """``low`` | ``medium`` | ``high``"""
+    verified: Verified
+    persist: tuple[str, ...] = ()
+    """Shell lines that make it survive a reboot (may be empty)."""
+    verify: tuple[str, ...] = ()
+    """Shell lines that show the flow works."""
+    note: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause."""
+
+    id: str
+    standing: Standing
+    certainty: Certainty
+    node: str
+    stack: str
+    title: Mapping[str, str]
+    explanation: Mapping[str, str]
+    """What happens to the packet, from the playbook."""
+    evidence: tuple[Line, ...]
+    remedies: tuple[RemedyPlan, ...]
+    severity: str = "high"
+    layer: str = ""
+    references: tuple[str, ...] = ()
+    flows: tuple[int, ...] = ()
+    """Numbers of the flows that it concerns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Evidence that would settle the question."""
+
+    node: str
+    command: str
+    why: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """Something that the question or the walk took for granted."""
+
+    text: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The user's question, understood."""
+
+    symptom: str
+    error_class: str
+    """``timeout`` | ``EHOSTUNREACH`` | ``ENETUNREACH`` | ``ECONNREFUSED`` | ``EPERM`` | ``EACCES`` | ``EINVAL`` | ``reset`` | ``dns`` | ``slow`` | ``intermittent`` |
+    ``wrong-source`` | "" (not said)"""
+    flows: tuple[Flow, ...]
+    assumptions: tuple[Assumption, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    """Why no flow could be formed, where none could."""
+    mentioned: tuple[str, ...] = ()
+    """Words of the symptom that resolved to something in the evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a renderer needs."""
+
+    question: Question
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    """Best first."""
+    traces: tuple[Trace, ...]
+    missing: tuple[Missing, ...]
+    warnings: tuple[str, ...]
+    mismatch: Mapping[str, str] | None = None
+    """Said where the symptom and the predicted error disagree."""

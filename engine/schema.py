@@ -1,0 +1,290 @@
+"""The declared kinds of facts and their fields; rule lint, documentation and tests read this one table.
+
+Addresses are text in canonical form (``10.0.0.1``, ``fd00::1``), prefixes always carry their length (``10.0.0.0/8``, the
+default route is ``0.0.0.0/0`` or ``::/0``), MACs are lower case with colons, ``family`` is 4 or 6.  A field that was not seen is absent.
+``node`` and ``stack`` belong to every fact and are not listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A declared kind of fact."""
+
+    about: str
+    """What one fact of this kind states."""
+    fields: dict[str, str]
+    """Field name → meaning, with its type in front."""
+    origin: str = "evidence"
+    """``evidence``: from a collector; ``walk``: derived from a walk; ``engine``: computed by the engine."""
+
+
+KINDS: Final[dict[str, Kind]] = {
+    # --- what was read -------------------------------------------------------------------------------------------
+    "collected": Kind(
+        "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
+        {
+            "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | netfilter | ipsets | sysctls | sockets | "
+            "conntrack | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
+            "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6')",
+            "backend": "str: legacy | nft (netfilter only, absent if the output does not tell)",
+            "family": "int: 4 | 6, where the listing is of one family",
+        },
+    ),
+    "not_collected": Kind(
+        "An item that the collector could not get.",
+        {"what": "str: as in collected, or the command line", "command": "str: command that would collect it", "reason": "str: why not"},
+    ),
+    "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
+    "netns": Kind(
+        "A network namespace (stack) exists.",
+        {
+            "name": "str: name of the stack",
+            "role": "str: host | container",
+            "entry": "str: command prefix that runs something in it from the node: '' | 'ip netns exec web' | 'nsenter -t 812 -n'",
+            "pid": "int: a process inside it",
+            "inode": "int: its inode on that kernel (equal inodes are one namespace)",
+            "peers": "dict[int, str]: link-netnsid as seen from this namespace → stack name",
+        },
+    ),
+    # --- links and layer 2 ---------------------------------------------------------------------------------------
+    "link": Kind(
+        "A network device.",
+        {
+            "name": "str",
+            "index": "int: ifindex",
+            "type": "str: loopback | ether | veth | bridge | vxlan | vlan | macvlan | ipvlan | tun | ipip | gre | geneve | wireguard | dummy | bond",
+            "mac": "str",
+            "mtu": "int: octets",
+            "up": "bool: administratively up (IFF_UP)",
+            "carrier": "bool: LOWER_UP / RUNNING",
+            "flags": "tuple[str]: as printed",
+            "state": "str: operational state (UP, DOWN, UNKNOWN, LOWERLAYERDOWN)",
+            "master": "str: bridge or bond it is enslaved to",
+            "peer_index": "int: ifindex of the other end (the N of @ifN)",
+            "peer_name": "str: other end or lower device in the same namespace (the NAME of @NAME)",
+            "netnsid": "int: link-netnsid of the other end",
+            "peer_stack": "str: stack that holds the other end, where the collector resolved it",
+            "vlan_id": "int",
+            "vxlan_id": "int: VNI",
+            "vxlan_port": "int: UDP destination port",
+            "vxlan_local": "str: source address of the tunnel",
+            "vxlan_remote": "str: unicast or multicast default destination",
+            "vxlan_device": "str: underlay device",
+            "vxlan_learning": "bool",
+            "tunnel_local": "str",
+            "tunnel_remote": "str",
+            "macvlan_mode": "str: bridge | private | vepa | passthru",
+            "tun_mode": "str: tun | tap",
+            "hairpin": "bool: bridge port attribute",
+            "isolated": "bool: bridge port attribute",
+            "learning": "bool: bridge port attribute",
+            "flood": "bool: bridge port attribute",
+            "port_state": "str: bridge port state: forwarding | blocking | disabled | listening | learning",
+            "vlan_filtering": "bool: bridge attribute",
+            "nf_call_iptables": "bool: bridge attribute (per bridge)",
+            "promiscuity": "int",
+            "alias": "str",
+            "rx_packets": "int",
+            "tx_packets": "int",
+            "rx_dropped": "int",
+            "tx_dropped": "int",
+        },
+    ),
+    "address": Kind(
+        "An address of a device.",
+        {
+            "device": "str",
+            "address": "str",
+            "prefixlen": "int",
+            "peer": "str: point-to-point peer",
+            "broadcast": "str",
+            "scope": "str: global | link | host",
+            "secondary": "bool",
+            "label": "str",
+            "dynamic": "bool: has a lifetime (DHCP)",
+            "family": "int",
+        },
+    ),
+    "neighbor": Kind(
+        "An entry of the neighbour (ARP/ND) table.",
+        {"address": "str", "device": "str", "mac": "str", "state": "str: REACHABLE | STALE | FAILED | INCOMPLETE | PERMANENT | …",
+         "proxy": "bool", "family": "int"},
+    ),
+    "fdb": Kind(
+        "A forwarding database entry of a bridge port or VXLAN device.",
+        {"mac": "str", "device": "str", "dst": "str: remote VTEP", "port": "int", "vni": "int", "master": "str", "vlan": "int",
+         "self": "bool", "permanent": "bool", "flags": "tuple[str]"},
+    ),
+    # --- routing -------------------------------------------------------------------------------------------------
+    "route": Kind(
+        "A route.",
+        {
+            "table": "str: main | local | default | number or name",
+            "type": "str: unicast | local | broadcast | unreachable | blackhole | prohibit | throw | multicast | anycast | nat",
+            "dst": "str: prefix",
+            "gateway": "str",
+            "device": "str",
+            "src": "str: preferred source",
+            "metric": "int: 0 if not printed (IPv4)",
+            "scope": "str: global | link | host",
+            "protocol": "str: kernel | boot | static | bird | …",
+            "mtu": "int",
+            "onlink": "bool",
+            "tos": "str",
+            "flags": "tuple[str]: dead, linkdown, offload …",
+            "nexthops": "tuple[dict]: {gateway, device, weight, onlink, flags} of a multipath route",
+            "family": "int",
+        },
+    ),
+    "routing_rule": Kind(
+        "A policy routing rule (ip rule).",
+        {"priority": "int", "src": "str: prefix", "dst": "str: prefix", "iif": "str", "oif": "str", "fwmark": "int", "fwmask": "int",
+         "table": "str", "action": "str: lookup | unreachable | prohibit | blackhole | goto | nop", "goto": "int", "invert": "bool",
+         "ipproto": "str", "sport": "str: N or N-M", "dport": "str: N or N-M", "tos": "str", "uidrange": "str",
+         "suppress_prefixlength": "int", "l3mdev": "bool", "family": "int"},
+    ),
+    # --- netfilter -----------------------------------------------------------------------------------------------
+    "netfilter_table": Kind(
+        "A table of iptables; rules inside are read as text.",
+        {"backend": "str: legacy | nft; absent if unknown", "family": "int", "table": "str: raw | mangle | nat | filter | security",
+         "chains": "tuple[ChainText]"},
+    ),
+    "netfilter_chain": Kind(
+        "A chain of an iptables table (computed from netfilter_table).",
+        {"backend": "str", "family": "int", "table": "str", "name": "str", "policy": "str: ACCEPT | DROP; absent on user chains",
+         "rule_count": "int", "packets": "int: that met the policy"},
+        "engine",
+    ),
+    "netfilter_rule": Kind(
+        "A rule of an iptables chain (computed from netfilter_table).",
+        {"backend": "str", "family": "int", "table": "str", "chain": "str", "number": "int: position from 1", "spec": "str: iptables-save words",
+         "target": "str: jump target, '' if none", "packets": "int"},
+        "engine",
+    ),
+    "nft_ruleset": Kind("A native nftables ruleset as text.", {"text": "str", "format": "str: text | json"}),
+    "ipset": Kind(
+        "An ipset.",
+        {"name": "str", "type": "str: hash:net …", "family": "int", "members": "tuple[str]: as printed (with options such as nomatch, timeout)",
+         "member_lines": "tuple[int]: source line of each member"},
+    ),
+    "sysctl": Kind("A kernel parameter.", {"key": "str: dotted, as sysctl prints it", "value": "str: white space folded"}),
+    "conntrack": Kind(
+        "A connection tracking entry.",
+        {"protocol": "str", "state": "str", "src": "str", "dst": "str", "sport": "int", "dport": "int", "reply_src": "str",
+         "reply_dst": "str", "reply_sport": "int", "reply_dport": "int", "mark": "int", "zone": "int", "unreplied": "bool",
+         "assured": "bool", "timeout": "int: seconds", "family": "int"},
+    ),
+    "socket": Kind(
+        "A socket.",
+        {"protocol": "str: tcp | udp", "state": "str: LISTEN | UNCONN | ESTAB | …", "address": "str: 0.0.0.0, :: or *  = any", "port": "int",
+         "device": "str: bound to device", "peer_address": "str", "peer_port": "int", "process": "str", "pid": "int", "recv_q": "int",
+         "send_q": "int", "v6only": "bool", "family": "int: 4 | 6"},
+    ),
+    "kernel_module": Kind("A loaded module.", {"name": "str"}),
+    # --- names and programs --------------------------------------------------------------------------------------
+    "host": Kind("The machine itself.", {"hostname": "str", "kernel": "str: release", "os": "str"}),
+    "dns_config": Kind("A resolv.conf.", {"nameservers": "tuple[str]", "search": "tuple[str]", "options": "tuple[str]", "file": "str"}),
+    "hosts_entry": Kind("A line of /etc/hosts.", {"address": "str", "names": "tuple[str]"}),
+    "cni_config": Kind(
+        "A CNI network configuration file in net.d.",
+        {"file": "str: absolute path on the node, or its name", "name": "str: network name", "types": "tuple[str]: plug-ins in order", "bridge": "str",
+         "subnets": "tuple[str]: IPAM ranges", "gateway": "str", "ipam": "str: IPAM plug-in", "is_gateway": "bool", "ip_masq": "bool",
+         "hairpin": "bool", "mtu": "int", "disabled": "bool: has a suffix that the runtime ignores", "error": "str: why it does not parse"},
+    ),
+    "flannel_subnet": Kind("flannel's subnet.env.", {"network": "str: overlay prefix", "subnet": "str: this node's prefix, gateway address kept (10.244.1.1/24)",
+                                                   "mtu": "int", "ip_masq": "bool", "file": "str"}),
+    "container": Kind(
+        "A container of a runtime.",
+        {"id": "str", "name": "str", "runtime": "str: docker | podman | containerd | crio", "state": "str: running | exited | …", "pid": "int",
+         "image": "str", "hostname": "str", "network_mode": "str", "namespace": "str: sandbox path or namespace name",
+         "endpoints": "tuple[dict]: {network, address, prefixlen, gateway, mac}", "ports": "tuple[dict]: {host_ip, host_port, container_port, protocol}",
+         "labels": "dict[str, str]", "pod": "str: namespace/name of its pod"},
+    ),
+    "container_network": Kind(
+        "A network of a container runtime.",
+        {"id": "str", "name": "str", "runtime": "str", "driver": "str", "bridge": "str: device name", "subnets": "tuple[str]", "gateways": "tuple[str]",
+         "internal": "bool", "masquerade": "bool", "icc": "bool", "options": "dict[str, str]"},
+    ),
+    "k8s_node": Kind("A Kubernetes Node.", {"name": "str", "addresses": "tuple[str]: InternalIP first", "pod_cidrs": "tuple[str]", "labels": "dict",
+                                            "annotations": "dict", "ready": "bool"}),
+    "pod": Kind("A Kubernetes Pod.", {"namespace": "str", "name": "str", "ips": "tuple[str]", "node_name": "str: node it runs on", "host_network": "bool",
+                                      "phase": "str", "ready": "bool", "labels": "dict", "ports": "tuple[dict]: {name, port, protocol, host_port}",
+                                      "dns_policy": "str", "owner": "str"}),
+    "service": Kind("A Kubernetes Service.", {"namespace": "str", "name": "str", "type": "str", "cluster_ips": "tuple[str]", "external_ips": "tuple[str]",
+                                              "ports": "tuple[dict]: {name, port, target_port, protocol, node_port}", "selector": "dict",
+                                              "internal_policy": "str", "external_policy": "str", "external_name": "str"}),
+    "endpoints": Kind("Ready and unready addresses of a Service (Endpoints or an EndpointSlice).",
+                      {"namespace": "str", "service": "str", "ready": "tuple[dict]: {address, node_name, pod}", "not_ready": "tuple[dict]",
+                       "ports": "tuple[dict]: {name, port, protocol}", "slice": "bool"}),
+    "ippool": Kind("A calico IP pool.", {"name": "str", "cidr": "str", "nat_outgoing": "bool", "disabled": "bool", "ipip": "str", "vxlan": "str",
+                                         "block_size": "int", "node_selector": "str"}),
+    "kube_config": Kind("Configuration of a cluster component (a ConfigMap's data).", {"namespace": "str", "name": "str", "data": "dict[str, str]"}),
+    # --- derived by the walk -------------------------------------------------------------------------------------
+    "flow": Kind(
+        "The flow that was asked about and walked; placed on the stack that sends.",
+        {"flow": "int: number of the flow", "src": "str: address used", "dst": "str: address asked for", "port": "int", "protocol": "str: tcp | udp | icmp",
+         "client_sees": "str: connected | timeout | errno name | depends", "target_node": "str", "target_stack": "str: where the address lives, if known",
+         "error_class": "str: what the symptom reported, if it did"},
+        "walk",
+    ),
+    "drop": Kind(
+        "The walk of a flow ends here; placed on the stack that ends it.",
+        {
+            "flow": "int", "direction": "str: request | reply | error (an ICMP error on its way back)",
+            "by": "str: policy | rule | no-route | blocked-route | forwarding | rp-filter | martian | neighbor | device | socket | loop | bridge | fdb | too-big",
+            "effect": "str: dropped | rejected | no-route",
+            "hook": "str: PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING; '' outside netfilter",
+            "backend": "str", "table": "str", "chain": "str: chain that holds the deciding rule or policy", "base_chain": "str: base chain of the hook", "number": "int: rule position",
+            "spec": "str: the deciding rule", "target": "str", "reject_with": "str",
+            "src": "str: as the packet is at this point", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "ctstate": "str", "mark": "int",
+            "in_device": "str", "out_device": "str", "physin_device": "str", "physout_device": "str", "gateway": "str",
+            "source_prefix": "str: on-link prefix that the packet's source belongs to, if known", "client_sees": "str",
+        },
+        "walk",
+    ),
+    "hop": Kind(
+        "The walked packet was routed on a stack.",
+        {"flow": "int", "direction": "str", "seq": "int", "how": "str: output | forward | input", "in_device": "str", "out_device": "str", "src": "str",
+         "dst": "str", "gateway": "str", "table": "str: routing table that decided", "route": "str: prefix that decided", "source_prefix": "str"},
+        "walk",
+    ),
+    "nat": Kind(
+        "The walked packet was translated on a stack.",
+        {"flow": "int", "direction": "str", "type": "str: source | destination", "target": "str: MASQUERADE | SNAT | DNAT | REDIRECT | NETMAP", "table": "str",
+         "chain": "str", "number": "int", "spec": "str", "before": "str: address", "after": "str: address", "before_port": "int", "after_port": "int",
+         "src": "str: source before", "dst": "str: destination before", "in_device": "str", "out_device": "str", "out_type": "str: type of the out device"},
+        "walk",
+    ),
+    "no_nat": Kind(
+        "The walked request passed nat POSTROUTING of a forwarding stack without source translation.",
+        {"flow": "int", "src": "str", "dst": "str", "in_device": "str", "out_device": "str", "out_type": "str"},
+        "walk",
+    ),
+    "rule_seen": Kind(
+        "A netfilter rule that the walk evaluated on the way and that did not end the chain (for 'why did this not match').",
+        {"flow": "int", "direction": "str", "table": "str", "chain": "str", "number": "int", "spec": "str", "target": "str", "matched": "bool",
+         "failed": "str: the first match that did not hold", "set": "str: ipset of that match", "src": "str", "dst": "str",
+         "in_device": "str", "out_device": "str"},
+        "walk",
+    ),
+    "left_evidence": Kind(
+        "The walk left what was collected.",
+        {"flow": "int", "direction": "str", "device": "str", "next_hop": "str", "dst": "str", "src": "str", "source_prefix": "str"},
+        "walk",
+    ),
+    "depends": Kind(
+        "The walk depends on something that the evidence does not tell.",
+        {"flow": "int", "direction": "str", "on": "str", "command": "str: command that would settle it"},
+        "walk",
+    ),
+}
+
+
+def fields_of(kind: str) -> frozenset[str]:
+    """Names of the fields that a fact of ``kind`` may have; raises ``KeyError`` for an undeclared kind."""
+    return frozenset(KINDS[kind].fields) | {"node", "stack"}

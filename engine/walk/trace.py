@@ -1,0 +1,134 @@
+"""What a walk returns: ``Trace > Walked > Hop > Step``, immutable, with closed enumerations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.facts import Fact
+
+
+class Disposition(Enum):
+    """How a packet ends; the set is closed."""
+
+    DELIVERED = "delivered"
+    DROPPED = "dropped"
+    REJECTED = "rejected"
+    NO_ROUTE = "no-route"
+    NOT_FORWARDED = "not-forwarded"
+    SOURCE_INVALID = "source-invalid"
+    TOO_BIG = "too-big"
+    NEIGHBOR_FAILED = "neighbor-failed"
+    LOOPED = "looped"
+    LEFT_EVIDENCE = "left-evidence"
+    DEPENDS = "depends"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of evidence."""
+
+    node: str
+    stack: str
+    source: str
+    """File in the bundle, or command line on a live node."""
+    line: int
+    """1-based; 0 = the whole source."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One hook or decision inside a stack."""
+
+    what: str
+    """``route`` | ``netfilter`` | ``nat`` | ``conntrack`` | ``forwarding`` | ``rp-filter`` | ``neighbor`` | ``bridge`` | ``device`` | ``encapsulate`` |
+    ``decapsulate`` | ``socket`` | ``assume``"""
+    summary: str
+    """One line in English for the trace output: ``filter FORWARD: policy DROP``."""
+    verdict: str
+    """``pass`` | ``drop`` | ``reject`` | ``rewrite`` | ``unknown``"""
+    lines: tuple[Line, ...] = ()
+    """The lines that decided."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the derived fact that this step becomes (see :mod:`engine.schema`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """The packet inside one stack."""
+
+    node: str
+    stack: str
+    in_device: str
+    out_device: str
+    packet: str
+    """The packet as it entered: ``tcp 10.1.0.5:40000 > 10.2.0.9:5432``."""
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """One direction of a flow."""
+
+    disposition: Disposition
+    hops: tuple[Hop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow to walk."""
+
+    node: str
+    """Node of the sending stack ("" = outside the evidence)."""
+    stack: str
+    src: str
+    """Source address, "" = chosen by the kernel as for any connect()."""
+    dst: str
+    port: int
+    """Destination port; 0 for icmp."""
+    protocol: str
+    """tcp | udp | icmp"""
+    from_name: str = ""
+    """How the user or the evidence names the sender."""
+    to_name: str = ""
+    size: int = 0
+    """Octets of the IP packet to send with DF set; 0 = a connection set-up packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something the walk depends on and the evidence does not tell."""
+
+    node: str
+    stack: str
+    what: str
+    """``match -m recent --name x``, ``net.ipv4.ip_forward``, ``sockets`` …"""
+    command: str
+    """The command that would settle it, as run on the node."""
+    why: str
+    line: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The walk of one flow."""
+
+    flow: Flow
+    client_sees: str
+    """``connected`` | ``timeout`` | errno name (``EHOSTUNREACH``) | ``depends``"""
+    request: Walked
+    reply: Walked | None
+    """``None`` if the request ended before a reply could be sent."""
+    depends: tuple[Unknown, ...] = ()
+    """Unknowns that would change what the client sees."""
+    assumed: tuple[Unknown, ...] = ()
+    """Unknowns for which the usual state was assumed (a container without its own firewall dump …)."""
+    facts: tuple[Fact, ...] = ()
+    """Derived facts for the rules (flow, hop, nat, no_nat, rule_seen, drop, left_evidence, depends)."""
+    branches: tuple[tuple[str, str, str], ...] = ()
+    """(condition, share or "", client_sees) of each alternative outcome, where there are several."""
