@@ -1,0 +1,1 @@
+"""Everything that reads: live commands and netlink, bundles, parsers of command output."""

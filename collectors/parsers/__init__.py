@@ -1,0 +1,1 @@
+"""One module a tool: text in, facts out; no module here opens a file."""
