@@ -1,0 +1,42 @@
+# Everything runs from .venv, which tools/venv.sh makes and keeps up to date.
+# Another Python: make PYTHON=python3.12 …
+
+BIN := .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench wheel pyz clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1  /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "make %-6s%s\n", name, $$0 }'
+
+demo:  ## install, then diagnose an example
+	@tools/venv.sh
+	@tools/demo.sh
+
+test:  ## all tests; as root also those that break and mend real networks
+	@tools/venv.sh test
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --timeout=300 $(PYTEST_ARGS)
+
+lint:  ## ruff, mypy, the import contracts, the rulebase
+	@tools/venv.sh dev
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/diagnose rules lint
+
+bench:  ## time the program against its limits
+	@tools/venv.sh
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+wheel:  ## dist/noroute-*.whl
+	@tools/venv.sh
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
+
+pyz:  ## dist/diagnose.pyz: one file for nodes with Python but without pip and compiler
+	@tools/venv.sh
+	$(BIN)/python tools/pyz.py dist/diagnose.pyz
+
+clean:  ## remove what the other targets made
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
