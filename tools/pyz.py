@@ -31,7 +31,7 @@ MAIN = """\
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit("error: diagnose needs Python 3.11 or later, this is %d.%d; collect here with 'diagnose collect --script' made elsewhere" % sys.version_info[:2])
+    sys.exit("error: diagnose needs Python 3.11 or later, this is %d.%d" % sys.version_info[:2])
 
 from engine.cli import main
 
