@@ -152,7 +152,9 @@ KINDS: Final[dict[str, Kind]] = {
     "netfilter_table": Kind(
         "A table of iptables; rules inside are read as text.",
         {"backend": "str: legacy | nft; absent if unknown", "family": "int", "table": "str: raw | mangle | nat | filter | security",
-         "chains": "tuple[ChainText]"},
+         "chains": "tuple[ChainText]",
+         "columns": "str: 'no-interfaces' if the output (-L without -v) hides interface matches: any rule may have one that is not in its words",
+         "partial": "bool: true if chains or rules are missing (cut off, or one chain was asked for): a chain that is absent, or the end of one, is unknown"},
     ),
     "netfilter_chain": Kind(
         "A chain of an iptables table (computed from netfilter_table).",
