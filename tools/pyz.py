@@ -1,28 +1,34 @@
 """Build ``diagnose.pyz``: the program and the pure Python parts of its libraries in one file.
 
-For nodes that have a Python but neither pip nor a compiler.  Usage: ``python tools/pyz.py dist/diagnose.pyz``
+For nodes that have a Python but neither pip nor a compiler.  The libraries are those of the environment that runs this script, hence the versions
+that the tests ran with; nothing is downloaded.  Usage: ``python tools/pyz.py dist/diagnose.pyz``
 """
 
 from __future__ import annotations
 
 import configparser
-import shutil
-import subprocess
+import re
 import sys
-import tempfile
 import zipfile
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LEFT_OUT = ("durable-rules",)
-"""Required libraries that are not carried: durable-rules is compiled C, and the program has its own matcher."""
+FOLDERS = {"engine": "engine", "collectors": "collectors", "rules": "engine/rules", "playbooks": "engine/playbooks"}
+"""Folders of the checkout and where they lie in the archive."""
 
-COMPILED = ("*.so", "*.pyd", "*.pyx", "*.pxd", "*.c", "*.h")
-"""Speed-ups for one interpreter and one processor; the libraries work without them."""
+LEFT_OUT = frozenset({"durable-rules"})
+"""Libraries that are not carried: durable-rules is compiled C, and the program has its own matcher."""
 
-IDLE = ("_yaml", "bin", "networkx/**/tests", "pyroute2/**/tests", "**/__pycache__")
-"""Parts of the libraries that the program never reaches, relative to the folder that holds them."""
+UNUSED = re.compile(
+    r"\.(so|pyd|pyx|pxd|c|h|pyc)$|(^|/)tests?/|^_yaml/|^\.\.|^share/|^bin/|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
+)
+"""Files of libraries that are left out: compiled speed-ups (each library works without), tests, and the installer's notes."""
 
 STAMP = (1980, 1, 1, 0, 0, 0)
 """Time of every member: the same sources give the same file."""
@@ -40,42 +46,43 @@ sys.exit(main())
 """Entry point; the test of the version must compile on any Python."""
 
 
-def requirements() -> list[str]:
-    """Requirement lines of setup.cfg for the libraries to carry."""
+def names(requirements: list[str]) -> list[str]:
+    """Distribution names in requirement lines, those of extras left out."""
+    plain = [line for line in requirements if "extra ==" not in line]
+    return [found.group().lower().replace("_", "-") for line in plain if (found := re.match(r"[A-Za-z0-9._-]+", line))]
+
+
+def libraries() -> list[Distribution]:
+    """The required libraries and what they require in turn."""
     config = configparser.ConfigParser(interpolation=None)
     config.read(ROOT / "setup.cfg", encoding="utf-8")
-    lines = [line.strip() for line in config["options"]["install_requires"].splitlines()]
-    return [line for line in lines if line and not line.startswith(("#", *LEFT_OUT))]
+    required = names([line for line in config["options"]["install_requires"].splitlines() if line and not line.startswith("#")])
+    waiting, found = list(required), dict[str, Distribution]()
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in LEFT_OUT:
+            continue
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError:
+            if name in required:
+                raise
+            continue  # required by a library on other Pythons or systems only
+        waiting += names(found[name].requires or [])
+    return [found[name] for name in sorted(found)]
 
 
-def install(target: Path) -> None:
-    """Install the program and its libraries into ``target`` and remove what a zip application cannot use."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet", "--no-compile", "--target", str(target)]
-    with tempfile.TemporaryDirectory(prefix="noroute-pyz-") as copy:
-        # A copy, so that the build leaves no folder in the checkout.
-        source = Path(copy) / "noroute"
-        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "tests"))
-        subprocess.run([*pip, "--no-deps", str(source)], check=True)
-    subprocess.run([*pip, "--upgrade", *requirements()], check=True)
-    for pattern in COMPILED:
-        for path in target.rglob(pattern):
-            path.unlink()
-    for pattern in IDLE:
-        for path in target.glob(pattern):
-            shutil.rmtree(path)
-
-
-def pack(folder: Path, archive: Path) -> None:
-    """Write the files of ``folder`` and the entry point into an executable archive; the same input gives the same bytes."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open("wb") as raw:
-        raw.write(b"#!/usr/bin/env python3\n")
-        with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as target:
-            target.writestr(zipfile.ZipInfo("__main__.py", STAMP), MAIN, zipfile.ZIP_DEFLATED)
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and path.name not in {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}:
-                    target.writestr(zipfile.ZipInfo(path.relative_to(folder).as_posix(), STAMP), path.read_bytes(), zipfile.ZIP_DEFLATED)
-    archive.chmod(0o755)
+def members() -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the archive's members."""
+    yield "__main__.py", MAIN.encode()
+    for folder, inside in FOLDERS.items():
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield f"{inside}/{path.relative_to(ROOT / folder).as_posix()}", path.read_bytes()
+    for library in libraries():
+        for file in sorted(library.files or []):
+            if not UNUSED.search(str(file)):
+                yield str(file), file.read_binary()
 
 
 def main() -> None:
@@ -83,9 +90,13 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} ARCHIVE")
     archive = Path(sys.argv[1])
-    with tempfile.TemporaryDirectory(prefix="noroute-pyz-") as folder:
-        install(Path(folder))
-        pack(Path(folder), archive)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open("wb") as raw:
+        raw.write(b"#!/usr/bin/env python3\n")
+        with zipfile.ZipFile(raw, "w") as target:
+            for name, content in members():
+                target.writestr(zipfile.ZipInfo(name, STAMP), content, zipfile.ZIP_DEFLATED)
+    archive.chmod(0o755)
     print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB")
 
 
