@@ -1,0 +1,161 @@
+"""Runs one lab file: healthy, broken, mended and undone, on the real kernel."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.lab.machine import LabError, is_root
+from tests.lab.topology import build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.lab.machine import Machines
+    from tests.lab.scenario import Scenario, Traffic
+
+DIAGNOSE_SECONDS = 60.0
+
+
+def unmet(scenario: Scenario) -> str:
+    """Why this machine cannot run a lab; "" if it can."""
+    if sys.platform != "linux" or not is_root():
+        return "needs root on Linux"
+    programs = ["ip", "unshare", "nsenter", "mount", "sysctl", *scenario.needs]
+    missing = sorted({program for program in programs if shutil.which(program) is None})
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one attempt saw."""
+
+    sees: str
+    """``connected``, ``timeout`` or an errno name."""
+    source: str
+    """Source address that the server saw; "" if it did not answer."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One run of ``diagnose --format json``."""
+
+    status: int
+    report: Mapping[str, Any]
+    told: str
+    """What was run and printed, for the message of a failing test."""
+
+    def causes(self) -> list[str]:
+        """Ids of the root causes, best first."""
+        return [f["rule"] for f in self.report["findings"] if f["standing"] == "root-cause"]
+
+
+class Lab:
+    """A scenario's machines and the state that they are in."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.state = ""
+        self._machines: Machines | None = None
+        self._broken: Diagnosis | None = None
+
+    @property
+    def machines(self) -> Machines:
+        """The running machines."""
+        if self._machines is None:
+            message = "no state of this lab was asked for yet"
+            raise LabError(message)
+        return self._machines
+
+    def healthy(self) -> None:
+        """Bring the lab to its healthy state, anew if something was done to it."""
+        if self.state != "healthy":
+            self.close()
+            self._machines = build(self.scenario)
+            self.state = "healthy"
+
+    def broken(self) -> None:
+        """Bring the lab to its broken state."""
+        if self.state != "broken":
+            self.healthy()
+            self.change(self.scenario.breaks, "broken")
+
+    def change(self, commands: Mapping[str, Sequence[str]], state: str) -> None:
+        """Run shell lines by place and call what comes of it ``state``."""
+        self.state = "unknown"
+        self.machines.run_all(commands)
+        self.state = state
+
+    def attempt(self, traffic: Traffic) -> Seen:
+        """Send the flow once."""
+        name, _, pod = traffic.start.partition("/")
+        arguments = shlex.join([traffic.protocol, traffic.to, str(traffic.port), str(traffic.timeout)])
+        sees, source = self.machines[name].must(f"{traffic.via} probe {arguments}", pod).split()
+        return Seen(sees, "" if source == "-" else source)
+
+    def expect(self, traffic: Traffic, sees: str, source: str) -> None:
+        """Send the flow; raises :class:`LabError` if its sender (or the server) sees something else."""
+        seen = self.attempt(traffic)
+        if seen.sees != sees or (source and seen.source != source):
+            message = f"{self.scenario.name}, {self.state}: {traffic} should see {sees} {source}, saw {seen.sees} {seen.source}\n{self.describe()}"
+            raise LabError(message)
+
+    def describe(self) -> str:
+        """The machines' routes and rules, for a failure message."""
+        command = "ip -br addr; ip route; ip neigh; iptables-save -c; for n in $(ls /run/netns); do echo \"== $n\"; ip -n $n -br addr; ip -n $n route; done"
+        return "\n".join(f"=== {name}\n{self.machines[name].run(command).stdout}" for name in self.scenario.nodes)
+
+    def collect(self, folder: Path) -> list[Path]:
+        """Run the real collector on every machine that is evidence; one bundle each."""
+        bundles = []
+        for node in self.scenario.nodes.values():
+            if not node.evidence:
+                continue
+            bundle = folder / node.name
+            netns = [word for pod in node.pods for word in ("--netns", pod)]
+            argv = [sys.executable, "-m", "engine.cli", "collect", "-o", str(bundle), "--node", node.name, *netns]
+            self.machines[node.name].must(shlex.join(argv))
+            bundles.append(bundle)
+        return bundles
+
+    def diagnose(self, symptom: str, options: Sequence[str]) -> Diagnosis:
+        """Collect everywhere, then diagnose the bundles on one machine that sees none of the network."""
+        with tempfile.TemporaryDirectory(prefix="noroute-lab-") as folder:
+            bundles = self.collect(Path(folder))
+            argv = [sys.executable, "-m", "engine.cli", "--symptom", symptom, *options, "--format", "json"]
+            argv += [word for bundle in bundles for word in ("-b", str(bundle))]
+            return self._run(argv, "switch")
+
+    def diagnose_live(self, node: str) -> Diagnosis:
+        """Diagnose on the machine itself, without a bundle."""
+        argv = [sys.executable, "-m", "engine.cli", "--symptom", self.scenario.symptom, *self.scenario.options, "--format", "json"]
+        return self._run(argv, node)
+
+    def _run(self, argv: Sequence[str], machine: str) -> Diagnosis:
+        result = self.machines[machine].run(shlex.join(argv), seconds=DIAGNOSE_SECONDS)
+        told = f"{shlex.join(argv)}\nexit status {result.returncode}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
+        try:
+            report = json.loads(result.stdout)
+        except ValueError as error:
+            raise LabError(told) from error
+        return Diagnosis(result.returncode, report, told)
+
+    def diagnose_broken(self) -> Diagnosis:
+        """The diagnosis of the broken state (made once)."""
+        if self._broken is None:
+            self.broken()
+            self._broken = self.diagnose(self.scenario.symptom, self.scenario.options)
+        return self._broken
+
+    def close(self) -> None:
+        """End the machines."""
+        if self._machines is not None:
+            self._machines.close()
+            self._machines = None
+        self.state = ""

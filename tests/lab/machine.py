@@ -1,0 +1,180 @@
+"""A machine of the lab: a set of Linux namespaces that lives as long as its first process.
+
+Its first process waits for the end of a pipe whose other end the test process holds.  However the test ends, the pipe closes, process 1 leaves, the
+kernel kills all that runs inside, and every namespace, bridge and rule of the machine is gone; no name is left on the system to be swept.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+COMMAND_SECONDS = 60.0
+XTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
+
+# /run is new (ip netns, docker and flannel keep their state there), /etc and /var/lib are copies on write, /sys shows this
+# machine's devices; process 1 lets the kernel reap orphans and ends with its standard input.
+_INIT = """
+set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns /run/lock /run/lab/bin /run/lab/cgroup
+mount --rbind /sys/fs/cgroup /run/lab/cgroup
+mount -t sysfs sysfs /sys
+mount --move /run/lab/cgroup /sys/fs/cgroup
+for dir in etc var/lib; do
+  mkdir -p /run/lab/$dir/up /run/lab/$dir/work
+  mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/lab/$dir/up,workdir=/run/lab/$dir/work /$dir
+done
+rm -rf /etc/cni /etc/docker /etc/containers /etc/sysctl.d /var/lib/cni /var/lib/kubelet
+mkdir -p /etc/cni/net.d /etc/docker /etc/sysctl.d
+hostname "$0"
+echo "$0" > /etc/hostname
+printf '127.0.0.1 localhost\\n127.0.1.1 %s\\n' "$0" > /etc/hosts
+echo 'nameserver 192.0.2.53' > /etc/resolv.conf
+ip link set lo up
+trap '' CHLD
+echo ready
+exec cat > /dev/null
+"""
+
+
+class LabError(AssertionError):
+    """A step of the lab did not do what it must; says what was run and what it printed."""
+
+
+def _told(command: str, place: str, result: subprocess.CompletedProcess[str]) -> str:
+    return f"on {place}: {command}\nexit status {result.returncode}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
+
+
+class Machine:
+    """One running machine."""
+
+    def __init__(self, name: str, backend: str = "legacy") -> None:
+        self.name = name
+        self._servers: list[subprocess.Popen[str]] = []
+        self._unshare = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        assert self._unshare.stdout is not None
+        if self._unshare.stdout.readline() != "ready\n":
+            _, errors = self._unshare.communicate()
+            message = f"machine {name} did not start:\n{errors}"
+            raise LabError(message)
+        self.pid = int(Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()[0])
+        self._install(backend)
+
+    def _install(self, backend: str) -> None:
+        """Put the lab's programs and the wanted iptables first on the machine's PATH."""
+        lines = [f"ln -s $(command -v {tool.replace('tables', f'tables-{backend}', 1)}) /run/lab/bin/{tool}" for tool in XTABLES]
+        for program in sorted(PROGRAMS.glob("*.py")):
+            starter = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))} \"$@\"\n"
+            lines.append(f"printf %s {shlex.quote(starter)} > /run/lab/bin/{program.stem}; chmod +x /run/lab/bin/{program.stem}")
+        self.must("\n".join(lines))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of every process on the machine."""
+        return {
+            "PATH": "/run/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def argv(self, command: str, pod: str = "") -> list[str]:
+        """How the test process starts a shell line here, or in a pod of this machine."""
+        inside = ["ip", "netns", "exec", pod] if pod else []
+        return ["nsenter", "-t", str(self.pid), "-m", "-n", "-u", "-i", "-p", "--", *inside, "sh", "-c", command]
+
+    def run(self, command: str, pod: str = "", seconds: float = COMMAND_SECONDS, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a shell line; never raises for its exit status."""
+        return subprocess.run(
+            self.argv(command, pod), env=self.environment, cwd=ROOT, input=text, capture_output=True, text=True, timeout=seconds, check=False,
+        )
+
+    def must(self, command: str, pod: str = "", text: str = "") -> str:
+        """Run shell lines that must succeed, the first failing one ends them; returns what they print."""
+        result = self.run(f"set -e\n{command}", pod, text=text)
+        if result.returncode:
+            raise LabError(_told(command, f"{self.name}/{pod}" if pod else self.name, result))
+        return result.stdout
+
+    def serve(self, arguments: Sequence[str], pod: str = "") -> None:
+        """Start the echo server and wait until it listens."""
+        command = "exec serve " + shlex.join(arguments)
+        server = subprocess.Popen(
+            self.argv(command, pod), env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        self._servers.append(server)
+        assert server.stdout is not None
+        if server.stdout.readline() != "ready\n":
+            _, errors = server.communicate()
+            message = f"on {self.name}: {command}\n{errors}"
+            raise LabError(message)
+
+    def close(self) -> None:
+        """End process 1 and with it everything here."""
+        assert self._unshare.stdin is not None
+        self._unshare.stdin.close()
+        self._unshare.wait(timeout=COMMAND_SECONDS)
+        for server in self._servers:
+            server.communicate()
+        for stream in (self._unshare.stdout, self._unshare.stderr):
+            if stream is not None:
+                stream.close()
+
+
+class Machines:
+    """The machines of one lab and the wires between them."""
+
+    def __init__(self) -> None:
+        self._machines: dict[str, Machine] = {}
+        self._ports = 0
+
+    def start(self, name: str, backend: str = "legacy") -> Machine:
+        """Start a machine."""
+        self._machines[name] = Machine(name, backend)
+        return self._machines[name]
+
+    def __getitem__(self, name: str) -> Machine:
+        return self._machines[name]
+
+    def plug(self, machine: str, device: str, wire: str) -> None:
+        """Plug a network card of a machine into a wire: a bridge of the machine ``switch``."""
+        if "switch" not in self._machines:
+            # The switch is no machine of the story: what crosses it must not meet netfilter.
+            self.start("switch").must("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.ipv6.conf.all.disable_ipv6=1 || true")
+        switch = self._machines["switch"]
+        self._ports += 1
+        port = f"port{self._ports}"
+        switch.must(f"ip link show {wire} >/dev/null 2>&1 || ip link add {wire} up type bridge")
+        argv = ["ip", "link", "add", "name", device, "netns", str(self[machine].pid), "type", "veth", "peer", "name", port, "netns", str(switch.pid)]
+        result = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise LabError(_told(shlex.join(argv), "the test's own namespace", result))
+        switch.must(f"ip link set {port} master {wire} up")
+
+    def run_all(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """Run shell lines by place (``node1`` or ``node1/web``); each place's lines must succeed."""
+        for place, lines in commands.items():
+            name, _, pod = place.partition("/")
+            self[name].must("\n".join(lines), pod)
+
+    def close(self) -> None:
+        """End all machines, the switch last."""
+        for name in sorted(self._machines, key=lambda name: name == "switch"):
+            self._machines[name].close()
+        self._machines.clear()
+
+
+def is_root() -> bool:
+    """Whether this process may make namespaces."""
+    return os.geteuid() == 0

@@ -1,0 +1,32 @@
+"""Server of the lab: tells every peer which source address it saw.
+
+Usage: serve PROTOCOL ADDRESS PORT.  Prints ``ready`` when it listens.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+
+def main(protocol: str, address: str, port: str) -> None:
+    """Serve until killed."""
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    server = socket.socket(socket.AF_INET, kind)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, int(port)))
+    if protocol == "tcp":
+        server.listen(16)
+    print("ready", flush=True)  # noqa: T201 - the harness waits for this line
+    while True:
+        if protocol == "tcp":
+            client, peer = server.accept()
+            with client:
+                client.sendall(peer[0].encode())
+        else:
+            _, peer = server.recvfrom(2048)
+            server.sendto(peer[0].encode(), peer)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,189 @@
+"""What a lab file says: machines, how to break them, and what must then be seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+Commands = "Mapping[str, Sequence[str]]"
+"""Shell lines by place: ``node1`` (the machine) or ``node1/web`` (a pod on it)."""
+
+
+class ScenarioError(ValueError):
+    """A lab file that does not say what it must."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network card of a machine."""
+
+    wire: str
+    """Layer 2 segment that it is plugged into."""
+    address: str = ""
+    mac: str = ""
+    mtu: int = 1500
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A network namespace on a machine, joined to it by a veth."""
+
+    address: str = ""
+    bridge: str = ""
+    """Bridge that holds the host end; "" = a routed veth as calico makes it."""
+    gateway: str = ""
+    veth: str = ""
+    """Name of the host end (default ``veth-POD``)."""
+    cni: bool = False
+    """Whether the kubelet of the lab creates it with the real CNI plug-ins."""
+
+
+@dataclass(frozen=True)
+class Listen:
+    """A server that tells its peer which source address it saw."""
+
+    port: int
+    protocol: str = "tcp"
+    address: str = "0.0.0.0"  # noqa: S104 - a lab server inside its own namespace
+    pod: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine: network, mount, process and host name namespaces of its own."""
+
+    name: str
+    backend: str = "legacy"
+    """What ``iptables`` is on this machine: ``legacy`` or ``nft``."""
+    evidence: bool = True
+    """Whether the collector runs here (a router of somebody else's is not collected)."""
+    links: Mapping[str, Link] = field(default_factory=dict)
+    bridges: Mapping[str, str] = field(default_factory=dict)
+    """Bridge name → its address ("" for none)."""
+    sysctls: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    pods: Mapping[str, Pod] = field(default_factory=dict)
+    routes: Sequence[str] = ()
+    ipset: str = ""
+    """Input for ``ipset restore``."""
+    iptables: str = ""
+    """Input for ``iptables-restore``."""
+    run: Sequence[str] = ()
+    """Further shell lines, after all of the above."""
+    listen: Sequence[Listen] = ()
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The flow that is sent for real, and what its sender sees."""
+
+    start: str
+    """Place of the client."""
+    to: str
+    port: int = 0
+    protocol: str = "tcp"
+    timeout: float = 1.5
+    """Seconds the client waits; an unanswered ARP takes the kernel 3 s to give up on."""
+    healthy: str = "connected"
+    healthy_source: str = ""
+    """Source address that the server must see; "" = not looked at."""
+    broken: str = "timeout"
+    broken_source: str = ""
+    via: str = ""
+    """Command prefix that enters a namespace which has no name (a container of dockerd)."""
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """A healthy system that resembles the broken one; the rule must stay silent."""
+
+    name: str
+    change: Mapping[str, Sequence[str]]
+    traffic: Traffic
+    symptom: str
+    options: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One lab file."""
+
+    name: str
+    id: str
+    """Finding that must come first."""
+    about: str
+    symptom: str
+    nodes: Mapping[str, Node]
+    traffic: Traffic
+    breaks: Mapping[str, Sequence[str]]
+    mend_by_hand: Mapping[str, Sequence[str]]
+    undo_by_hand: Mapping[str, Sequence[str]]
+    needs: Sequence[str] = ()
+    """Programs without which the lab cannot run."""
+    options: Sequence[str] = ()
+    """Further options of ``diagnose``."""
+    certainty: str = "proven"
+    finding_node: str = ""
+    undo_restores_fault: bool = True
+    """Whether the printed undo brings the fault back at once (an undone file matters only when a pod is next created)."""
+    live: str = ""
+    """Machine from which the whole fault is visible without a bundle; "" = none."""
+    record: Mapping[str, str] = field(default_factory=dict)
+    """Place → style of its hand-made recording (see :mod:`tests.lab.record`)."""
+    look_alikes: Sequence[LookAlike] = ()
+
+
+def _build(cls: type, values: Mapping[str, Any], where: str) -> Any:
+    known = {f.name for f in fields(cls)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        message = f"{where}: unknown key {unknown[0]!r} (known: {', '.join(sorted(known))})"
+        raise ScenarioError(message)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        message = f"{where}: {error}"
+        raise ScenarioError(message) from error
+
+
+def _traffic(values: Mapping[str, Any], where: str) -> Traffic:
+    renamed = {("start" if key == "from" else key): value for key, value in values.items()}
+    traffic: Traffic = _build(Traffic, renamed, where)
+    return traffic
+
+
+def _node(name: str, values: Mapping[str, Any], where: str) -> Node:
+    parts = dict(values)
+    parts["links"] = {k: _build(Link, v, f"{where}.links.{k}") for k, v in parts.get("links", {}).items()}
+    parts["pods"] = {k: _build(Pod, v, f"{where}.pods.{k}") for k, v in parts.get("pods", {}).items()}
+    parts["listen"] = tuple(_build(Listen, v, f"{where}.listen") for v in parts.get("listen", ()))
+    parts["bridges"] = {k: v or "" for k, v in parts.get("bridges", {}).items()}
+    node: Node = _build(Node, {**parts, "name": name}, where)
+    return node
+
+
+def load(path: Path) -> Scenario:
+    """Read a lab file; raises :class:`ScenarioError` naming the key that is wrong."""
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    base = dict(values.pop("traffic"))
+    values["traffic"] = _traffic(base, f"{path.name}: traffic")
+    values["breaks"] = values.pop("break")
+    values["nodes"] = {k: _node(k, v, f"{path.name}: nodes.{k}") for k, v in values["nodes"].items()}
+    values["look_alikes"] = tuple(
+        LookAlike(
+            name=each["name"],
+            change=each.get("change", {}),
+            traffic=_traffic({**base, **each.get("traffic", {})}, f"{path.name}: look_alikes"),
+            symptom=each.get("symptom", values["symptom"]),
+            options=each.get("options", values.get("options", ())),
+        )
+        for each in values.pop("look_alikes", ())
+    )
+    scenario: Scenario = _build(Scenario, {"name": path.stem, **values}, path.name)
+    return scenario
