@@ -185,3 +185,30 @@ def test_playbooks_belong_to_rules() -> None:
 def test_rule_ids_are_unique() -> None:
     """An id names one rule, whatever folder it lies in."""
     assert len({path.stem for path in RULES}) == len(RULES)
+
+
+def test_changelog_grammar() -> None:
+    """The changelog has the form that CONTRIBUTING.md gives: versions with dates, four groups in order, one sentence a line."""
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    versions = [line for line in lines if line.startswith("## ")]
+    assert all(re.fullmatch(r"## (Unreleased|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\))", line) for line in versions)
+    order = ["### Added", "### Changed", "### Fixed", "### Removed"]
+    for block in "\n".join(lines).split("\n## ")[1:]:
+        groups = [line for line in block.splitlines() if line.startswith("###")]
+        assert groups == [group for group in order if group in groups]
+        entries = [line for line in block.splitlines()[1:] if line and not line.startswith("###")]
+        assert all(re.fullmatch(r"- .*\.", entry) for entry in entries)
+
+
+def test_links_lead_somewhere() -> None:
+    """Each relative link between the documents leads to a file, and its anchor to a heading there."""
+    bad = []
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text(encoding="utf-8")):
+            file, _, anchor = target.partition("#")
+            there = (path.parent / file).resolve() if file else path
+            headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE) if there.is_file() else []
+            anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            if not there.exists() or (anchor and anchor not in anchors):
+                bad.append(f"{name(path)}: {target}")
+    assert not bad

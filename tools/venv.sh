@@ -10,8 +10,6 @@ set -eu
 cd "$(dirname "$0")/.."
 root=$(pwd)
 venv=$root/.venv
-label=base
-for extra in "$@"; do label=$label-$extra; done
 
 die() {
     printf 'error: %s\n' "$1" >&2
@@ -37,20 +35,21 @@ find_python() {
 
 # The module venv is split off on Debian; whatever else can make a virtual environment will do.
 create() {
-    rm -rf "$venv"
-    printf 'creating .venv with %s\n' "$("$python" --version 2>&1)"
     if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        "$python" -m venv "$venv"
+        set -- "$python" -m venv
     elif "$python" -c 'import virtualenv' 2>/dev/null; then
-        "$python" -m virtualenv --quiet "$venv"
+        set -- "$python" -m virtualenv --quiet
     elif command -v virtualenv >/dev/null 2>&1; then
-        virtualenv --quiet --python "$python" "$venv"
+        set -- virtualenv --quiet --python "$python"
     elif command -v uv >/dev/null 2>&1; then
-        uv venv --quiet --seed --python "$python" "$venv"
+        set -- uv venv --quiet --seed --python "$python"
     else
         version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
         die "$python cannot make virtual environments; install the module (Debian, Ubuntu: apt install python$version-venv) and repeat"
     fi
+    printf 'creating .venv with %s\n' "$("$python" --version 2>&1)"
+    rm -rf "$venv"
+    "$@" "$venv"
 }
 
 # What an installation depends on; a compiler that appears later is worth another try.
@@ -91,10 +90,16 @@ install() {
     fi
 }
 
+installed() {
+    [ -x "$venv/bin/python" ] || return 1
+    for set in base "$@"; do
+        [ "$(cat "$venv/stamp-$set" 2>/dev/null)" = "$now" ] || return 1
+    done
+}
+
 python=$(find_python)
-stamp=$venv/stamp-$label
 now=$(fingerprint | cksum)
-if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then
+if installed "$@"; then
     exit 0
 fi
 # Another Python, or a checkout that was moved: scripts hold absolute paths, so begin anew.
@@ -103,6 +108,8 @@ if ! "$venv/bin/python" -c '' 2>/dev/null || [ "$(cat "$venv/origin" 2>/dev/null
     create
     printf '%s\n' "$origin" >"$venv/origin"
 fi
-echo "installing noroute and its libraries into .venv ($label)"
+echo "installing noroute and its libraries into .venv"
 install "$@"
-printf '%s\n' "$now" >"$stamp"
+for set in base "$@"; do
+    printf '%s\n' "$now" >"$venv/stamp-$set"
+done
