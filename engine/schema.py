@@ -28,7 +28,7 @@ KINDS: Final[dict[str, Kind]] = {
     "collected": Kind(
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
-            "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | netfilter | ipsets | sysctls | sockets | "
+            "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
             "conntrack | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6')",
             "backend": "str: legacy | nft (netfilter only, absent if the output does not tell)",
@@ -114,6 +114,11 @@ KINDS: Final[dict[str, Kind]] = {
         "An entry of the neighbour (ARP/ND) table.",
         {"address": "str", "device": "str", "mac": "str", "state": "str: REACHABLE | STALE | FAILED | INCOMPLETE | PERMANENT | …",
          "proxy": "bool", "family": "int"},
+    ),
+    "bridge_port": Kind(
+        "A device that is a port of a bridge (bridge link, brctl show).",
+        {"device": "str", "master": "str: the bridge", "state": "str: forwarding | blocking | disabled | listening | learning", "hairpin": "bool",
+         "isolated": "bool", "learning": "bool", "flood": "bool"},
     ),
     "fdb": Kind(
         "A forwarding database entry of a bridge port or VXLAN device.",
