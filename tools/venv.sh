@@ -82,7 +82,10 @@ install() {
     list=$venv/requirements.txt
     requirements others "$@" >"$list"
     pip install --quiet --upgrade-strategy only-if-needed -r "$list" || die "the libraries could not be installed; see pip's message above (no network? a proxy?)"
-    pip install --quiet --no-deps --editable . || die "noroute could not be installed; see pip's message above"
+    if ! pip install --quiet --no-deps --editable . >"$venv/noroute.log" 2>&1; then
+        cat "$venv/noroute.log" >&2
+        die "noroute could not be installed; see pip's message above"
+    fi
     requirements durable >"$list"
     if ! pip install --quiet -r "$list" >"$venv/durable-rules.log" 2>&1; then
         echo "warning: durable-rules could not be built (it needs a C compiler and Python's headers; Debian, Ubuntu: apt install build-essential python3-dev);" >&2
