@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.naming import command_file
 from engine.errors import ExitStatus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +119,25 @@ def test_live_commands(block: Block, place: Path) -> None:
             assert done.returncode == 0, f"{command}\n{done.stdout}"
             options = [word.split("=")[0] for word in words if word.startswith("-") and word != "-"]
             assert not [option for option in options if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", done.stdout)], command
+
+
+def test_collecting_by_hand(tmp_path: Path) -> None:
+    """The loop that collects by hand names its files as readers expect them, and leaves none for a command that failed."""
+    (block,) = with_info("sh by hand")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("ip", "bridge", "iptables-save", "nft", "ipset", "sysctl", "ss", "conntrack", "docker", "cp"):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" | tail -n 1\n[ {name} != ipset ]\n', encoding="utf-8")
+        (programs / name).chmod(0o755)
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(["/bin/sh", "-c", block.text], cwd=evidence, env=environment, capture_output=True, text=True, check=False)
+    made = {path.name: path.read_text(encoding="utf-8").strip() for path in evidence.iterdir()}
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ipset_save" not in made
+    assert len(made) == 12
+    assert all(name == command_file(command) for name, command in made.items())
 
 
 def test_commands_are_checked() -> None:
