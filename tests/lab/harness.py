@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.machine import LabError, is_root
+from tests.lab.machine import LabError, why_not
 from tests.lab.topology import build
 
 if TYPE_CHECKING:
@@ -25,11 +25,9 @@ DIAGNOSE_SECONDS = 60.0
 
 def unmet(scenario: Scenario) -> str:
     """Why this machine cannot run a lab; "" if it can."""
-    if sys.platform != "linux" or not is_root():
-        return "needs root on Linux"
-    programs = ["ip", "unshare", "nsenter", "mount", "sysctl", *scenario.needs]
-    missing = sorted({program for program in programs if shutil.which(program) is None})
-    return f"not installed: {', '.join(missing)}" if missing else ""
+    programs = {"ip", "unshare", "nsenter", "mount", "sysctl", *scenario.needs}
+    missing = sorted(program for program in programs if shutil.which(program) is None)
+    return f"not installed: {', '.join(missing)}" if missing else why_not()
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ class Lab:
 
     def describe(self) -> str:
         """The machines' routes and rules, for a failure message."""
-        command = "ip -br addr; ip route; ip neigh; iptables-save -c; for n in $(ls /run/netns); do echo \"== $n\"; ip -n $n -br addr; ip -n $n route; done"
+        pods = 'for n in $(ls /run/netns); do echo "== $n"; ip -n $n -br addr; ip -n $n route; done'
+        command = f"ip -br addr; ip route; ip neigh; iptables-save -c; {pods}"
         return "\n".join(f"=== {name}\n{self.machines[name].run(command).stdout}" for name in self.scenario.nodes)
 
     def collect(self, folder: Path) -> list[Path]:

@@ -41,9 +41,8 @@ echo "$0" > /etc/hostname
 printf '127.0.0.1 localhost\\n127.0.1.1 %s\\n' "$0" > /etc/hosts
 echo 'nameserver 192.0.2.53' > /etc/resolv.conf
 ip link set lo up
-trap '' CHLD
 echo ready
-exec cat > /dev/null
+exec env --ignore-signal=CHLD cat > /dev/null
 """
 
 
@@ -77,7 +76,7 @@ class Machine:
         """Put the lab's programs and the wanted iptables first on the machine's PATH."""
         lines = [f"ln -s $(command -v {tool.replace('tables', f'tables-{backend}', 1)}) /run/lab/bin/{tool}" for tool in XTABLES]
         for program in sorted(PROGRAMS.glob("*.py")):
-            starter = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))} \"$@\"\n"
+            starter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))} "$@"\n'
             lines.append(f"printf %s {shlex.quote(starter)} > /run/lab/bin/{program.stem}; chmod +x /run/lab/bin/{program.stem}")
         self.must("\n".join(lines))
 
@@ -111,7 +110,8 @@ class Machine:
         """Start the echo server and wait until it listens."""
         command = "exec serve " + shlex.join(arguments)
         server = subprocess.Popen(
-            self.argv(command, pod), env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            self.argv(command, pod), env=self.environment, cwd=ROOT, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         self._servers.append(server)
         assert server.stdout is not None
@@ -121,7 +121,8 @@ class Machine:
             raise LabError(message)
 
     def close(self) -> None:
-        """End process 1 and with it everything here."""
+        """End process 1 and with it everything here, save the control groups of containers: dockerd removes its own."""
+        self.run("test ! -S /run/docker.sock || docker ps -aq | xargs -r docker rm -f")
         assert self._unshare.stdin is not None
         self._unshare.stdin.close()
         self._unshare.wait(timeout=COMMAND_SECONDS)
@@ -175,6 +176,9 @@ class Machines:
         self._machines.clear()
 
 
-def is_root() -> bool:
-    """Whether this process may make namespaces."""
-    return os.geteuid() == 0
+def why_not() -> str:
+    """Why no machine can be started here; "" if it can."""
+    if sys.platform != "linux" or os.geteuid():
+        return "needs root on Linux"
+    tried = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip()

@@ -81,7 +81,13 @@ STYLES: dict[str, dict[str, str]] = {
         "": "ip a; ip -d l; ip r; ip rule; ip n; iptables-save; ss -lntp; sysctl net.ipv4.ip_forward net.ipv4.conf.all.rp_filter",
     },
 }
-_MACHINE_ONLY = ("ipset", "bridge")
+STYLES["docker"] = {
+    **STYLES["plain"],
+    "docker_ps.txt": "docker ps -a --no-trunc",
+    "docker_inspect.json": "docker inspect $(docker ps -aq)",
+    "docker_network_inspect.json": "docker network inspect $(docker network ls -q)",
+}
+_MACHINE_ONLY = ("ipset", "bridge", "docker")
 
 
 def _folder(place: str) -> str:

@@ -50,7 +50,7 @@ class Listen:
 
     port: int
     protocol: str = "tcp"
-    address: str = "0.0.0.0"  # noqa: S104 - a lab server inside its own namespace
+    address: str = "0.0.0.0"
     pod: str = ""
 
 
