@@ -1,0 +1,290 @@
+"""The forwarding information base of one stack: policy rules, tables, longest-prefix match.
+
+Source: Linux ``net/ipv4/fib_rules.c``, ``fib_trie.c``, ``fib_semantics.c``, ``fib_frontend.c``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.facts import Fact
+from engine.inet import BITS, Prefix, family_of, prefix, to_int
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+TABLE_NAMES = {"255": "local", "254": "main", "253": "default"}
+"""Numbers of the tables that iproute2 names (``/etc/iproute2/rt_tables``)."""
+
+ENDING_TYPES = frozenset({"unreachable", "prohibit", "blackhole"})
+"""Route types that end a lookup with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """One way of a route."""
+
+    gateway: str
+    device: str
+    weight: int = 1
+    onlink: bool = False
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of a table."""
+
+    table: str
+    type: str
+    dst: Prefix
+    hops: tuple[NextHop, ...]
+    src: str
+    metric: int
+    scope: str
+    mtu: int | None
+    tos: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """One ``ip rule``."""
+
+    priority: int
+    action: str
+    table: str
+    fact: Fact | None
+    """``None`` for the three rules that every kernel starts with, where no listing was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a FIB lookup is made with."""
+
+    family: int
+    dst: int
+    src: int | None = None
+    iif: str = ""
+    oif: str = ""
+    mark: int = 0
+    protocol: str = ""
+    sport: int = 0
+    dport: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Result of a lookup."""
+
+    type: str
+    """A route type, or ``none`` (nothing matched: ENETUNREACH)."""
+    route: Route | None = None
+    rule: PolicyRule | None = None
+    tried: tuple[str, ...] = ()
+    """Tables that were looked into without a match."""
+    unknown: tuple[str, ...] = ()
+    """Tables that a rule names and that were not collected, met before the result."""
+
+
+@dataclass(slots=True)
+class Table:
+    """Routes of one table and family, by prefix length."""
+
+    by_length: dict[int, dict[int, list[Route]]] = field(default_factory=dict)
+
+    def add(self, route: Route) -> None:
+        """Insert a route; of equal prefixes the lower metric comes first (stable otherwise)."""
+        same = self.by_length.setdefault(route.dst.length, {}).setdefault(route.dst.value, [])
+        same.append(route)
+        same.sort(key=lambda r: r.metric)
+
+    def matches(self, value: int, family: int) -> Iterable[Route]:
+        """Routes that cover an address, most specific first, then by metric."""
+        bits = BITS[family]
+        for length in sorted(self.by_length, reverse=True):
+            mask = ((1 << length) - 1) << (bits - length)
+            yield from self.by_length[length].get(value & mask, ())
+
+
+def table_name(raw: str) -> str:
+    """Canonical name of a table: ``254`` and ``main`` are one."""
+    return TABLE_NAMES.get(raw, raw)
+
+
+def _hop(fields: Mapping[str, object]) -> NextHop:
+    flags = fields.get("flags") or ()
+    return NextHop(
+        gateway=str(fields.get("gateway") or ""),
+        device=str(fields.get("device") or ""),
+        weight=int(str(fields.get("weight") or 1)),
+        onlink=bool(fields.get("onlink", False)),
+        dead="dead" in flags if isinstance(flags, (tuple, list)) else False,
+    )
+
+
+def route_of(fact: Fact) -> Route:
+    """Route from a ``route`` fact."""
+    get = fact.fields.get
+    nexthops = get("nexthops") or ()
+    hops = tuple(_hop(h) for h in nexthops) or (_hop(fact.fields),)
+    return Route(
+        table=table_name(str(get("table", "main"))),
+        type=get("type", "unicast"),
+        dst=prefix(fact.fields["dst"]),
+        hops=hops,
+        src=get("src", ""),
+        metric=int(get("metric") or 0),
+        scope=get("scope", ""),
+        mtu=get("mtu"),
+        tos=get("tos", ""),
+        fact=fact,
+    )
+
+
+def _default_rules(family: int) -> list[PolicyRule]:
+    rules = [PolicyRule(0, "lookup", "local", None), PolicyRule(32766, "lookup", "main", None)]
+    return rules if family == 6 else [*rules, PolicyRule(32767, "lookup", "default", None)]
+
+
+class Fib:
+    """Rules and tables of one stack, both families."""
+
+    def __init__(self, routes: Iterable[Fact], rules: Iterable[Fact], addresses: Sequence[Fact], *, complete: Callable[[str], bool],
+                 rules_known: bool) -> None:
+        """``complete(table)`` says whether that table was collected as a whole."""
+        self._complete = complete
+        self.rules_known = rules_known
+        self.tables: dict[tuple[int, str], Table] = defaultdict(Table)
+        self.routes: list[Route] = []
+        for fact in routes:
+            self._add(route_of(fact))
+        for family in (4, 6):
+            if (family, "local") not in self.tables:
+                for fact in _local_routes(addresses, family):
+                    self._add(route_of(fact))
+        self.rules = {4: self._rules(rules, 4), 6: self._rules(rules, 6)}
+
+    def _add(self, route: Route) -> None:
+        self.routes.append(route)
+        self.tables[route.dst.family, route.table].add(route)
+
+    @staticmethod
+    def _rules(facts: Iterable[Fact], family: int) -> list[PolicyRule]:
+        found = [
+            PolicyRule(f.fields.get("priority", 0), f.fields.get("action", "lookup"), table_name(str(f.fields.get("table", ""))), f)
+            for f in facts
+            if f.fields.get("family", 4) == family
+        ]
+        return sorted(found, key=lambda r: r.priority) or _default_rules(family)
+
+    def known(self, table: str) -> bool:
+        """Whether absence from ``table`` means anything: it was collected, or is derived (local)."""
+        return table in {"local", "default"} or self._complete(table) or any(t == table for _, t in self.tables)
+
+    def lookup(self, key: Key, *, skip: Callable[[Route], bool] | None = None) -> Found:
+        """Walk the policy rules in order; a miss or a throw route goes on to the next rule."""
+        tried: list[str] = []
+        unknown: list[str] = []
+        rules = self.rules[key.family]
+        jump = -1
+        for rule in rules:
+            if rule.priority < jump or not _rule_matches(rule, key):
+                continue
+            if rule.action == "goto":
+                jump = int((rule.fact.fields.get("goto") if rule.fact else 0) or 0)
+                continue
+            if rule.action in ENDING_TYPES:
+                return Found(rule.action, None, rule, tuple(tried), tuple(unknown))
+            if rule.action != "lookup":
+                continue
+            route = self._in_table(rule, key, skip)
+            if route is not None and route.type != "throw":
+                return Found(route.type, route, rule, tuple(tried), tuple(unknown))
+            tried.append(rule.table)
+            if not self.known(rule.table):
+                unknown.append(rule.table)
+        return Found("none", None, None, tuple(tried), tuple(unknown))
+
+    def _in_table(self, rule: PolicyRule, key: Key, skip: Callable[[Route], bool] | None) -> Route | None:
+        table = self.tables.get((key.family, rule.table))
+        if table is None:
+            return None
+        shortest = rule.fact.fields.get("suppress_prefixlength", -1) if rule.fact else -1
+        for route in table.matches(key.dst, key.family):
+            if route.tos and route.tos not in {"0", "0x00"}:
+                continue
+            if skip is not None and skip(route):
+                continue
+            if key.oif and route.type == "unicast" and all(h.device != key.oif for h in route.hops):
+                continue
+            if route.type == "unicast" and all(h.dead for h in route.hops):
+                continue
+            return None if route.dst.length <= shortest else route
+        return None
+
+
+def _rule_matches(rule: PolicyRule, key: Key) -> bool:
+    if rule.fact is None:
+        return True
+    get = rule.fact.fields.get
+    holds = (
+        (not get("iif") or get("iif") == (key.iif or "lo"))
+        and (not get("oif") or get("oif") == key.oif)
+        and _side(get("src"), key.src)
+        and _side(get("dst"), key.dst)
+        and ((key.mark ^ (get("fwmark") or 0)) & get("fwmask", 0xFFFFFFFF) == 0 if get("fwmark") is not None else True)
+        and (not get("ipproto") or get("ipproto") == key.protocol)
+        and _port(get("sport"), key.sport)
+        and _port(get("dport"), key.dport)
+        and not get("l3mdev")
+        and (not get("tos") or get("tos") in {"0", "0x00"})
+    )
+    return holds != bool(get("invert"))
+
+
+def _side(text: str | None, value: int | None) -> bool:
+    if not text:
+        return True
+    wanted = prefix(text)
+    if wanted.length == 0:
+        return True
+    return value is not None and wanted.holds(value)
+
+
+def _port(text: str | None, value: int) -> bool:
+    if not text:
+        return True
+    low, _, high = str(text).partition("-")
+    return int(low) <= value <= int(high or low)
+
+
+def _local_routes(addresses: Sequence[Fact], family: int) -> Iterable[Fact]:
+    """Table ``local`` as the kernel fills it from the addresses (``fib_add_ifaddr``)."""
+    for fact in addresses:
+        get = fact.fields.get
+        address = fact.fields["address"]
+        if family_of(address) != family:
+            continue
+        bits = BITS[family]
+
+        def made(kind: str, dst: str, origin: Fact = fact, own: str = address) -> Fact:
+            fields = {"table": "local", "type": kind, "dst": dst, "device": origin.fields.get("device", ""), "src": own, "scope": "host", "family": family}
+            return Fact("route", fields, origin.node, origin.stack, origin.source, origin.line, origin.shown)
+
+        yield made("local", f"{address}/{bits}")
+        if family == 6:
+            continue
+        length = get("prefixlen", 32)
+        if to_int(address) >> 24 == 127:
+            yield made("local", f"127.0.0.0/{length}")
+        if length < 31:
+            net = prefix(f"{address}/{length}")
+            from engine.inet import to_text  # noqa: PLC0415 - only dumps without table local come here
+
+            yield made("broadcast", f"{to_text(net.last)}/32")
+        broadcast = get("broadcast")
+        if broadcast and length < 32:
+            yield made("broadcast", f"{broadcast}/32")

@@ -1,0 +1,57 @@
+"""Network devices of one stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.facts import Fact
+
+VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
+"""Device types that have no layer 2 neighbour outside the stack (a frame never leaves by them as it is)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A device; what was not observed is ``None`` or "" (``type`` "" = unknown)."""
+
+    name: str
+    index: int | None = None
+    type: str = ""
+    mac: str = ""
+    mtu: int | None = None
+    up: bool | None = None
+    carrier: bool | None = None
+    master: str = ""
+    peer_index: int | None = None
+    peer_name: str = ""
+    netnsid: int | None = None
+    peer_stack: str = ""
+    vxlan_id: int | None = None
+    vxlan_port: int | None = None
+    vxlan_local: str = ""
+    vxlan_remote: str = ""
+    vxlan_device: str = ""
+    tunnel_local: str = ""
+    tunnel_remote: str = ""
+    hairpin: bool | None = None
+    isolated: bool | None = None
+    port_state: str = ""
+    nf_call_iptables: bool | None = None
+    fact: Fact | None = None
+
+
+_FIELDS = tuple(f for f in Link.__dataclass_fields__ if f not in {"name", "fact"})
+
+
+def link_of(fact: Fact, port: Fact | None = None) -> Link:
+    """Link from a ``link`` fact, completed by what a ``bridge_port`` fact says of the same device."""
+    values = {name: fact.fields[name] for name in _FIELDS if name in fact.fields}
+    if port is not None:
+        for name in ("master", "hairpin", "isolated"):
+            if name in port.fields:
+                values.setdefault(name, port.fields[name])
+        if "state" in port.fields:
+            values.setdefault("port_state", port.fields["state"])
+    return Link(name=fact.fields["name"], fact=fact, **values)

@@ -1,0 +1,411 @@
+"""Matches of iptables rules, three-valued: ``True``, ``False``, or ``None`` where the evidence does not tell.
+
+Each match is built from the words of a rule and asked with a packet and its place.  A match that is not modelled is an
+:class:`Unmodelled`, whose answer is always ``None``: never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from engine.inet import Prefix
+
+if TYPE_CHECKING:
+    from engine.model.packet import HookContext, Packet
+
+Tri = bool | None
+
+
+class Surroundings(Protocol):
+    """What matches ask of the stack they are evaluated on."""
+
+    def address_type(self, family: int, value: int, device: str = "") -> str:
+        """RTN type by the local table only: LOCAL, BROADCAST, UNICAST, MULTICAST …; with a device: as seen on it."""
+        ...
+
+    def in_set(self, name: str, directions: tuple[str, ...], packet: Packet, context: HookContext) -> Tri:
+        """Membership of the packet in an ipset."""
+        ...
+
+    def reverse_path(self, packet: Packet, context: HookContext, *, loose: bool, accept_local: bool) -> Tri:
+        """Whether the best route back to the source uses the input device."""
+        ...
+
+
+class Match(Protocol):
+    """One condition of a rule."""
+
+    text: str
+    """The words it was made of, for reports."""
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet fits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    """``!`` in front of a match; unknown stays unknown."""
+
+    match: Match
+    text: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Inverse of the match."""
+        answer = self.match.holds(packet, context, around)
+        return None if answer is None else not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Unmodelled:
+    """A match whose answer the evidence cannot give (or that the model does not know)."""
+
+    text: str
+    reason: str = "not modelled"
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Unknown."""
+        del packet, context, around
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """``-s`` or ``-d``."""
+
+    text: str
+    side: str
+    network: Prefix
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the address of that side is in the prefix."""
+        del context, around
+        return self.network.family == packet.family and self.network.holds(packet.src if self.side == "src" else packet.dst)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """``-i`` or ``-o``; a trailing ``+`` is a prefix match."""
+
+    text: str
+    side: str
+    name: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the device of that side is the named one; a hook without such a device matches only the empty name."""
+        del packet, around
+        device = context.in_device if self.side == "in" else context.out_device
+        if self.name.endswith("+"):
+            return device.startswith(self.name[:-1]) and device != ""
+        return device == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Proto:
+    """``-p``; number 0 is any."""
+
+    text: str
+    protocol: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet is of that protocol."""
+        del context, around
+        return self.protocol == "all" or packet.protocol == self.protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """``-f``: second and later fragments; the model sends none."""
+
+    text: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """No: the model sends whole packets."""
+        del packet, context, around
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """``--sport``, ``--dport``, multiport."""
+
+    text: str
+    side: str
+    """src | dst | either"""
+    ranges: tuple[tuple[int, int], ...]
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether a port of that side is in a range."""
+        del context, around
+        if packet.protocol not in {"tcp", "udp", "sctp", "dccp", "udplite"}:
+            return False
+        ports = {"src": (packet.sport,), "dst": (packet.dport,), "either": (packet.sport, packet.dport)}[self.side]
+        return any(low <= port <= high for port in ports for low, high in self.ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class TcpFlags:
+    """``--tcp-flags MASK COMP`` and ``--syn``."""
+
+    text: str
+    mask: frozenset[str]
+    wanted: frozenset[str]
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether of the masked flags exactly the wanted ones are set."""
+        del context, around
+        return packet.protocol == "tcp" and packet.tcp_flags & self.mask == self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp:
+    """``--icmp-type TYPE[/CODE]``; 255 is any."""
+
+    text: str
+    type: int
+    codes: tuple[int, int]
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether an ICMP packet has the type and code."""
+        del context, around
+        if packet.protocol not in {"icmp", "icmpv6"}:
+            return False
+        return self.type == 255 or (packet.icmp_type == self.type and self.codes[0] <= packet.icmp_code <= self.codes[1])
+
+
+@dataclass(frozen=True, slots=True)
+class CtState:
+    """``--ctstate`` and ``--state``; SNAT and DNAT are virtual states of the entry."""
+
+    text: str
+    states: frozenset[str]
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet's state is one of those."""
+        del packet, around
+        state = context.state
+        if state.name in self.states:
+            return True
+        entry = state.entry
+        return entry is not None and (("SNAT" in self.states and entry.snat) or ("DNAT" in self.states and entry.dnat))
+
+
+@dataclass(frozen=True, slots=True)
+class CtDirection:
+    """``--ctdir``."""
+
+    text: str
+    reply: bool
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet goes that way of its entry."""
+        del packet, around
+        return context.state.entry is not None and context.state.reply == self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class CtAddress:
+    """``--ctorigsrc``, ``--ctorigdst``, ``--ctreplsrc``, ``--ctrepldst``."""
+
+    text: str
+    which: str
+    network: Prefix
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether that address of the entry is in the prefix."""
+        del packet, around
+        entry = context.state.entry
+        if entry is None:
+            return False
+        value = {"origsrc": entry.original.src, "origdst": entry.original.dst, "replsrc": entry.reply.src, "repldst": entry.reply.dst}[self.which]
+        return self.network.holds(value)
+
+
+@dataclass(frozen=True, slots=True)
+class CtPort:
+    """``--ctorigsrcport``, ``--ctorigdstport`` …"""
+
+    text: str
+    which: str
+    low: int
+    high: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether that port of the entry is in the range."""
+        del packet, around
+        entry = context.state.entry
+        if entry is None:
+            return False
+        value = {"origsrc": entry.original.sport, "origdst": entry.original.dport, "replsrc": entry.reply.sport, "repldst": entry.reply.dport}[self.which]
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class CtProto:
+    """``--ctproto``."""
+
+    text: str
+    protocol: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the entry is of the protocol."""
+        del packet, around
+        return context.state.entry is not None and context.state.entry.original.protocol == self.protocol
+
+
+@dataclass(frozen=True, slots=True)
+class CtStatus:
+    """``--ctstatus`` (NONE, EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED)."""
+
+    text: str
+    statuses: frozenset[str]
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the entry has one of the statuses; ASSURED and EXPECTED are not followed."""
+        del packet, around
+        entry = context.state.entry
+        if entry is None:
+            return False
+        if self.statuses & {"ASSURED", "EXPECTED"}:
+            return None
+        has = {"SEEN_REPLY": entry.seen_reply, "CONFIRMED": entry.confirmed, "NONE": not (entry.seen_reply or entry.confirmed)}
+        return any(has.get(s, False) for s in self.statuses)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``-m mark --mark VALUE/MASK``."""
+
+    text: str
+    value: int
+    mask: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """(mark & mask) == value."""
+        del context, around
+        return packet.mark & self.mask == self.value
+
+
+@dataclass(frozen=True, slots=True)
+class ConnMark:
+    """``-m connmark``; false without an entry, even when inverted (so it inverts itself)."""
+
+    text: str
+    value: int
+    mask: int
+    inverted: bool
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the entry's mark fits."""
+        del packet, around
+        entry = context.state.entry
+        return entry is not None and ((entry.mark & self.mask == self.value) != self.inverted)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressType:
+    """``-m addrtype``: by the local table only; inversion is inside (limit-iface applies to both sides)."""
+
+    text: str
+    side: str
+    types: frozenset[str]
+    inverted: bool
+    limit: str
+    """"" | in | out"""
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the address of that side is of one of the types."""
+        device = {"in": context.in_device, "out": context.out_device}.get(self.limit, "")
+        value = packet.src if self.side == "src" else packet.dst
+        return (around.address_type(packet.family, value, device) in self.types) != self.inverted
+
+
+@dataclass(frozen=True, slots=True)
+class InSet:
+    """``-m set --match-set NAME DIRECTIONS``; a mismatch of dimensions or family is false, then inverted."""
+
+    text: str
+    name: str
+    directions: tuple[str, ...]
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet is in the set."""
+        return around.in_set(self.name, self.directions, packet, context)
+
+
+@dataclass(frozen=True, slots=True)
+class PhysDev:
+    """``-m physdev``: every option false without bridge information (so an inverted one is true)."""
+
+    text: str
+    option: str
+    """in | out | is-in | is-out | is-bridged"""
+    name: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the bridge port of that side fits."""
+        del packet, around
+        if self.option == "is-bridged":
+            return context.bridged
+        port = context.physin if self.option in {"in", "is-in"} else context.physout
+        if self.option.startswith("is-"):
+            return port != ""
+        return port.startswith(self.name[:-1]) and port != "" if self.name.endswith("+") else port == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """``-m iprange``."""
+
+    text: str
+    side: str
+    low: int
+    high: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the address of that side is in the range."""
+        del context, around
+        return self.low <= (packet.src if self.side == "src" else packet.dst) <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """``-m length``."""
+
+    text: str
+    low: int
+    high: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet's size is in the range."""
+        del context, around
+        return self.low <= packet.size <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class ReversePath:
+    """``-m rpfilter``."""
+
+    text: str
+    loose: bool
+    accept_local: bool
+    inverted: bool
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the route back to the source leaves by the input device."""
+        answer = around.reverse_path(packet, context, loose=self.loose, accept_local=self.accept_local)
+        return None if answer is None else answer != self.inverted
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``-m statistic``: true for a share of the packets; the walk follows both branches."""
+
+    text: str
+    share: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Unknown by nature."""
+        del packet, context, around
+        return None

@@ -1,0 +1,134 @@
+"""All stacks of the evidence and how their devices are joined."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.model.links import VIRTUAL_TYPES, Link
+from engine.model.stack import NetStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import networkx
+
+    from engine.facts import Fact, FactBase
+
+STACK_KINDS = frozenset({"collected", "not_collected", "netns", "link", "bridge_port", "address", "neighbor", "fdb", "route", "routing_rule", "netfilter_table", "nft_ruleset",
+                         "ipset", "sysctl", "conntrack", "socket", "dns_config", "hosts_entry", "kernel_module"})
+"""Kinds of facts that describe a stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A device of a stack, as an end of a wire."""
+
+    stack: NetStack
+    link: Link
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Identity: node, stack, device."""
+        return self.stack.node, self.stack.name, self.link.name
+
+
+class Network:
+    """Stacks by (node, name); immutable, parts computed when asked for."""
+
+    def __init__(self, facts: FactBase, before: Network | None = None) -> None:
+        """Build from facts; stacks whose facts are the same objects as in ``before`` are shared with it (the what-if)."""
+        self.facts = facts
+        grouped: dict[tuple[str, str], dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
+        for fact in facts.facts:
+            if fact.kind in STACK_KINDS:
+                grouped[fact.node, fact.stack][fact.kind].append(fact)
+        self._grouped = grouped
+        self.stacks: dict[tuple[str, str], NetStack] = {}
+        for key, kinds in grouped.items():
+            old = before.stacks.get(key) if before else None
+            same = old is not None and before is not None and _identical(kinds, before._grouped[key])
+            self.stacks[key] = old if same and old is not None else NetStack(*key, kinds)
+        self._peers: dict[tuple[str, str, str], Port | None] = {}
+
+    def stack(self, node: str, name: str) -> NetStack | None:
+        """A stack, or ``None`` if the evidence has none of that name."""
+        return self.stacks.get((node, name))
+
+    def holders(self, value: int, family: int) -> list[NetStack]:
+        """Stacks that own an address."""
+        return [s for s in self.stacks.values() if s.own(value, family) is not None]
+
+    def stacks_of(self, node: str) -> list[NetStack]:
+        """All stacks of a node."""
+        return [s for (n, _), s in self.stacks.items() if n == node]
+
+    # --- wires ----------------------------------------------------------------------------------------------------
+
+    def peer(self, port: Port) -> Port | None:
+        """Other end of a veth, ``None`` if it is not in the evidence (or the device is no veth)."""
+        if port.key not in self._peers:
+            self._peers[port.key] = self._find_peer(port)
+        return self._peers[port.key]
+
+    def _find_peer(self, port: Port) -> Port | None:
+        link = port.link
+        if link.type not in {"veth", ""}:
+            return None
+        if link.peer_name:
+            other = port.stack.links.get(link.peer_name)
+            # "@NAME" also names the lower device of vlan and macvlan links: a veth pair points both ways.
+            return Port(port.stack, other) if other is not None and other.peer_name == link.name else None
+        if link.peer_index is None:
+            return None
+        if link.peer_stack:
+            stack = self.stack(port.stack.node, link.peer_stack)
+            other = stack.links_by_index.get(link.peer_index) if stack else None
+            return Port(stack, other) if stack is not None and other is not None else None
+        fits = [p for p in self._candidates(port) if p.link.peer_index == link.index and not p.link.peer_name]
+        return fits[0] if len(fits) == 1 else None
+
+    def _candidates(self, port: Port) -> Iterator[Port]:
+        for stack in self.stacks_of(port.stack.node):
+            if stack is port.stack:
+                continue
+            other = stack.links_by_index.get(port.link.peer_index or -1)
+            if other is not None and other.type in {"veth", ""}:
+                yield Port(stack, other)
+
+    def is_external(self, port: Port) -> bool:
+        """Whether a frame sent by this device leaves for a wire that the evidence does not show (a NIC, or a veth whose peer was not collected)."""
+        if port.link.type in VIRTUAL_TYPES or port.link.name == "lo" or port.stack.is_bridge(port.link.name):
+            return False
+        return self.peer(port) is None
+
+    def external_ports(self) -> Iterator[Port]:
+        """All devices that lead to wires outside the evidence."""
+        for stack in self.stacks.values():
+            for link in stack.links.values():
+                port = Port(stack, link)
+                if self.is_external(port):
+                    yield port
+
+    def graph(self) -> networkx.MultiGraph[tuple[str, str]]:
+        """Stacks as nodes, veth pairs as edges (``wire``: both device names); for topology output and lint, not for the walk."""
+        import networkx
+
+        graph: networkx.MultiGraph[tuple[str, str]] = networkx.MultiGraph()
+        graph.add_nodes_from(self.stacks)
+        for stack in self.stacks.values():
+            for link in stack.links.values():
+                other = self.peer(Port(stack, link))
+                if other is not None and (stack.node, stack.name, link.name) < other.key:
+                    graph.add_edge((stack.node, stack.name), (other.stack.node, other.stack.name), wire=(link.name, other.link.name))
+        return graph
+
+
+def _identical(one: dict[str, list[Fact]], other: dict[str, list[Fact]]) -> bool:
+    return one.keys() == other.keys() and all(len(v) == len(other[k]) and all(a is b for a, b in zip(v, other[k], strict=True)) for k, v in one.items())
+
+
+def build(facts: FactBase, before: Network | None = None) -> Network:
+    """Model of everything in the evidence."""
+    return Network(facts, before)

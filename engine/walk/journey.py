@@ -1,0 +1,291 @@
+"""The walk of one flow: request, answer, and what the client makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engine.inet import family_of, to_int, to_text
+from engine.model.fib import Key
+from engine.model.network import Network, Port
+from engine.model.packet import Packet
+from engine.walk.choices import Asked, Choices, replays
+from engine.walk.errors import seen_as
+from engine.walk.layer2 import source_prefix
+from engine.walk.recorder import Recorder, line_of
+from engine.walk.sockets import known, listeners, takes
+from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
+from engine.walk.walker import At, End, Walker
+
+if TYPE_CHECKING:
+    from engine.facts import Fact
+
+CLIENT_PORT = 40000
+"""Source port of walked flows: an ordinary ephemeral one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Outcome of one replay."""
+
+    sees: str
+    request: Walked
+    reply: Walked | None
+    facts: tuple[Fact, ...]
+    assumed: tuple[Unknown, ...]
+    open: tuple[Unknown, ...] = ()
+    """Unknowns that leave this very run without an answer."""
+
+
+def walk(network: Network, flow: Flow, number: int = 0, error_class: str = "") -> Trace:
+    """Walk a flow and its answer; every unknown is followed both ways, and reported only if it changes what the client sees."""
+    runs = list(replays(lambda choices: _Journey(network, flow, number, choices, error_class).run()))
+    first, first_asked = runs[0]
+    outcomes = {run.sees for run, _ in runs}
+    depends: dict[tuple[str, str, str], Unknown] = {(u.node, u.stack, u.what): u for u in first.open}
+    branches: list[tuple[str, str, str]] = []
+    for run, asked in runs[1:]:
+        if run.sees == first.sees or not asked:
+            continue
+        turned = _turned(asked, first_asked)
+        if turned is None:
+            continue
+        if turned.unknown is not None:
+            depends.setdefault((turned.unknown.node, turned.unknown.stack, turned.unknown.what), turned.unknown)
+        share = turned.shares[turned.chosen] if turned.shares else ""
+        branches.append((turned.options[turned.chosen], share, run.sees))
+    sees = first.sees if len(outcomes) == 1 else "depends"
+    facts = (*first.facts, *_summary(network, flow, number, sees, first, tuple(depends.values()), error_class))
+    return Trace(flow, sees, first.request, first.reply, tuple(depends.values()), first.assumed, facts, tuple(dict.fromkeys(branches)))
+
+
+def _turned(asked: list[Asked], first: list[Asked]) -> Asked | None:
+    """The choice by which a run left the first run's way."""
+    for at, one in enumerate(asked):
+        if at >= len(first) or first[at].key != one.key or first[at].chosen != one.chosen:
+            return one
+    return None
+
+
+def _summary(network: Network, flow: Flow, number: int, sees: str, run: _Run, depends: tuple[Unknown, ...], error_class: str) -> list[Fact]:
+    from engine.facts import Fact
+
+    sender = network.stack(flow.node, flow.stack)
+    holders = network.holders(to_int(flow.dst), family_of(flow.dst)) if flow.dst else []
+    fields: dict[str, object] = {"flow": number, "src": flow.src or _source(run), "dst": flow.dst, "port": flow.port, "protocol": flow.protocol, "client_sees": sees}
+    if len(holders) == 1:
+        fields |= {"target_node": holders[0].node, "target_stack": holders[0].name}
+    if error_class:
+        fields["error_class"] = error_class
+    node, stack = (sender.node, sender.name) if sender else (flow.node, flow.stack)
+    found = [Fact("flow", fields, node, stack)]
+    found += [Fact("depends", {"flow": number, "direction": "request", "on": u.what, "command": u.command}, u.node, u.stack) for u in depends]
+    return found
+
+
+def _source(run: _Run) -> str:
+    """Source address that the kernel would choose, from the first hop written down."""
+    for fact in run.facts:
+        if fact.kind in {"hop", "drop"} and fact.fields.get("src"):
+            return str(fact.fields["src"])
+    return ""
+
+
+class _Journey:
+    """One replay."""
+
+    def __init__(self, network: Network, flow: Flow, number: int, choices: Choices, error_class: str) -> None:
+        self.network = network
+        self.flow = flow
+        self.recorder = Recorder(number)
+        self.walker = Walker(network, choices, self.recorder)
+        self.choices = choices
+        self.error_class = error_class
+        self.open: list[Unknown] = []
+
+    def run(self) -> _Run:
+        """Request, then whatever comes back."""
+        start = self._start()
+        if start is None:
+            unknown = Unknown("", "", "sender", "", "no stack in the evidence sends or receives this flow")
+            self.open.append(unknown)
+            return self._done("depends", Walked(Disposition.LEFT_EVIDENCE, ()), None)
+        end = self.walker.carry(start)
+        request = Walked(end.disposition, self.recorder.turn("reply"))
+        sees, reply = self._after(end)
+        return self._done(sees, request, reply)
+
+    def _done(self, sees: str, request: Walked, reply: Walked | None) -> _Run:
+        facts = tuple(f.having(client_sees=sees) if f.kind == "drop" else f for f in self.recorder.facts)
+        return _Run(sees, request, reply, facts, tuple(self.recorder.assumed.values()), tuple(self.open))
+
+    # --- start ----------------------------------------------------------------------------------------------------
+
+    def _packet(self) -> Packet:
+        flow = self.flow
+        family = family_of(flow.dst)
+        source = to_int(flow.src) if flow.src else 0
+        size = flow.size or 60
+        if flow.protocol == "icmp":
+            return Packet(family, source, to_int(flow.dst), "icmp" if family == 4 else "icmpv6", CLIENT_PORT, 0, icmp_type=8 if family == 4 else 128, size=size)
+        flags = frozenset({"SYN"}) if flow.protocol == "tcp" else frozenset()
+        return Packet(family, source, to_int(flow.dst), flow.protocol, CLIENT_PORT, flow.port, flags, size=size)
+
+    def _start(self) -> At | None:
+        packet = self._packet()
+        if self.flow.node:
+            stack = self.network.stack(self.flow.node, self.flow.stack)
+            return At(stack, "", packet, "output") if stack is not None else None
+        return self._from_outside(packet)
+
+    def _from_outside(self, packet: Packet) -> At | None:
+        """A sender that is not in the evidence: the packet arrives on the device by which its answer would leave."""
+        holders = self.network.holders(packet.dst, packet.family)
+        for stack in [s for s in holders if s.is_host] or holders:
+            found = stack.fib.lookup(Key(packet.family, packet.src, packet.dst))
+            if found.route is not None and found.route.hops[0].device:
+                device = found.route.hops[0].device
+                return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
+        return None
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
+    def _after(self, end: End) -> tuple[str, Walked | None]:
+        if end.disposition is Disposition.DELIVERED:
+            return self._answered(end)
+        if end.disposition is Disposition.DEPENDS:
+            return "depends", None
+        if end.disposition is Disposition.LEFT_EVIDENCE:
+            return self._beyond(end)
+        if end.error:
+            return self._refused(end)
+        return end.errno or "timeout", None
+
+    def _answered(self, end: End) -> tuple[str, Walked | None]:
+        packet = end.packet
+        closed = packet.protocol in {"tcp", "udp"} and not self._listens(end)
+        if closed and packet.protocol == "udp":
+            return self._refused(replace(end, error="icmp-port-unreachable" if packet.family == 4 else "icmp6-port-unreachable"))
+        answer = self._reply_to(packet, reset=closed)
+        back = self.walker.carry(At(end.stack, "", answer, "output"))
+        walked = Walked(back.disposition, self.recorder.turn("done"))
+        sees = self._arrived(back, "ECONNREFUSED" if closed else "connected")
+        if closed and sees == "ECONNREFUSED":
+            self._note_closed(end)
+        return sees, walked
+
+    @staticmethod
+    def _reply_to(packet: Packet, *, reset: bool) -> Packet:
+        flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
+        kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
+        ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
+        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=packet.size)
+
+    def _arrived(self, back: End, good: str) -> str:
+        """What the client sees when the answer ended so."""
+        if back.disposition is Disposition.LEFT_EVIDENCE:
+            if not self.flow.node:
+                return good
+            src = to_text(back.packet.dst, back.packet.family)
+            self.open.append(Unknown(back.stack.node, back.stack.name, "the way back", f"ip route get {src}", f"the answer to {src} leaves the evidence by {back.device}"))
+            return "depends"
+        if back.disposition is Disposition.DEPENDS:
+            return "depends"
+        if back.disposition is not Disposition.DELIVERED:
+            return "timeout"
+        return good if self._is_mine(back) else "timeout"
+
+    def _is_mine(self, back: End) -> bool:
+        """Whether the client's socket takes the answer: it must come from where the request was sent to."""
+        packet = back.packet
+        at_home = (back.stack.node, back.stack.name) == (self.flow.node, self.flow.stack)
+        if at_home and packet.src == to_int(self.flow.dst) and (packet.protocol in {"icmp", "icmpv6"} or packet.sport == self.flow.port):
+            return True
+        family = packet.family
+        src = to_text(packet.src, family)
+        where = f"{src}:{packet.sport}" if packet.sport else src
+        self.recorder.direction = "reply"
+        self.recorder.fact("drop", back.stack, (), None, by="socket", effect="dropped", hook="", src=src, dst=to_text(packet.dst, family), sport=packet.sport, dport=packet.dport,
+                           protocol=packet.protocol, in_device=back.device, out_device="")
+        self.recorder.step("socket", f"the answer comes from {where}, the client asked {self.flow.dst}:{self.flow.port}", "drop")
+        return False
+
+    def _refused(self, end: End) -> tuple[str, Walked | None]:
+        """An ICMP error or a reset goes back to the sender."""
+        protocol = end.packet.protocol
+        if end.at_sender and (end.stack.node, end.stack.name) == (self.flow.node, self.flow.stack):
+            return end.errno or seen_as(end.error, protocol), None
+        error = self._error_packet(end)
+        self.recorder.direction = "error"
+        back = self.walker.carry(At(end.stack, "", error, "output", state=None))
+        walked = Walked(back.disposition, self.recorder.turn("done"))
+        if end.disposition is Disposition.DELIVERED:
+            self.recorder.direction = "request"
+            self._note_closed(end)
+        good = seen_as(end.error, protocol)
+        if back.disposition is Disposition.LEFT_EVIDENCE and not self.flow.node:
+            return good, walked
+        if back.disposition in {Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}:
+            return "depends", walked
+        return (good if back.disposition is Disposition.DELIVERED else "timeout"), walked
+
+    def _error_packet(self, end: End) -> Packet:
+        packet, stack = end.packet, end.stack
+        source = packet.dst if stack.own(packet.dst, packet.family) is not None else 0
+        if end.error == "tcp-reset":
+            return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, frozenset({"RST", "ACK"}))
+        protocol = "icmp" if packet.family == 4 else "icmpv6"
+        code = {"icmp-net-unreachable": 0, "icmp-host-unreachable": 1, "icmp-proto-unreachable": 2, "icmp-port-unreachable": 3, "icmp-net-prohibited": 9, "icmp-host-prohibited": 10,
+                "icmp-admin-prohibited": 13}.get(end.error, 0)
+        return Packet(packet.family, source, packet.src, protocol, icmp_type=3 if packet.family == 4 else 1, icmp_code=code, inner=packet.tuple(), error=end.error)
+
+    # --- sockets --------------------------------------------------------------------------------------------------
+
+    def _listens(self, end: End) -> bool:
+        stack, packet = end.stack, end.packet
+        found = listeners(stack, packet.protocol, packet.dport)
+        fitting = next((s for s in found if takes(s, packet, end.device)), None)
+        if fitting is not None:
+            return True
+        if known(stack, packet.protocol):
+            return False
+        who = stack.node if stack.is_host else stack.name
+        letter = "t" if packet.protocol == "tcp" else "u"
+        unknown = Unknown(stack.node, stack.name, "sockets", f"ss -ln{letter}p", f"whether something listens on {packet.protocol} port {packet.dport} of {who} was not collected")
+        return self.choices.ask(("socket", stack.node, stack.name, packet.dport), ("listens", "closed"), unknown) == 0
+
+    def _note_closed(self, end: End) -> None:
+        packet, stack = end.packet, end.stack
+        found = listeners(stack, packet.protocol, packet.dport)
+        family = packet.family
+        self.recorder.direction = "request"
+        origin = found[0] if found else None
+        self.recorder.fact("drop", stack, line_of(origin), origin, by="socket", effect="rejected", hook="", src=to_text(packet.src, family), dst=to_text(packet.dst, family),
+                           sport=packet.sport, dport=packet.dport, protocol=packet.protocol, in_device=end.device, out_device="",
+                           source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)))
+
+    # --- outside --------------------------------------------------------------------------------------------------
+
+    def _beyond(self, end: End) -> tuple[str, Walked | None]:
+        """The request left the evidence: nothing is known of its end, but an answer can be walked from where the request left."""
+        packet, family = end.packet, end.packet.family
+        dst, src = to_text(packet.dst, family), to_text(packet.src, family)
+        target = self.flow.to_name or dst
+        self.open.append(Unknown(target, "host", f"evidence of {dst}", "diagnose collect -o bundle.tar.gz", f"{src} > {dst} leaves {end.stack.node} by {end.device}; {dst} was not collected"))
+        port = end.left_by
+        if port is None or end.state is None:
+            return "depends", None
+        device = port.link.master if port.link.master and port.stack.is_bridge(port.link.master) else port.link.name
+        answer = self._reply_to(packet, reset=False)
+        back = self.walker.carry(At(port.stack, port.link.name, answer, "frame", Port(port.stack, port.stack.link(device))))
+        walked = Walked(back.disposition, self.recorder.turn("done"))
+        died = back.disposition not in {Disposition.DELIVERED, Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}
+        if died or (back.disposition is Disposition.DELIVERED and not self._is_mine(back)):
+            self.open.clear()
+            return "timeout", walked
+        return "depends", walked
+
+
+def hops_of(trace: Trace) -> tuple[Hop, ...]:
+    """All hops of a trace, request first."""
+    return (*trace.request.hops, *(trace.reply.hops if trace.reply else ()))

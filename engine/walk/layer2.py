@@ -1,0 +1,202 @@
+"""Who answers ARP for a next hop, and through which bridge ports a frame gets there.
+
+Source: Linux ``net/ipv4/arp.c`` (arp_process, arp_ignore), ``net/bridge/br_forward.c``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.inet import prefix
+from engine.model.fib import Key
+from engine.model.network import Network, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.model.stack import NetStack
+
+DEAD_PORT_STATES = frozenset({"disabled", "blocking", "listening", "learning"})
+
+
+@dataclass(slots=True)
+class Domain:
+    """What a frame sent by one device can reach on layer 2."""
+
+    reached: dict[tuple[str, str, str], Port] = field(default_factory=dict)
+    came_from: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
+    open_ends: list[Port] = field(default_factory=list)
+    """Devices by which frames leave the evidence."""
+
+    def path(self, goal: Port) -> list[Port]:
+        """Devices from the start to ``goal``, both included."""
+        keys = [goal.key]
+        while keys[-1] in self.came_from:
+            keys.append(self.came_from[keys[-1]])
+        return [self.reached[k] for k in reversed(keys)]
+
+
+def usable(port: Port) -> bool:
+    """Whether a device can carry frames, as far as it was observed (unknown counts as yes)."""
+    link = port.link
+    return link.up is not False and link.carrier is not False and link.port_state not in DEAD_PORT_STATES
+
+
+def explore(network: Network, start: Port, next_hop: int, family: int) -> Domain:
+    """Breadth-first search over bridges, veth pairs and outside wires; ``next_hop`` limits which outside wires are taken for the same segment."""
+    domain = Domain()
+    domain.reached[start.key] = start
+    queue = deque([start])
+    while queue:
+        here = queue.popleft()
+        if not usable(here):
+            continue
+        for there in _adjacent(network, here, domain, next_hop, family):
+            if there.key not in domain.reached and usable(there):
+                domain.reached[there.key] = there
+                domain.came_from[there.key] = here.key
+                queue.append(there)
+    return domain
+
+
+def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, family: int) -> Iterator[Port]:
+    stack, link = here.stack, here.link
+    if stack.is_bridge(link.name):
+        for port in stack.ports.get(link.name, ()):
+            yield Port(stack, port)
+        return
+    if link.master and stack.is_bridge(link.master):
+        yield Port(stack, stack.link(link.master))
+    if link.type in {"vxlan", "loopback"}:
+        return
+    peer = network.peer(here)
+    if peer is not None:
+        yield peer
+    elif network.is_external(here):
+        domain.open_ends.append(here)
+        yield from _same_wire(network, here, next_hop, family)
+
+
+def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iterator[Port]:
+    """Outside devices of other stacks that may be on the same wire: theirs (or their bridge's) subnet holds the next hop, or their stack owns it."""
+    for other in network.external_ports():
+        if other.stack is here.stack:
+            continue
+        device = other.link.master or other.link.name
+        own = other.stack.addresses_of(device, family)
+        if any(a.value == next_hop for a in own) or (own and _shares_subnet(network, here, other, device, family)):
+            yield other
+        elif other.link.master and not own and other.stack.is_bridge(other.link.master) and _behind(network, other, next_hop, family):
+            yield other
+
+
+def _shares_subnet(network: Network, here: Port, other: Port, device: str, family: int) -> bool:
+    del network
+    mine = here.stack.addresses_of(here.link.master or here.link.name, family)
+    return any(a.network == b.network for a in mine for b in other.stack.addresses_of(device, family))
+
+
+def _behind(network: Network, port: Port, next_hop: int, family: int) -> bool:
+    """Whether the holder of an address hangs on another port of the bridge that ``port`` is enslaved to."""
+    for sibling in port.stack.ports.get(port.link.master, ()):
+        peer = network.peer(Port(port.stack, sibling))
+        if peer is not None and peer.stack.own(next_hop, family) is not None:
+            return True
+    return False
+
+
+def answers(port: Port, value: int, family: int) -> str:
+    """How a device would answer ARP/ND for an address: ``own`` (the device holds it), ``local`` (the stack does), ``proxy``, or ""."""
+    stack, name = port.stack, port.link.name
+    if port.link.master and stack.is_bridge(port.link.master):
+        return ""
+    own = stack.own(value, family)
+    if own is not None:
+        if own.device == name:
+            return "own"
+        ignore = max(stack.sysctl("net.ipv4.conf.all.arp_ignore") or 0, stack.device_sysctl(4, name, "arp_ignore")[0] or 0)
+        return "local" if family == 4 and ignore == 0 and own.device != "lo" else ""
+    return "proxy" if _proxies(stack, name, value, family) else ""
+
+
+def _proxies(stack: NetStack, device: str, value: int, family: int) -> bool:
+    if family == 4:
+        on = (stack.sysctl("net.ipv4.conf.all.proxy_arp") or 0) or (stack.device_sysctl(4, device, "proxy_arp")[0] or 0)
+        key = device
+        if not on and not stack.sysctls_complete and device.startswith("cali"):
+            on = 1  # calico's felix sets proxy_arp on every workload device it makes; the key was not collected
+        if not on or key == "lo":
+            return False
+    found = stack.fib.lookup(Key(family, value, iif=device))
+    if found.type == "local":
+        return True
+    # proxy_arp answers for what is routed by another device
+    return found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops) and family == 4
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Outcome of resolving a next hop on a device."""
+
+    stations: tuple[Port, ...]
+    """Who answers (several: duplicate address)."""
+    open_ends: tuple[Port, ...]
+    domain: Domain
+
+
+def resolve(network: Network, start: Port, next_hop: int, family: int) -> Resolution:
+    """Devices that answer for ``next_hop`` on the segment of ``start``; exact owners before stacks that own it elsewhere, before proxies."""
+    domain = explore(network, start, next_hop, family)
+    by_rank: dict[str, list[Port]] = {"own": [], "local": [], "proxy": []}
+    for key, port in domain.reached.items():
+        if key == start.key or port.stack is start.stack:
+            continue
+        rank = answers(port, next_hop, family)
+        if rank:
+            by_rank[rank].append(port)
+    found = by_rank["own"] or by_rank["local"] or by_rank["proxy"]
+    mac = _known_mac(start, next_hop)
+    if mac:
+        same = [p for p in found if p.link.mac == mac]
+        found = same or found or [p for k, p in domain.reached.items() if k != start.key and p.link.mac == mac and p.stack is not start.stack]
+    return Resolution(tuple(_distinct(found)), tuple(domain.open_ends), domain)
+
+
+def _known_mac(start: Port, next_hop: int) -> str:
+    entry = start.stack.neighbors.get((start.link.name, next_hop))
+    if entry is None or entry.fields.get("state") in {"FAILED", "INCOMPLETE"}:
+        return ""
+    return str(entry.fields.get("mac", ""))
+
+
+def _distinct(ports: list[Port]) -> list[Port]:
+    """One port a stack: a stack that answers on several devices is one station."""
+    seen: dict[tuple[str, str], Port] = {}
+    for port in ports:
+        seen.setdefault((port.stack.node, port.stack.name), port)
+    return list(seen.values())
+
+
+def on_link(stack: NetStack, device: str, value: int, family: int) -> str:
+    """The on-link prefix of a device that holds an address, "" if none does."""
+    for address in stack.addresses_of(device, family):
+        if address.network.holds(value):
+            return str(address.network)
+    return ""
+
+
+def source_prefix(network: Network, value: int, family: int, text: str) -> str:
+    """The on-link prefix that a source address belongs to: of its holder, of a bridge that covers it, or the host prefix itself."""
+    best = ""
+    for stack in network.stacks.values():
+        own = stack.own(value, family)
+        if own is not None and own.prefixlen < (32 if family == 4 else 128):
+            return str(own.network)
+    for stack in network.stacks.values():
+        for address in stack.addresses:
+            net = address.network
+            if address.family == family and net.holds(value) and 0 < net.length < (32 if family == 4 else 128):
+                best = str(net)
+    return best or str(prefix(text))

@@ -1,0 +1,475 @@
+"""The packet on a netfilter hook: conntrack, NAT, chains, verdicts.
+
+Source: Linux ``net/ipv4/netfilter/ip_tables.c`` (traversal), ``nf_conntrack_core.c``, ``nf_nat_core.c``, ``nf_nat_masquerade.c``, ``ipt_REJECT.c``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engine.inet import prefix, to_int, to_text
+from engine.model.netfilter import matches as m
+from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
+from engine.model.packet import Entry, HookContext, Packet, State, Tuple
+from engine.walk.recorder import policy_line, rule_line
+from engine.walk.trace import Line, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.model.netfilter.ruleset import Chain
+    from engine.model.stack import NetStack
+    from engine.walk.choices import Choices
+    from engine.walk.recorder import Recorder
+
+TRANSLATING = frozenset({"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"})
+MAX_DEPTH = 64
+"""Jumps inside each other; the kernel refuses rulesets that loop, a dump may still show one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """End of a chain."""
+
+    name: str
+    """accept | drop | reject | queue | stolen"""
+    chain: Chain | None = None
+    rule: Rule | None = None
+    base: str = ""
+    reject_with: str = ""
+    by: str = ""
+    """rule | policy | unknown"""
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What a nat rule asks for."""
+
+    type: str
+    """source | destination"""
+    address: int | None
+    port: int | None
+    chain: Chain
+    rule: Rule
+
+
+class Passage:
+    """One packet on one stack: the state that hooks share while it passes."""
+
+    def __init__(self, stack: NetStack, packet: Packet, entries: list[Entry], choices: Choices, recorder: Recorder) -> None:
+        self.stack = stack
+        self.packet = packet
+        self.entries = entries
+        self.choices = choices
+        self.recorder = recorder
+        self.state = State("UNTRACKED")
+        self.tracked = False
+        self.next_hop = 0
+        """Address of the next hop, for MASQUERADE's choice of address."""
+
+    # --- conntrack ------------------------------------------------------------------------------------------------
+
+    def track(self) -> None:
+        """Look the packet up in conntrack, or make an (unconfirmed) entry (``nf_conntrack_in``)."""
+        if self.tracked:
+            return
+        self.tracked = True
+        packet = self.packet
+        if packet.error:
+            self.state = self._related(packet)
+            return
+        own = packet.tuple()
+        for entry in self.entries:
+            if own == entry.original:
+                self.state = State("ESTABLISHED" if entry.seen_reply else "NEW", entry)
+                return
+            if own == entry.reply:
+                entry.seen_reply = True
+                self.state = State("ESTABLISHED", entry, reply=True)
+                return
+        if packet.protocol == "tcp" and packet.tcp_flags & {"RST"} or (packet.tcp_flags >= {"SYN", "ACK"}):
+            self.state = State("INVALID")
+            return
+        if packet.protocol == "icmp" and packet.icmp_type == 0:
+            self.state = State("INVALID")
+            return
+        entry = Entry(own, own.inverted())
+        self.entries.append(entry)
+        self.state = State("NEW", entry)
+
+    def _related(self, packet: Packet) -> State:
+        for entry in self.entries:
+            if packet.inner == entry.reply.inverted():
+                return State("RELATED", entry, reply=True)
+            if packet.inner == entry.original.inverted():
+                return State("RELATED", entry)
+        return State("INVALID")
+
+    def confirm(self) -> None:
+        """The packet survived its last hook: the entry stays (``nf_conntrack_confirm``)."""
+        if self.state.entry is not None:
+            self.state.entry.confirmed = True
+
+    def forget(self) -> None:
+        """The packet was dropped before its entry was confirmed."""
+        entry = self.state.entry
+        if entry is not None and not entry.confirmed and entry in self.entries:
+            self.entries.remove(entry)
+
+    # --- hooks ----------------------------------------------------------------------------------------------------
+
+    def context(self, hook: str, **devices: str | bool) -> HookContext:
+        """Place of the packet on a hook."""
+        return HookContext(hook, state=self.state, **devices)  # type: ignore[arg-type]  # keywords are HookContext's own
+
+    def filter(self, context: HookContext, tables: Sequence[str]) -> Verdict:
+        """Run the tables of a hook that decide (everything but nat) in order; drop is final, accept goes on."""
+        for table in tables:
+            for chain in self.stack.netfilter.on_hook(context.hook, self.packet.family, (table,)):
+                if not chain.rules and chain.policy in {"ACCEPT", ""}:
+                    continue
+                verdict = self._base(chain, context)
+                if verdict.name != "accept":
+                    return verdict
+        return Verdict("accept")
+
+    def _base(self, chain: Chain, context: HookContext) -> Verdict:
+        found = self._traverse(chain, context, chain.name, 0)
+        if found is not None:
+            verdict, lines = found, rule_line(found.chain, found.rule) if found.chain and found.rule else ()
+            target = found.rule.target.name if found.rule else ""
+            where = found.chain.name if found.chain else chain.name
+            summary = f"{chain.table.name} {chain.name}: {target} in {where}" if where != chain.name else f"{chain.table.name} {chain.name}: {target}"
+        else:
+            policy = chain.policy or "ACCEPT"
+            verdict = Verdict("drop" if policy == "DROP" else "accept", chain, None, chain.name, by="policy")
+            lines, summary = policy_line(chain), f"{chain.table.name} {chain.name}: policy {policy}"
+        shown = {"accept": "pass", "drop": "drop", "reject": "reject"}.get(verdict.name, "unknown")
+        self.recorder.step("netfilter", summary, shown, lines)
+        return replace(verdict, base=chain.name)
+
+    def _traverse(self, chain: Chain, context: HookContext, base: str, depth: int) -> Verdict | None:
+        """Verdict of a chain, ``None`` if it returns or falls off its end."""
+        if depth > MAX_DEPTH:
+            return Verdict("drop", chain, None, base, by="unknown")
+        for rule in chain.rules:
+            if not self._fits(rule, chain, context):
+                continue
+            name = rule.target.name
+            if name in NO_VERDICT:
+                continue
+            if name == "RETURN":
+                return None
+            if name in chain.table.chains:
+                verdict = self._traverse(chain.table.chains[name], context, base, depth + 1)
+                if verdict is not None or rule.target.goto:
+                    return verdict  # a goto pushes nothing: falling off returns to the caller of this chain
+                continue
+            verdict = self._final(rule, chain, context, base)
+            if verdict is not None:
+                return verdict
+        return None
+
+    def _final(self, rule: Rule, chain: Chain, context: HookContext, base: str) -> Verdict | None:
+        name = rule.target.name
+        if name == "ACCEPT":
+            return Verdict("accept", chain, rule, base, by="rule")
+        if name == "DROP":
+            return Verdict("drop", chain, rule, base, by="rule")
+        if name == "REJECT":
+            reason = rule.target.options.get("--reject-with", "icmp-port-unreachable" if self.packet.family == 4 else "icmp6-port-unreachable")
+            return Verdict("reject", chain, rule, base, reason, "rule")
+        if name in {"NOTRACK", "CT"}:
+            if name == "NOTRACK" or "--notrack" in rule.target.options:
+                self.tracked, self.state = True, State("UNTRACKED")
+                self.recorder.step("conntrack", f"not tracked by {chain.table.name} {chain.name}", "rewrite", rule_line(chain, rule))
+            return None
+        if name in {"MARK", "CONNMARK"}:
+            self._mark(rule, chain)
+            return None
+        if name in TRANSLATING:
+            return self._translate(rule, chain, context, base)
+        return self._unknown_target(rule, chain, base)
+
+    def _unknown_target(self, rule: Rule, chain: Chain, base: str) -> Verdict | None:
+        """A target that hands the packet to something outside the model (NFQUEUE, TPROXY …)."""
+        unknown = self._unknown(f"-j {rule.target.name}", chain, rule, f"target {rule.target.name} is not modelled")
+        answer = self.choices.ask(("target", id(rule)), ("goes on", "is taken away"), unknown)
+        return Verdict("drop", chain, rule, base, by="unknown") if answer else None
+
+    # --- matches --------------------------------------------------------------------------------------------------
+
+    def _fits(self, rule: Rule, chain: Chain, context: HookContext) -> bool:
+        context = replace(context, state=self.state)
+        open_match: m.Match | None = None
+        for match in rule.matches:
+            answer = match.holds(self.packet, context, _Around(self.stack, self.choices, self.recorder))
+            if answer is False:
+                self._note_miss(rule, chain, context, match)
+                return False
+            if answer is None:
+                open_match = open_match or match
+        if open_match is None:
+            return True
+        if rule.target.name in NO_VERDICT:
+            return False  # whether it counts or logs changes nothing
+        return self._ask(rule, chain, open_match)
+
+    def _ask(self, rule: Rule, chain: Chain, match: m.Match) -> bool:
+        options, shares = ("matches", "does not match"), ()
+        unknown: Unknown | None = None
+        if isinstance(match, m.Share):
+            share = match.share
+            shares = (share, "")
+        else:
+            reason = match.reason if isinstance(match, m.Unmodelled) else "the set's members were not collected" if isinstance(match, m.InSet) else "unknown"
+            unknown = self._unknown(match.text, chain, rule, reason)
+        harmful = rule.target.name in {"DROP", "REJECT"}
+        if harmful:
+            options = ("does not match", "matches")
+        answer = self.choices.ask(("match", chain.table.backend, chain.table.name, chain.name, rule.number, match.text), options, unknown, shares)
+        return (answer == 1) if harmful else (answer == 0)
+
+    def _unknown(self, what: str, chain: Chain, rule: Rule, why: str) -> Unknown:
+        stack = self.stack
+        line = rule_line(chain, rule)
+        return Unknown(stack.node, stack.name, what, f"iptables -t {chain.table.name} -nvL {chain.name}", why, line[0] if line else None)
+
+    def _note_miss(self, rule: Rule, chain: Chain, context: HookContext, match: m.Match) -> None:
+        """Remember translations that did not apply: 'why was this not masqueraded' is a question rules ask."""
+        if self.recorder.direction != "request" or chain.table.name != "nat" or rule.target.name not in TRANSLATING:
+            return
+        inner = match.match if isinstance(match, m.Negated) else match
+        if isinstance(inner, (m.Proto, m.Ports)):
+            return
+        packet = self.packet
+        self.recorder.fact(
+            "rule_seen", self.stack, rule_line(chain, rule), table="nat", chain=chain.name, number=rule.number, spec=rule.spec, target=rule.target.name, matched=False,
+            failed=match.text, set=inner.name if isinstance(inner, m.InSet) else None, src=to_text(packet.src, packet.family), dst=to_text(packet.dst, packet.family),
+            in_device=context.in_device, out_device=context.out_device,
+        )
+
+    # --- marks ----------------------------------------------------------------------------------------------------
+
+    def _mark(self, rule: Rule, chain: Chain) -> None:
+        options = rule.target.options
+        entry = self.state.entry
+        if rule.target.name == "CONNMARK" and entry is None:
+            return
+        if "--save-mark" in options and entry is not None:
+            nf, ct = _mask(options.get("--nfmask")), _mask(options.get("--ctmask"))
+            entry.mark = (entry.mark & ~ct) ^ (self.packet.mark & nf)
+            return
+        if "--restore-mark" in options and entry is not None:
+            nf, ct = _mask(options.get("--nfmask")), _mask(options.get("--ctmask"))
+            self.packet = replace(self.packet, mark=(self.packet.mark & ~nf) ^ (entry.mark & ct))
+            return
+        value, mask = _mark_words(options)
+        if rule.target.name == "CONNMARK" and entry is not None:
+            entry.mark = (entry.mark & ~mask) ^ value
+        else:
+            self.packet = replace(self.packet, mark=(self.packet.mark & ~mask) ^ value)
+            self.recorder.step("netfilter", f"{chain.table.name} {chain.name}: mark {self.packet.mark:#x}", "rewrite", rule_line(chain, rule))
+
+    # --- NAT ------------------------------------------------------------------------------------------------------
+
+    def translate(self, context: HookContext) -> Verdict:
+        """NAT of a hook: the stored mapping for packets of a known entry, the nat table for new ones."""
+        entry = self.state.entry
+        destination = context.hook in {"PREROUTING", "OUTPUT"}
+        if entry is None:
+            return Verdict("accept")
+        if self.state.reply:
+            self._reverse(entry, destination=destination)
+            return Verdict("accept")
+        bound = entry.dst_bound if destination else entry.src_bound
+        if self.state.name != "NEW" or bound or entry.seen_reply:
+            self._apply(entry, destination=destination)
+            return Verdict("accept")
+        # Whatever the chains say, the packet is bound now: later hooks of this stack do not ask them again.
+        if destination:
+            entry.dst_bound = True
+        else:
+            entry.src_bound = True
+        for chain in self.stack.netfilter.on_hook(context.hook, self.packet.family, ("nat",)):
+            if not chain.rules and chain.policy in {"ACCEPT", ""}:
+                continue
+            found = self._traverse(chain, context, chain.name, 0)
+            if found is None and chain.policy == "DROP":
+                self.recorder.step("netfilter", f"nat {chain.name}: policy DROP", "drop", policy_line(chain))
+                return Verdict("drop", chain, None, chain.name, by="policy")
+            if found is not None and found.name == "drop":
+                self.recorder.step("netfilter", f"nat {chain.name}: drop", "drop", rule_line(found.chain, found.rule) if found.chain and found.rule else ())
+                return found
+            if entry.dnat if destination else entry.snat:
+                break
+        return Verdict("accept")
+
+    def _apply(self, entry: Entry, *, destination: bool) -> None:
+        """Repeat a mapping made for an earlier packet of the original direction."""
+        target = entry.reply.inverted()
+        if destination and entry.dnat:
+            self.packet = replace(self.packet, dst=target.dst, dport=target.dport)
+        elif not destination and entry.snat:
+            self.packet = replace(self.packet, src=target.src, sport=target.sport)
+
+    def _reverse(self, entry: Entry, *, destination: bool) -> None:
+        """Undo the mapping for the reply direction: SNAT is undone where destinations change, DNAT where sources change."""
+        packet, before = self.packet, self.packet
+        inner = entry.original if packet.error else packet.inner
+        if destination and entry.snat:
+            packet = replace(packet, dst=entry.original.src, dport=packet.dport if packet.error else entry.original.sport, inner=inner)
+        elif not destination and entry.dnat:
+            # An ICMP error from a router in between keeps its own source; one from the translated target gets the original's.
+            if not packet.error or packet.src == entry.reply.src:
+                packet = replace(packet, src=entry.original.dst, sport=packet.sport if packet.error else entry.original.dport)
+            packet = replace(packet, inner=inner)
+        elif packet.error and destination:
+            packet = replace(packet, inner=packet.inner)
+        if packet != before:
+            self.packet = packet
+            self.recorder.step("nat", f"reverses the translation: {packet}", "rewrite")
+
+    def _translate(self, rule: Rule, chain: Chain, context: HookContext, base: str) -> Verdict | None:
+        entry = self.state.entry
+        wanted = self._wanted(rule, chain, context)
+        if entry is None or wanted is None:
+            return Verdict("drop", chain, rule, base, by="rule") if entry is not None else None
+        before, packet = self.packet, self.packet
+        if wanted.type == "destination":
+            packet = replace(packet, dst=wanted.address if wanted.address is not None else packet.dst, dport=wanted.port if wanted.port is not None else packet.dport)
+            entry.dnat = True
+        else:
+            packet = replace(packet, src=wanted.address if wanted.address is not None else packet.src, sport=wanted.port if wanted.port is not None else packet.sport)
+            entry.snat = True
+        self.packet = packet
+        entry.reply = _reply_after(entry, packet, wanted.type)
+        self._note_translation(rule, chain, context, before, wanted.type)
+        return Verdict("accept", chain, rule, base, by="rule")
+
+    def _note_translation(self, rule: Rule, chain: Chain, context: HookContext, before: Packet, kind: str) -> None:
+        family, after = before.family, self.packet
+        source = kind == "source"
+        old, new = (before.src, after.src) if source else (before.dst, after.dst)
+        lines: tuple[Line, ...] = rule_line(chain, rule)
+        self.recorder.step("nat", f"nat {context.hook}: {rule.target.name} in {chain.name}: {before} becomes {after}", "rewrite", lines)
+        self.recorder.fact(
+            "nat", self.stack, lines, type=kind, target=rule.target.name, table="nat", chain=chain.name, number=rule.number, spec=rule.spec, before=to_text(old, family),
+            after=to_text(new, family), before_port=before.sport if source else before.dport, after_port=after.sport if source else after.dport,
+            src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=context.in_device, out_device=context.out_device,
+            out_type=self.stack.link(context.out_device).type if context.out_device else "",
+        )
+
+    def _wanted(self, rule: Rule, chain: Chain, context: HookContext) -> Translation | None:
+        """What a translating rule asks for; ``None`` if the kernel would drop for want of an address."""
+        name, options, family = rule.target.name, rule.target.options, self.packet.family
+        if name == "MASQUERADE":
+            address = masquerade_address(self.stack, context.out_device, self.next_hop, family)
+            return Translation("source", address, None, chain, rule) if address is not None else None
+        if name == "REDIRECT":
+            port = _first_port(options.get("--to-ports", ""))
+            if context.hook == "OUTPUT":
+                return Translation("destination", to_int("127.0.0.1" if family == 4 else "::1"), port, chain, rule)
+            own = self.stack.addresses_of(context.in_device, family)
+            return Translation("destination", own[0].value, port, chain, rule) if own else None
+        if name == "NETMAP":
+            source = context.hook in {"POSTROUTING", "INPUT"}
+            target = prefix(options["--to"])
+            old = self.packet.src if source else self.packet.dst
+            mapped = target.value | (old & ~target.mask & ((1 << (32 if family == 4 else 128)) - 1))
+            return Translation("source" if source else "destination", mapped, None, chain, rule)
+        text = options.get("--to-source") or options.get("--to-destination") or ""
+        address, port = _target_address(text, family)
+        return Translation("source" if name == "SNAT" else "destination", address, port, chain, rule)
+
+
+def _reply_after(entry: Entry, packet: Packet, kind: str) -> Tuple:
+    reply = entry.reply
+    if kind == "destination":
+        return replace(reply, src=packet.dst, sport=packet.dport)
+    return replace(reply, dst=packet.src, dport=packet.sport)
+
+
+def masquerade_address(stack: NetStack, device: str, next_hop: int, family: int) -> int | None:
+    """Address that MASQUERADE takes: the device's primary address in the next hop's subnet, else its first primary.
+
+    The route's ``src`` and secondary addresses are ignored (``nf_nat_masquerade.c``, ``inet_select_addr``).
+    """
+    own = [a for a in stack.addresses_of(device, family) if not a.secondary and a.scope != "host"]
+    for address in own:
+        if address.network.holds(next_hop):
+            return address.value
+    if own:
+        return own[0].value
+    others = [a for a in stack.addresses if a.family == family and not a.secondary and a.scope == "global"]
+    return others[0].value if others else None
+
+
+def _first_port(text: str) -> int | None:
+    low = text.partition("-")[0]
+    return port_number(low) if low else None
+
+
+def _target_address(text: str, family: int) -> tuple[int | None, int | None]:
+    """``10.0.0.2:80``, ``10.0.0.2-10.0.0.9:80-90``, ``:80``, ``[fd00::1]:80`` → first address and port."""
+    port = ""
+    if family == 6:
+        if text.startswith("["):
+            text, _, port = text[1:].partition("]")
+            port = port.lstrip(":")
+    else:
+        text, _, port = text.partition(":")
+    low = text.partition("-")[0]
+    return (to_int(low) if low else None), _first_port(port.partition("/")[0])
+
+
+def _mask(text: str | None) -> int:
+    return int(text, 0) if text else 0xFFFFFFFF
+
+
+def _mark_words(options: dict[str, str]) -> tuple[int, int]:
+    """(value, mask) of MARK's options: new mark = (mark & ~mask) ^ value."""
+    for name in ("--set-xmark", "--set-mark"):
+        if name in options:
+            value, _, mask = options[name].partition("/")
+            number, bits = int(value, 0), int(mask, 0) if mask else 0xFFFFFFFF
+            return (number, bits) if name == "--set-xmark" else (number, bits | number)
+    if "--and-mark" in options:
+        return 0, ~int(options["--and-mark"], 0) & 0xFFFFFFFF
+    if "--or-mark" in options:
+        value_or = int(options["--or-mark"], 0)
+        return value_or, value_or
+    if "--xor-mark" in options:
+        return int(options["--xor-mark"], 0), 0
+    return 0, 0
+
+
+class _Around:
+    """What matches may ask of the stack (:class:`~engine.model.netfilter.matches.Surroundings`)."""
+
+    __slots__ = ("choices", "recorder", "stack")
+
+    def __init__(self, stack: NetStack, choices: Choices, recorder: Recorder) -> None:
+        self.stack = stack
+        self.choices = choices
+        self.recorder = recorder
+
+    def address_type(self, family: int, value: int, device: str = "") -> str:
+        return self.stack.address_type(family, value, device)
+
+    def in_set(self, name: str, directions: tuple[str, ...], packet: Packet, context: HookContext) -> bool | None:
+        found = self.stack.ipsets.get(name)
+        if found is None:
+            return None
+        return found.holds(directions, packet, context, self.stack.ipsets)[0]
+
+    def reverse_path(self, packet: Packet, context: HookContext, *, loose: bool, accept_local: bool) -> bool | None:
+        from engine.model.fib import Key
+
+        found = self.stack.fib.lookup(Key(packet.family, packet.src, packet.dst, mark=packet.mark))
+        if found.type == "local":
+            return accept_local or context.in_device == "lo"
+        if found.type != "unicast" or found.route is None:
+            return None if found.unknown else False
+        return loose or any(h.device == context.in_device for h in found.route.hops)

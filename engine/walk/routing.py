@@ -1,0 +1,176 @@
+"""Routing decisions of a packet on a stack.
+
+Source: Linux ``net/ipv4/route.c`` (ip_route_input_slow, ip_route_output_key_hash), ``fib_frontend.c`` (fib_validate_source), ``devinet.c`` (inet_select_addr).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.facts import Fact
+from engine.inet import to_int, to_text
+from engine.model.fib import Found, Key, NextHop
+from engine.walk.recorder import line_of
+from engine.walk.trace import Line, Unknown
+
+if TYPE_CHECKING:
+    from engine.model.packet import Packet
+    from engine.model.stack import NetStack
+    from engine.walk.choices import Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a packet goes from here."""
+
+    type: str
+    """A route type; ``none`` = no route."""
+    device: str
+    next_hop: int
+    """Address to resolve on the device: the gateway, or the destination itself."""
+    gateway: str
+    found: Found
+    mtu: int | None = None
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The route (or rule) that decided."""
+        if self.found.route is not None:
+            return line_of(self.found.route.fact)
+        return line_of(self.found.rule.fact) if self.found.rule is not None else ()
+
+    @property
+    def fact(self) -> Fact | None:
+        """The fact of the deciding route, or of the deciding rule."""
+        if self.found.route is not None:
+            return self.found.route.fact
+        return self.found.rule.fact if self.found.rule is not None else None
+
+
+def _pick(found: Found, choices: Choices, stack: NetStack, oif: str) -> NextHop:
+    route = found.route
+    if route is None:
+        return NextHop("", "")
+    alive = [h for h in route.hops if not h.dead and (not oif or h.device == oif)] or list(route.hops)
+    if len(alive) == 1:
+        return alive[0]
+    total = sum(h.weight for h in alive)
+    shares = [f"{h.weight}/{total}" for h in alive]
+    names = [f"nexthop {h.gateway or 'on-link'} dev {h.device}" for h in alive]
+    return alive[choices.ask(("ecmp", stack.node, stack.name, str(route.dst), route.table), names, None, shares)]
+
+
+def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
+    """Look a destination up; several next hops are a choice."""
+    down = {name for name, link in stack.links.items() if link.up is False}
+
+    def dead(route: object) -> bool:
+        hops = getattr(route, "hops", ())
+        return getattr(route, "type", "") == "unicast" and bool(hops) and all(h.device in down for h in hops)
+
+    found = stack.fib.lookup(key, skip=dead if down else None)
+    hop = _pick(found, choices, stack, key.oif)
+    gateway = hop.gateway
+    next_hop = to_int(gateway) if gateway and (":" in gateway) == (key.family == 6) else key.dst
+    return Way(found.type, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None)
+
+
+def source_for(stack: NetStack, way: Way, family: int) -> int | None:
+    """Source address of a local packet without one: the route's ``src``, else ``inet_select_addr`` on the output device."""
+    route = way.found.route
+    if route is not None and route.src:
+        return to_int(route.src)
+    own = [a for a in stack.addresses_of(way.device, family) if not a.secondary]
+    if way.type == "local" and route is not None:
+        return route.dst.value if route.dst.length in {32, 128} else way.next_hop
+    for address in own:
+        if address.network.holds(way.next_hop):
+            return address.value
+    good = [a for a in own if a.scope == "global"] or [a for a in stack.addresses if a.family == family and a.scope == "global"] or own
+    return good[0].value if good else None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Outcome of source validation."""
+
+    ok: bool
+    by: str = ""
+    """rp-filter | martian"""
+    summary: str = ""
+    lines: tuple[Line, ...] = ()
+    unknown: Unknown | None = None
+    """Set if the answer is open: strict or loose was not observed and it matters."""
+
+
+def validate_source(stack: NetStack, packet: Packet, device: str) -> Checked:
+    """``fib_validate_source``: rp_filter, local and martian sources (IPv4 only)."""
+    if packet.family != 4 or device == "lo":
+        return Checked(ok=True)
+    martian = _martian(stack, packet, device)
+    if martian is not None:
+        return martian
+    found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif="lo", mark=packet.mark if _or_key(stack, device, "src_valid_mark") else 0))
+    if found.type == "local":
+        if _or_key(stack, device, "accept_local"):
+            return Checked(ok=True)
+        return Checked(ok=False, by="martian", summary=f"source {to_text(packet.src)} is an own address of this stack", lines=line_of(found.route.fact if found.route else None))
+    matches = found.type == "unicast" and found.route is not None and any(h.device == device for h in found.route.hops)
+    if matches or found.unknown:
+        return Checked(ok=True)
+    mode, line, known = rp_mode(stack, device)
+    fails_strict = True
+    fails_loose = found.type != "unicast"
+    route_line = line_of(found.route.fact) if found.route is not None else ()
+    back = f"the route back to {to_text(packet.src)} leaves by {found.route.hops[0].device}" if found.route is not None and found.route.hops else f"there is no route back to {to_text(packet.src)}"
+    if not known:
+        why = f"{back}, not by {device}: a strict reverse-path filter would drop the packet"
+        return Checked(ok=True, unknown=Unknown(stack.node, stack.name, f"net.ipv4.conf.{device}.rp_filter", "sysctl -a 2>/dev/null | grep '\\.rp_filter'", why))
+    if (mode == 1 and fails_strict) or (mode == 2 and fails_loose):
+        return Checked(ok=False, by="rp-filter", summary=f"rp_filter={mode} on {device}: {back}", lines=(*line, *route_line))
+    return Checked(ok=True)
+
+
+def rp_mode(stack: NetStack, device: str) -> tuple[int, tuple[Line, ...], bool]:
+    """Effective rp_filter: the maximum of ``all`` and the device; known only if both were observed (or the result is already 2)."""
+    own, own_key = stack.device_sysctl(4, device, "rp_filter")
+    general = stack.sysctl("net.ipv4.conf.all.rp_filter")
+    mode = max(own or 0, general or 0)
+    known = (own is not None and general is not None) or mode == 2
+    decisive = own_key if (own or 0) >= (general or 0) else "net.ipv4.conf.all.rp_filter"
+    return mode, line_of(stack.sysctls.get(decisive)), known
+
+
+def _or_key(stack: NetStack, device: str, key: str) -> bool:
+    return bool((stack.sysctl(f"net.ipv4.conf.all.{key}") or 0) or (stack.device_sysctl(4, device, key)[0] or 0))
+
+
+def _martian(stack: NetStack, packet: Packet, device: str) -> Checked | None:
+    src, dst = packet.src, packet.dst
+    if src >> 28 == 0xE or src == 0xFFFFFFFF or (src >> 24 == 0 and src != 0) or (dst >> 24 == 0):
+        return Checked(ok=False, by="martian", summary=f"{to_text(src)} > {to_text(dst)} is not a valid unicast pair")
+    if (src >> 24 == 127 or dst >> 24 == 127) and not _or_key(stack, device, "route_localnet"):
+        line = line_of(stack.sysctls.get(f"net.ipv4.conf.{device}.route_localnet"))
+        return Checked(ok=False, by="martian", summary=f"127.0.0.0/8 arrives on {device} and route_localnet is off", lines=line)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """Whether a stack forwards what arrives on a device."""
+
+    on: bool | None
+    lines: tuple[Line, ...]
+    fact: Fact | None
+    key: str
+
+
+def forwarding(stack: NetStack, device: str, family: int) -> Forwarding:
+    """The ingress device's ``forwarding``; ``ip_forward`` (or ``all``) stands in where only that was observed."""
+    value, key = stack.device_sysctl(family, device, "forwarding")
+    if value is None:
+        key = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
+        value = stack.sysctl(key)
+    fact = stack.sysctls.get(key)
+    return Forwarding(None if value is None else bool(value), line_of(fact), fact, key)

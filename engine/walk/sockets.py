@@ -1,0 +1,45 @@
+"""Whether a socket takes the packet at the end of its way.
+
+Source: Linux ``net/ipv4/inet_hashtables.c`` (listener lookup), ``udp.c``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.inet import to_int
+
+if TYPE_CHECKING:
+    from engine.facts import Fact
+    from engine.model.packet import Packet
+    from engine.model.stack import NetStack
+
+ANY = frozenset({"*", "0.0.0.0", "::", "[::]", ""})  # noqa: S104 - listening addresses to recognise, not to bind
+
+
+def listeners(stack: NetStack, protocol: str, port: int) -> list[Fact]:
+    """Sockets that wait for packets to a port, on whatever address."""
+    wanted = {"LISTEN"} if protocol == "tcp" else {"UNCONN", "LISTEN", "CLOSE", ""}
+    return [s for s in stack.sockets if s.fields.get("protocol", "tcp") == protocol and s.fields.get("port") == port and s.fields.get("state", "LISTEN") in wanted]
+
+
+def takes(socket: Fact, packet: Packet, device: str) -> bool:
+    """Whether a listening socket's address and device fit the packet."""
+    bound = socket.fields.get("device")
+    if bound and bound != device:
+        return False
+    address = str(socket.fields.get("address", "*")).strip("[]")
+    if address in ANY:
+        if packet.family == 4:
+            return address != "::" or not socket.fields.get("v6only", False)
+        return address in {"::", "*"} or socket.fields.get("family") == 6
+    address = address.removeprefix("::ffff:").partition("%")[0]
+    try:
+        return to_int(address) == packet.dst
+    except ValueError:
+        return False
+
+
+def known(stack: NetStack, protocol: str) -> bool:
+    """Whether a port that is not listed is closed."""
+    return stack.collected("sockets", protocol, f"{protocol}-listen")

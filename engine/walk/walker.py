@@ -1,0 +1,643 @@
+"""One run of the walk: a packet moves through stacks until it ends.
+
+The order of decisions is the kernel's: ``ip_rcv`` → PREROUTING → ``ip_route_input`` → INPUT or forward → POSTROUTING → transmit; bridged frames pass netfilter
+first if bridge-nf calls it (``br_netfilter_hooks.c``); tunnels start a new packet at OUTPUT (``vxlan_core.c``, ``ip_tunnel_core.c``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from engine.inet import to_int, to_text
+from engine.model.fib import Key
+from engine.model.network import Network, Port
+from engine.model.packet import Entry, Packet, State
+from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name
+from engine.walk.layer2 import on_link, resolve, source_prefix, usable
+from engine.walk.netfilter import Passage, Verdict
+from engine.walk.recorder import Recorder, line_of
+from engine.walk.routing import Way, find_way, forwarding, source_for, validate_source
+from engine.walk.trace import Disposition, Line, Unknown
+
+if TYPE_CHECKING:
+    from engine.facts import Fact
+    from engine.model.links import Link
+    from engine.model.stack import NetStack
+    from engine.walk.choices import Choices
+
+MAX_HOPS = 48
+"""Stack traversals of one packet; a routing loop ends the packet by TTL, here a little earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a packet is next."""
+
+    stack: NetStack
+    device: str
+    packet: Packet
+    how: str
+    """``output`` (made by the stack) | ``frame`` (arrives on a device) | ``routed`` (from its bridge, netfilter PREROUTING done)"""
+    station: Port | None = None
+    """Frames: the device that the frame is addressed to on layer 2."""
+    state: State | None = None
+    """Conntrack state that travels with the packet inside one stack (loopback, bridge)."""
+    physin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a packet ended."""
+
+    disposition: Disposition
+    stack: NetStack
+    packet: Packet
+    device: str = ""
+    """Device it arrived by (delivered) or would leave by."""
+    errno: str = ""
+    """errno if the packet died on the stack that made it."""
+    error: str = ""
+    """iptables name of the ICMP error (or ``tcp-reset``) sent back; "" = silence."""
+    state: State | None = None
+    at_sender: bool = False
+    closed: bool = False
+    """Delivered, but no socket takes it."""
+    left_by: Port | None = None
+
+
+@dataclass(slots=True)
+class Walker:
+    """State of one run."""
+
+    network: Network
+    choices: Choices
+    recorder: Recorder
+    conntrack: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
+    hops: int = 0
+    depth: int = 0
+
+    # --- plumbing -------------------------------------------------------------------------------------------------
+
+    def _passage(self, at: At) -> Passage:
+        entries = self.conntrack.setdefault((at.stack.node, at.stack.name), [])
+        passage = Passage(at.stack, at.packet, entries, self.choices, self.recorder)
+        if at.state is not None:
+            passage.state, passage.tracked = at.state, True
+        return passage
+
+    def carry(self, at: At) -> End:
+        """Move a packet until it ends."""
+        place: At | End = at
+        while isinstance(place, At):
+            self.hops += 1
+            if self.hops > MAX_HOPS:
+                return self._stop(place, "loop", Disposition.LOOPED, "the packet goes in circles until its TTL runs out")
+            place = self._output(place) if place.how == "output" else self._arrive(place)
+        return place
+
+    def _stop(self, at: At, by: str, disposition: Disposition, summary: str, lines: tuple[Line, ...] = (), *, error: str = "", errno: str = "", origin: Fact | None = None,
+              verdict: Verdict | None = None, out: str = "", hook: str = "", gateway: str = "", packet: Packet | None = None, state: State | None = None, physout: str = "",
+              say: bool = True) -> End:
+        """End a packet: write the step and the ``drop`` fact."""
+        packet = packet or at.packet
+        rejected = bool(error)
+        if say:
+            self.recorder.step(by, summary, "reject" if rejected else "drop", lines)
+        family = packet.family
+        rule = verdict.rule if verdict else None
+        chain = verdict.chain if verdict else None
+        self.recorder.fact(
+            "drop", at.stack, lines, origin, by=by, effect="rejected" if rejected else "no-route" if disposition is Disposition.NO_ROUTE else "dropped", hook=hook,
+            backend=chain.table.backend if chain else None, table=chain.table.name if chain else None, chain=chain.name if chain else None, base_chain=verdict.base if verdict else None,
+            number=rule.number if rule else None, spec=rule.spec if rule else None, target=rule.target.name if rule else None, reject_with=verdict.reject_with if verdict and verdict.reject_with else None,
+            src=to_text(packet.src, family), dst=to_text(packet.dst, family), sport=packet.sport, dport=packet.dport, protocol=packet.protocol, ctstate=state.name if state else None,
+            mark=packet.mark, in_device=at.device if at.how != "output" else "", out_device=out, physin_device=at.physin, physout_device=physout, gateway=gateway,
+            source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)),
+        )
+        return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output")
+
+    # --- netfilter ------------------------------------------------------------------------------------------------
+
+    def _hook(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...], *, nat_after: str = "", **devices: str | bool) -> End | None:
+        """Run the deciding tables of a hook, with NAT after the named one; ``None`` = the packet goes on."""
+        unseen = self._unseen(at, passage, hook, tables)
+        if unseen is not None:
+            return unseen
+        for table in tables:
+            verdict = passage.translate(passage.context(hook, **devices)) if table == "nat" else passage.filter(passage.context(hook, **devices), (table,))
+            if verdict.name != "accept":
+                return self._refuse(at, passage, hook, verdict, devices)
+        return None
+
+    def _unseen(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...]) -> End | None:
+        """A firewall that nobody collected: unknown on a node, assumed to be empty in a container (and said)."""
+        stack, family = at.stack, passage.packet.family
+        native = self._native(stack, hook)
+        if native is not None:
+            answer = self.choices.ask(("nft", stack.node, stack.name), ("passes", "drops"), native)
+            if answer:
+                return self._stop(at, "unknown", Disposition.DROPPED, "dropped by native nftables (assumed)", packet=passage.packet)
+        if any(t in {"filter", "nat"} for t in tables) and not all(stack.netfilter.known(t, family) for t in tables if t in {"filter", "nat"}):
+            whole = not stack.netfilter.tables and not stack.collected("netfilter")
+            command = "iptables-save" if family == 4 else "ip6tables-save"
+            what = "netfilter" if whole else "netfilter " + ", ".join(t for t in tables if t in {"filter", "nat"} and not stack.netfilter.known(t, family))
+            unknown = Unknown(stack.node, stack.name, what, command, f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected")
+            if not stack.is_host or not whole:
+                self.recorder.assume(unknown)
+            elif self.choices.ask(("netfilter", stack.node, stack.name, family), ("passes", "drops"), unknown):
+                return self._stop(at, "unknown", Disposition.DROPPED, "dropped by a packet filter that was not collected (assumed)", packet=passage.packet)
+        return None
+
+    @staticmethod
+    def _native(stack: NetStack, hook: str) -> Unknown | None:
+        """A native nftables ruleset that might decide: it holds a base chain on the hook and some statement that drops or rewrites."""
+        for fact in stack.facts("nft_ruleset"):
+            if fact.fields.get("decides") and hook.lower() in fact.fields.get("hooks", ()):
+                return Unknown(stack.node, stack.name, "nftables", "nft list ruleset", "native nftables rules on this hook are not modelled", next(iter(line_of(fact)), None))
+        return None
+
+    def _refuse(self, at: At, passage: Passage, hook: str, verdict: Verdict, devices: dict[str, str | bool]) -> End:
+        out = str(devices.get("out_device", ""))
+        rule = verdict.rule
+        where = verdict.chain.name if verdict.chain else ""
+        table = verdict.chain.table.name if verdict.chain else ""
+        lines = self._lines(verdict)
+        state = passage.state
+        packet = passage.packet
+        physout = str(devices.get("physout", ""))
+        if verdict.name == "reject":
+            error = reject_name(verdict.reject_with)
+            end = self._stop(at, "rule", Disposition.REJECTED, f"{table} {where} rejects with {error}", lines, error=error, verdict=verdict, out=out, hook=hook, packet=packet, state=state,
+                             physout=physout, say=False)
+            if at.how == "output":
+                errno = "EPERM" if packet.protocol == "udp" else ""
+                return replace(end, errno=errno)
+            return end
+        by = verdict.by or ("rule" if rule else "policy")
+        errno = "EPERM" if at.how == "output" and hook == "OUTPUT" and packet.protocol in {"udp", "icmp"} else ""
+        end = self._stop(at, by, Disposition.DROPPED, f"{table} {where} drops", lines, verdict=verdict, out=out, hook=hook, packet=packet, state=state, errno=errno, physout=physout, say=False)
+        passage.forget()
+        return end
+
+    @staticmethod
+    def _lines(verdict: Verdict) -> tuple[Line, ...]:
+        from engine.walk.recorder import policy_line, rule_line
+
+        if verdict.chain is None:
+            return ()
+        return rule_line(verdict.chain, verdict.rule) if verdict.rule is not None else policy_line(verdict.chain)
+
+    # --- local output ---------------------------------------------------------------------------------------------
+
+    def _output(self, at: At) -> At | End:
+        stack, packet = at.stack, at.packet
+        self.recorder.enter(stack, "", packet)
+        way = find_way(stack, self._key(packet), self.choices)
+        if way.type not in {"unicast", "local"}:
+            return self._unroutable(at, way, packet, None)
+        if packet.src == 0:
+            source = source_for(stack, way, packet.family)
+            if source is None:
+                return self._stop(at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL")
+            packet = replace(packet, src=source)
+            way = find_way(stack, self._key(packet), self.choices)
+        at = replace(at, packet=packet)
+        passage = self._passage(at)
+        ended = self._hook(at, passage, "OUTPUT", ("raw",), out_device=self._out(way))
+        passage.track()
+        if ended is None:
+            ended = self._hook(at, passage, "OUTPUT", ("mangle",), out_device=self._out(way))
+        if ended is None:
+            way = self._again(passage, packet, way)
+            if way.type not in {"unicast", "local"}:
+                return self._unroutable(at, way, passage.packet, passage.state)
+            marked = passage.packet
+            ended = self._hook(at, passage, "OUTPUT", ("nat",), out_device=self._out(way))
+            if ended is None:
+                way = self._again(passage, marked, way)
+                if way.type not in {"unicast", "local"}:
+                    return self._unroutable(at, way, passage.packet, passage.state)
+                ended = self._hook(at, passage, "OUTPUT", ("filter", "security"), out_device=self._out(way))
+        if ended is not None:
+            return ended
+        return self._post(replace(at, packet=passage.packet), passage, way, "output", "")
+
+    @staticmethod
+    def _out(way: Way) -> str:
+        return "lo" if way.type == "local" else way.device
+
+    def _again(self, passage: Passage, before: Packet, way: Way) -> Way:
+        """Re-route after mangle or nat OUTPUT changed what routing looks at (``ip_route_me_harder``); the source address stays."""
+        now = passage.packet
+        if (now.dst, now.src, now.mark) == (before.dst, before.src, before.mark):
+            return way
+        return find_way(passage.stack, self._key(now), self.choices)
+
+    @staticmethod
+    def _key(packet: Packet, iif: str = "") -> Key:
+        return Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport)
+
+    def _unroutable(self, at: At, way: Way, packet: Packet, state: State | None) -> End:
+        """A lookup that gave no next hop; forwarded packets are answered by ICMP, local ones by an errno."""
+        stack = at.stack
+        local = at.how == "output"
+        unknown = self._unknown_routes(at, way)
+        if unknown is not None:
+            return unknown
+        error = "" if local else FORWARD_ICMP.get(way.type, "")
+        errno = LOCAL_ERRNO.get(way.type, "ENETUNREACH") if local else ""
+        dst = to_text(packet.dst, packet.family)
+        if way.type == "none":
+            summary, by = f"no route to {dst}", "no-route"
+        elif way.type == "broadcast":
+            summary, by = f"{dst} is a broadcast address in table local", "blocked-route"
+        else:
+            summary, by = f"{way.type} route covers {dst}", "blocked-route"
+        origin = way.fact or next(iter(stack.facts("route")), None)
+        lines = way.lines
+        return self._stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=origin if way.fact else None, packet=packet, state=state)
+
+    def _unknown_routes(self, at: At, way: Way) -> End | None:
+        """No route in tables that were never seen is no finding."""
+        stack, family = at.stack, at.packet.family
+        missing = [t for t in way.found.unknown if t not in {"default", "local"}]
+        if way.type != "none" or not missing:
+            return None
+        command = "ip route show table all" if family == 4 else "ip -6 route show table all"
+        unknown = Unknown(stack.node, stack.name, "routes", command, f"the routes of {stack.node if stack.is_host else stack.name} (table {missing[0]}) were not collected")
+        self.choices.ask(("routes", stack.node, stack.name, missing[0]), ("unknown",), unknown)
+        self.recorder.step("route", "the routing table was not collected", "unknown")
+        return End(Disposition.DEPENDS, stack, at.packet, at.device)
+
+    # --- arrival --------------------------------------------------------------------------------------------------
+
+    def _arrive(self, at: At) -> At | End:
+        stack = at.stack
+        link = stack.link(at.device)
+        if at.how == "frame":
+            self.recorder.enter(stack, at.device, at.packet)
+            if link.up is False:
+                return self._stop(at, "device", Disposition.DROPPED, f"{link.name} is down", line_of(link.fact), origin=link.fact)
+            if link.master and stack.is_bridge(link.master):
+                return self._bridged(at, link)
+        return self._received(at)
+
+    def _received(self, at: At) -> At | End:
+        """``ip_rcv``: PREROUTING, then the routing decision."""
+        passage = self._passage(at)
+        if at.how != "routed":
+            ended = self._prerouting(at, passage, at.device, "")
+            if ended is not None:
+                return ended
+        return self._route_input(replace(at, packet=passage.packet), passage)
+
+    def _prerouting(self, at: At, passage: Passage, device: str, physin: str) -> End | None:
+        bridged = bool(physin)
+        for tables in (("raw",), ("mangle", "nat")):
+            if tables != ("raw",):
+                passage.track()
+            ended = self._hook(at, passage, "PREROUTING", tables, in_device=device, physin=physin, bridged=bridged)
+            if ended is not None:
+                return ended
+        return None
+
+    def _route_input(self, at: At, passage: Passage) -> At | End:
+        stack, packet, device = at.stack, passage.packet, at.device
+        if device == "lo" and passage.state.entry is not None:
+            way = find_way(stack, self._key(packet), self.choices)
+        else:
+            way = find_way(stack, self._key(packet, device), self.choices)
+        if way.type in {"local", "broadcast"}:
+            refused = self._check_source(at, packet)
+            return refused if refused is not None else self._local(replace(at, packet=packet), passage)
+        allowed = self._may_forward(at, packet)
+        if allowed is not None:
+            return allowed
+        if way.type != "unicast":
+            return self._unroutable(at, way, packet, passage.state)
+        refused = self._check_source(at, packet)
+        if refused is not None:
+            return refused
+        return self._forward(replace(at, packet=packet), passage, way)
+
+    def _check_source(self, at: At, packet: Packet) -> End | None:
+        checked = validate_source(at.stack, packet, at.device)
+        if checked.unknown is not None:
+            answer = self.choices.ask(("rp", at.stack.node, at.stack.name, at.device), ("off or loose", "strict"), checked.unknown)
+            if answer:
+                return self._stop(at, "rp-filter", Disposition.SOURCE_INVALID, checked.unknown.why, packet=packet)
+            return None
+        if checked.ok:
+            return None
+        return self._stop(at, checked.by, Disposition.SOURCE_INVALID, checked.summary, checked.lines, packet=packet)
+
+    def _may_forward(self, at: At, packet: Packet) -> End | None:
+        stack = at.stack
+        state = forwarding(stack, at.device, packet.family)
+        if state.on is False:
+            return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0: the packet is not for this stack and it does not forward", state.lines, origin=state.fact, packet=packet)
+        if state.on is None:
+            if stack.netfilter.forwarded_before():
+                self.recorder.step("forwarding", "forwarding is on: the FORWARD chain has counted packets", "pass")
+                return None
+            command = f"sysctl net.ipv4.ip_forward net.ipv4.conf.{at.device}.forwarding" if packet.family == 4 else "sysctl net.ipv6.conf.all.forwarding"
+            unknown = Unknown(stack.node, stack.name, state.key, command, f"{stack.node if stack.is_host else stack.name} must forward this packet, and {state.key} was not collected")
+            if self.choices.ask(("forwarding", stack.node, stack.name, at.device, packet.family), ("on", "off"), unknown):
+                return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet)
+        return None
+
+    # --- forward and send -----------------------------------------------------------------------------------------
+
+    def _forward(self, at: At, passage: Passage, way: Way) -> At | End:
+        self._note_route(at, way, "forward")
+        ended = self._hook(at, passage, "FORWARD", ("mangle", "filter", "security"), in_device=at.device, out_device=way.device, physin=at.physin)
+        if ended is not None:
+            return ended
+        return self._post(replace(at, packet=passage.packet), passage, way, "forward", at.device)
+
+    def _note_route(self, at: At, way: Way, how: str) -> None:
+        route = way.found.route
+        family = at.packet.family
+        src, dst = to_text(at.packet.src, family), to_text(at.packet.dst, family)
+        via = f" via {way.gateway}" if way.gateway else ""
+        summary = f"route {route.dst if route else '?'}{via} dev {way.device} (table {route.table if route else '?'})"
+        self.recorder.step("route", summary, "pass", way.lines)
+        self.recorder.fact(
+            "hop", at.stack, (), way.fact, seq=self.recorder.sequence(), how=how, in_device=at.device if how != "output" else "", out_device=way.device, src=src, dst=dst, gateway=way.gateway,
+            table=route.table if route else "", route=str(route.dst) if route else "", source_prefix=source_prefix(self.network, at.packet.src, family, src),
+        )
+
+    def _post(self, at: At, passage: Passage, way: Way, how: str, in_device: str) -> At | End:
+        """POSTROUTING, then transmission."""
+        out = self._out(way)
+        if how == "output":
+            self._note_route(at, way, "output")
+        passage.next_hop = way.next_hop
+        before = passage.packet
+        ended = self._hook(at, passage, "POSTROUTING", ("mangle", "nat"), out_device=out)
+        if ended is not None:
+            return ended
+        entry = passage.state.entry
+        if how == "forward" and self.recorder.direction == "request" and not self.depth and (entry is None or not entry.snat):
+            family = before.family
+            self.recorder.fact("no_nat", at.stack, (), way.fact, src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=in_device, out_device=out, out_type=at.stack.link(out).type)
+        passage.confirm()
+        self.recorder.leave(out)
+        return self._transmit(replace(at, packet=passage.packet, state=passage.state), out, way)
+
+    def _transmit(self, at: At, out: str, way: Way) -> At | End:
+        stack, packet = at.stack, at.packet
+        link = stack.link(out)
+        if out == "lo":
+            return At(stack, "lo", packet, "frame", state=at.state)
+        if link.up is False:
+            return self._stop(at, "device", Disposition.DROPPED, f"{out} is down", line_of(link.fact), origin=link.fact, out=out, errno="ENETUNREACH" if at.how == "output" else "")
+        if link.type == "vxlan":
+            return self._vxlan(at, link, way)
+        if link.type in {"ipip", "sit", "gre"}:
+            return self._ip_tunnel(at, link, way)
+        if link.type == "tun":
+            return self._tun(at, link, way)
+        return self._on_segment(at, Port(stack, link), way)
+
+    def _on_segment(self, at: At, port: Port, way: Way) -> At | End:
+        """Resolve the next hop and put the frame on the wire."""
+        stack, packet = at.stack, at.packet
+        if not usable(port):
+            return self._stop(at, "device", Disposition.DROPPED, f"{port.link.name} has no carrier", line_of(port.link.fact), origin=port.link.fact, out=port.link.name,
+                              errno="EHOSTUNREACH" if at.how == "output" else "", error="" if at.how == "output" else "icmp-host-unreachable")
+        found = resolve(self.network, port, way.next_hop, packet.family)
+        hop = to_text(way.next_hop, packet.family)
+        if not found.stations:
+            return self._unresolved(at, port, way, found.open_ends)
+        station = found.stations[0]
+        if len(found.stations) > 1:
+            names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
+            unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
+            station = found.stations[self.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
+        self.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
+        path = found.domain.path(station)
+        return self._along(path, station, packet)
+
+    @staticmethod
+    def _along(path: list[Port], station: Port, packet: Packet) -> At:
+        """The first device across a wire: inside one stack a bridge and its ports are one step."""
+        for here, there in pairwise(path):
+            inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
+            if not inside:
+                return At(there.stack, there.link.name, packet, "frame", station)
+        return At(station.stack, station.link.name, packet, "frame", station)
+
+    def _unresolved(self, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:
+        stack, packet = at.stack, at.packet
+        hop = to_text(way.next_hop, packet.family)
+        entry = stack.neighbors.get((port.link.name, way.next_hop))
+        failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
+        if failed or not open_ends:
+            local = at.how == "output"
+            text = f"nobody answers for {hop} on {port.link.name}"
+            return self._stop(at, "neighbor", Disposition.NEIGHBOR_FAILED, text, line_of(entry) or way.lines, origin=entry, out=port.link.name, gateway=way.gateway,
+                              errno="EHOSTUNREACH" if local else "", error="" if local else "icmp-host-unreachable", state=at.state)
+        family = packet.family
+        src = to_text(packet.src, family)
+        self.recorder.step("neighbor", f"leaves the evidence by {open_ends[0].stack.node} {open_ends[0].link.name} towards {hop}", "unknown", line_of(entry))
+        self.recorder.fact(
+            "left_evidence", stack, (), entry or way.fact, device=open_ends[0].link.name, next_hop=hop, dst=to_text(packet.dst, family), src=src,
+            source_prefix=source_prefix(self.network, packet.src, family, src), on_link=on_link(stack, port.link.name, packet.dst, family),
+        )
+        return End(Disposition.LEFT_EVIDENCE, stack, packet, port.link.name, left_by=open_ends[0], state=at.state)
+
+    # --- bridges --------------------------------------------------------------------------------------------------
+
+    def _bridged(self, at: At, port: Link) -> At | End:
+        """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
+        stack, bridge = at.stack, port.master
+        passage = self._passage(at)
+        called = self._calls_netfilter(at, bridge, passage.packet.family)
+        station = at.station
+        if called:
+            before = passage.packet
+            ended = self._prerouting(replace(at, physin=port.name, device=bridge), passage, bridge, port.name)
+            if ended is not None:
+                return ended
+            if passage.packet.dst != before.dst:
+                station = self._redirected(at, bridge, passage.packet)
+        if station is None or (station.stack is stack and station.link.name == bridge):
+            if called:
+                return replace(at, device=bridge, how="routed", packet=passage.packet, state=passage.state, physin=port.name)
+            return self._received(replace(at, device=bridge, how="frame", physin=port.name))
+        return self._bridge_out(at, passage, bridge, port, station, called=called)
+
+    def _redirected(self, at: At, bridge: str, packet: Packet) -> Port | None:
+        """After DNAT of a bridged frame: still on this bridge if the new destination is routed out by it, else up to the stack."""
+        way = find_way(at.stack, self._key(packet, bridge), self.choices)
+        if way.type != "unicast" or way.device != bridge:
+            return None
+        found = resolve(self.network, Port(at.stack, at.stack.link(bridge)), way.next_hop, packet.family)
+        return found.stations[0] if found.stations else None
+
+    def _bridge_out(self, at: At, passage: Passage, bridge: str, port: Link, station: Port, *, called: bool) -> At | End:
+        stack = at.stack
+        start = Port(stack, stack.link(bridge))
+        family = passage.packet.family
+        found = resolve(self.network, start, station.stack.addresses_of(station.link.name, family)[0].value if station.stack.addresses_of(station.link.name, family) else passage.packet.dst, family)
+        path = found.domain.path(station) if station.key in found.domain.reached else []
+        if len(path) < 2:
+            return self._stop(at, "bridge", Disposition.DROPPED, f"bridge {bridge} has no port that leads to {station.stack.name} {station.link.name}", packet=passage.packet)
+        out = path[1].link
+        self.recorder.step("bridge", f"{bridge}: {port.name} to {out.name}")
+        self.recorder.leave(out.name)
+        if out.name == port.name and not (out.hairpin or False):
+            return self._stop(at, "bridge", Disposition.DROPPED, f"{out.name} would send the frame back to where it came from: hairpin_mode is off", line_of(out.fact), origin=out.fact,
+                              packet=passage.packet, out=bridge, physout=out.name)
+        if port.isolated and out.isolated:
+            return self._stop(at, "bridge", Disposition.DROPPED, f"{port.name} and {out.name} are isolated ports", line_of(out.fact), origin=out.fact, packet=passage.packet, out=bridge, physout=out.name)
+        if called:
+            ended = self._bridge_hooks(replace(at, device=bridge, physin=port.name), passage, bridge, port.name, out.name)
+            if ended is not None:
+                return ended
+        return self._along(path[1:], station, passage.packet)
+
+    def _bridge_hooks(self, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> End | None:
+        ended = self._hook(at, passage, "FORWARD", ("mangle", "filter", "security"), in_device=bridge, out_device=bridge, physin=physin, physout=physout, bridged=True)
+        if ended is not None:
+            return ended
+        passage.next_hop = passage.packet.dst
+        ended = self._hook(at, passage, "POSTROUTING", ("mangle", "nat"), out_device=bridge, physout=physout, bridged=True)
+        if ended is None:
+            passage.confirm()
+        return ended
+
+    def _calls_netfilter(self, at: At, bridge: str, family: int) -> bool:
+        """bridge-nf-call-iptables of the namespace, or the bridge's own switch."""
+        stack = at.stack
+        if stack.link(bridge).nf_call_iptables:
+            return True
+        key = "net.bridge.bridge-nf-call-iptables" if family == 4 else "net.bridge.bridge-nf-call-ip6tables"
+        value = stack.sysctl(key)
+        if value is not None:
+            return bool(value)
+        if stack.sysctls_complete or not stack.netfilter.tables:
+            return False
+        unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", f"whether bridged packets on {bridge} pass iptables was not collected")
+        return self.choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0
+
+    # --- tunnels --------------------------------------------------------------------------------------------------
+
+    def _vxlan(self, at: At, link: Link, way: Way) -> At | End:
+        """Encapsulate: neighbour entry → MAC → forwarding database → remote VTEP; the outer packet is a local one."""
+        stack, packet = at.stack, at.packet
+        remote, mac, lines = self._vtep(stack, link, way)
+        if remote is None:
+            local = at.how == "output"
+            unknown = self._overlay_peer(stack, link, way, packet)
+            if unknown is None:
+                hop = to_text(way.next_hop, packet.family)
+                return self._stop(at, "fdb", Disposition.NEIGHBOR_FAILED, f"{link.name} knows no VTEP for {hop}", lines or way.lines, out=link.name, gateway=way.gateway,
+                                  errno="EHOSTUNREACH" if local else "", error="" if local else "icmp-host-unreachable")
+            remote, mac = unknown
+        self.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {remote}", "rewrite", lines)
+        outer = Packet(4 if ":" not in remote else 6, to_int(link.vxlan_local) if link.vxlan_local else 0, to_int(remote), "udp", 49152, link.vxlan_port or 8472, mark=packet.mark,
+                       size=packet.size + 50, df=False)
+        end = self._nested(stack, outer)
+        if end.disposition is not Disposition.DELIVERED:
+            return self._tunnel_died(at, end, link)
+        far = next((x for x in end.stack.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == (link.vxlan_port or 8472)), None)
+        if far is None:
+            return self._stop(At(end.stack, end.device, packet, "frame"), "device", Disposition.DROPPED, f"no VXLAN device with VNI {link.vxlan_id} and port {link.vxlan_port or 8472} here")
+        if mac and far.mac and mac != far.mac and not far.master:
+            return self._stop(At(end.stack, far.name, packet, "frame"), "fdb", Disposition.DROPPED, f"the frame is for {mac}, {far.name} is {far.mac}", lines)
+        self.recorder.enter(end.stack, end.device, end.packet)
+        self.recorder.step("decapsulate", f"{far.name}: VXLAN {link.vxlan_id}", "rewrite")
+        return At(end.stack, far.name, packet, "frame", Port(end.stack, far))
+
+    def _nested(self, stack: NetStack, outer: Packet) -> End:
+        self.depth += 1
+        try:
+            if self.depth > 4:
+                return End(Disposition.LOOPED, stack, outer)
+            return self.carry(At(stack, "", outer, "output"))
+        finally:
+            self.depth -= 1
+
+    def _tunnel_died(self, at: At, end: End, link: Link) -> End:
+        """The outer packet did not arrive: the inner one is lost without a word (the drop fact of the outer stands)."""
+        self.recorder.step("encapsulate", f"the outer packet of {link.name} does not arrive", "drop")
+        return End(end.disposition, at.stack, at.packet, link.name, left_by=end.left_by)
+
+    @staticmethod
+    def _vtep(stack: NetStack, link: Link, way: Way) -> tuple[str | None, str, tuple[Line, ...]]:
+        entry = stack.neighbors.get((link.name, way.next_hop))
+        mac = str(entry.fields.get("mac", "")) if entry is not None else ""
+        table = [f for f in stack.facts("fdb") if f.fields.get("device") == link.name and f.fields.get("dst")]
+        exact = next((f for f in table if mac and f.fields.get("mac") == mac), None)
+        if exact is not None:
+            return str(exact.fields["dst"]), mac, (*line_of(entry), *line_of(exact))
+        flood = next((f for f in table if f.fields.get("mac") == "00:00:00:00:00:00"), None)
+        if flood is not None:
+            return str(flood.fields["dst"]), mac, line_of(flood)
+        if link.vxlan_remote and not link.vxlan_remote.startswith(("224.", "239.", "ff")):
+            return link.vxlan_remote, mac, line_of(link.fact)
+        return None, mac, line_of(entry)
+
+    def _overlay_peer(self, stack: NetStack, link: Link, way: Way, packet: Packet) -> tuple[str, str] | None:
+        """Where no forwarding database was collected: the other node whose VTEP owns the next hop."""
+        if stack.collected("fdb") and stack.collected("neighbors"):
+            return None
+        for other in self.network.stacks.values():
+            if other is stack:
+                continue
+            far = next((x for x in other.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id), None)
+            if far is None or not (other.own(way.next_hop, packet.family) or other.address_type(packet.family, packet.dst) == "LOCAL"):
+                continue
+            outer = far.vxlan_local or next((a.text for a in other.addresses if a.family == 4 and a.scope == "global" and a.device not in {far.name, "lo"}), "")
+            if outer:
+                self.recorder.assume(Unknown(stack.node, stack.name, "fdb", f"bridge fdb show dev {link.name}", f"the forwarding database of {link.name} was not collected: {other.node} is taken for the VTEP"))
+                return outer, ""
+        return None
+
+    def _ip_tunnel(self, at: At, link: Link, way: Way) -> At | End:
+        stack, packet = at.stack, at.packet
+        remote = link.tunnel_remote if link.tunnel_remote not in {"", "any", "0.0.0.0"} else to_text(way.next_hop, packet.family)
+        local = link.tunnel_local if link.tunnel_local not in {"", "any", "0.0.0.0"} else ""
+        self.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")
+        outer = Packet(4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark)
+        end = self._nested(stack, outer)
+        if end.disposition is not Disposition.DELIVERED:
+            return self._tunnel_died(at, end, link)
+        far = next((x for x in end.stack.links.values() if x.type == link.type and x.up is not False), None)
+        if far is None:
+            return self._stop(At(end.stack, end.device, packet, "frame"), "device", Disposition.DROPPED, f"no {link.type} device here takes the packet")
+        self.recorder.enter(end.stack, end.device, end.packet)
+        self.recorder.step("decapsulate", f"{far.name}: {link.type}", "rewrite")
+        return At(end.stack, far.name, packet, "frame", Port(end.stack, far))
+
+    def _tun(self, at: At, link: Link, way: Way) -> At | End:
+        """A tunnel run by a program (flannel's UDP backend): it comes out on the same-named device of the node whose subnet holds the destination."""
+        packet = at.packet
+        for other in self.network.stacks.values():
+            if other is at.stack or link.name not in other.links:
+                continue
+            found = other.fib.lookup(Key(packet.family, packet.dst, iif=link.name))
+            inside = found.type == "local" or (found.type == "unicast" and found.route is not None and found.route.dst.length > 0 and all(h.device != link.name and not h.gateway for h in found.route.hops))
+            if inside:
+                self.recorder.assume(Unknown(at.stack.node, at.stack.name, link.name, "", f"the program behind {link.name} carries the packet to {other.node}"))
+                return At(other, link.name, packet, "frame", Port(other, other.link(link.name)))
+        family = packet.family
+        src = to_text(packet.src, family)
+        self.recorder.step("encapsulate", f"handed to the program behind {link.name}", "unknown")
+        self.recorder.fact("left_evidence", at.stack, (), way.fact, device=link.name, next_hop=to_text(way.next_hop, family), dst=to_text(packet.dst, family), src=src,
+                           source_prefix=source_prefix(self.network, packet.src, family, src))
+        return End(Disposition.LEFT_EVIDENCE, at.stack, packet, link.name, state=at.state)
+
+    # --- local delivery -------------------------------------------------------------------------------------------
+
+    def _local(self, at: At, passage: Passage) -> End:
+        self.recorder.step("route", f"{to_text(at.packet.dst, at.packet.family)} is an address of this stack: delivered locally")
+        ended = self._hook(at, passage, "INPUT", ("mangle", "filter", "security", "nat"), in_device=at.device, physin=at.physin)
+        if ended is not None:
+            return ended
+        passage.confirm()
+        return End(Disposition.DELIVERED, at.stack, passage.packet, at.device, state=passage.state)
