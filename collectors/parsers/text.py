@@ -28,9 +28,9 @@ def clean(text: str) -> str:
 
 
 def clean_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Every line with its 1-based number, without terminal escapes and trailing carriage returns.
+    r"""Every line with its 1-based number, without terminal escapes and trailing carriage returns.
 
-    Lines end at ``\\n`` alone, as in :meth:`engine.facts.Source.line`; blank lines are yielded too.
+    Lines end at ``\n`` alone, as in :meth:`engine.facts.Source.line`; blank lines are yielded too.
     """
     for number, line in enumerate(clean(text).split("\n"), 1):
         yield number, line.rstrip("\r")
