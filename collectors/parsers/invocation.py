@@ -1,0 +1,70 @@
+"""What a command line asked for: it decides which part of the state its output covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from posixpath import basename
+
+_IP_VALUED = {"-n", "-netns", "-f", "-family", "-l", "-loops", "-rc", "-rcvbuf", "-b", "-batch"}
+"""Options of ``ip`` and ``bridge`` that take a value in the next word."""
+
+_PROGRAMS = frozenset(
+    "ip bridge ss netstat route ifconfig arp brctl docker podman nerdctl crictl kubectl oc calicoctl uname hostname hostnamectl cat".split()
+)
+"""Programs whose output is understood here; the first one in a command line is the one that ran."""
+
+_FAMILIES = {"-4": 4, "-6": 6, "inet": 4, "inet6": 6, "--inet": 4, "--inet6": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One program's part of a command line."""
+
+    program: str
+    options: tuple[str, ...]
+    words: tuple[str, ...]
+    """What follows the options: the object, the verb and the filters of ``ip``."""
+    family: int = 0
+    """4 or 6 if the command line restricts the output to one address family, else 0."""
+    piped: bool = False
+    """The output went through another program, so that anything may be missing."""
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """Single-letter options of tools that bundle them (``-lntp``), long options by their name (``--listening``)."""
+        long = {option for option in self.options if option.startswith("--")}
+        return frozenset("".join(option[1:] for option in self.options if option not in long)) | long
+
+
+def invocation(command: str, *programs: str) -> Invocation | None:
+    """The part of ``command`` that runs one of ``programs``, past any ``sudo``, ``nsenter …`` or ``ip netns exec NAME``; ``None`` if it runs another."""
+    words, piped = _own_words(command.split())
+    # "ip netns exec NAME …" and "docker exec NAME …" run another program, which may even bear the namespace's name.
+    first = words.index("exec") + 2 if "exec" in words else 0
+    start = next((at for at in range(first, len(words)) if basename(words[at]) in _PROGRAMS), None)
+    if start is None or basename(words[start]) not in programs:
+        return None
+    options: list[str] = []
+    family = 0
+    at = start + 1
+    takes_values = basename(words[start]) in {"ip", "bridge"}
+    while at < len(words) and words[at].startswith("-"):
+        option = words[at]
+        if takes_values and option in _IP_VALUED and at + 1 < len(words):
+            at += 1
+            family = _FAMILIES.get(words[at], family)
+        options.append(option)
+        family = _FAMILIES.get(option, family)
+        at += 1
+    return Invocation(basename(words[start]), tuple(options), tuple(words[at:]), family, piped)
+
+
+def _own_words(words: list[str]) -> tuple[list[str], bool]:
+    """Words up to the first shell operator, and whether a pipe follows."""
+    kept: list[str] = []
+    for word in words:
+        if word in {"|", ";", "&&", "||"}:
+            return kept, word == "|"
+        if not word.startswith(("2>", ">", "1>")):
+            kept.append(word)
+    return kept, False

@@ -1,0 +1,428 @@
+"""Devices and addresses: ``ip link``, ``ip addr`` (plain, ``-d``, ``-s``, ``-o``, ``-br``, JSON).
+
+Without ``-d`` the tools do not say what a device is (a name such as docker0 proves nothing), so its type stays absent unless its link layer is proof.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from collectors.parsers.emit import Emitter
+from collectors.parsers.invocation import invocation
+from collectors.parsers.jsontext import dict_of, dicts_of, emit_broken, int_of, is_json, read_json, text_of, texts_of
+from collectors.parsers.text import clean_lines
+from engine.inet import family_of, is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from collectors.parsers.invocation import Invocation
+    from collectors.place import Place
+    from engine.facts import Fact, Source
+
+_STATES = frozenset({"UP", "DOWN", "UNKNOWN", "LOWERLAYERDOWN", "DORMANT", "TESTING", "NOTPRESENT"})
+_CERTAIN_TYPES = {"loopback": "loopback", "sit": "sit", "gre": "gre"}
+"""Link layers that only one type of device has (``link/ipip`` is shared by ipip and vti)."""
+_ADDRESS_FLAGS = frozenset(
+    "secondary temporary dynamic deprecated tentative dadfailed noprefixroute mngtmpaddr nodad home stable-privacy optimistic autojoin permanent".split()
+)
+_ADDRESS_VALUED = frozenset({"any", "metric", "proto", "flags"})
+_COUNTERS = {"packets": "packets", "dropped": "dropped"}
+_TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "geneve", "vti", "ip6tnl", "ip6gre", "ip6gretap", "erspan"})
+_KNOWN_LINES = frozenset({"altname", "vf", "prog/xdp", "xdp", "valid_lft", "bond_slave", "team_slave", "vrf_slave", "tc"})
+"""Indented lines of which nothing is kept."""
+
+
+def parse(source: Source, place: Place) -> list[Fact]:
+    """Facts of ``ip link`` or ``ip addr`` in any of the printed forms."""
+    out = Emitter(source, place)
+    if is_json(source.text):
+        read = read_json(source.text)
+        emit_broken(out, read)
+        for number, entry in read.items:
+            if isinstance(entry, dict) and text_of(entry, "ifname"):
+                _json_device(out, number, entry)
+            elif entry:
+                out.unparsed.add(number, str(entry))
+        if read.complete:
+            _claim(out, layer_2=any("link_type" in entry for _, entry in read.items if isinstance(entry, dict)))
+        return out.done()
+    reader = _Reader(out)
+    for number, line in clean_lines(source.text):
+        reader.line(number, line)
+    reader.end()
+    _claim(out, layer_2=reader.layer_2)
+    return out.done()
+
+
+def _claim(out: Emitter, layer_2: bool) -> None:
+    """State what the listing covers; a listing without the loopback device is restricted somehow, unless the command line tells how."""
+    if not out.facts:
+        return
+    call = invocation(out.source.command, "ip")
+    devices = {fact.get("name") or fact.get("device") for fact in out.facts}
+    if call is None:
+        if "lo" in devices:
+            _claim_all(out, 0 if layer_2 else next((f.get("family", 0) for f in out.facts if f.kind == "address"), 0), layer_2)
+        return
+    device, filtered = _filters(call)
+    if filtered:
+        return
+    if device:
+        out.collected("links", device)
+        if _is_addr(call):
+            out.collected("addresses", device, call.family)
+    elif _is_addr(call):
+        # "-4" and "-o addr" list only devices that have an address.
+        one_line = not {"-o", "-oneline"}.isdisjoint(call.options)
+        _claim_all(out, call.family, not call.family and (not one_line or layer_2), addresses=True)
+    elif not call.family:
+        out.collected("links")
+
+
+def _claim_all(out: Emitter, family: int, links: bool, addresses: bool | None = None) -> None:
+    """State that all devices or all addresses are listed."""
+    if links:
+        out.collected("links")
+    if addresses or (addresses is None and any(fact.kind == "address" for fact in out.facts)):
+        out.collected("addresses", family=family)
+
+
+def _is_addr(call: Invocation) -> bool:
+    return bool(call.words) and "address".startswith(call.words[0])
+
+
+def _filters(call: Invocation) -> tuple[str, bool]:
+    """The device that the listing is restricted to (or ""), and whether it is restricted in another way."""
+    words = [word for word in call.words[1:] if word not in {"show", "list", "ls", "lst", "s", "sh"}]
+    if words and words[0] == "dev":
+        del words[0]
+    if not words:
+        return "", call.piped
+    restricted = len(words) > 1 or words[0] in {"up", "type", "master", "scope", "label", "to", "vrf", "group"}
+    return words[0], restricted or call.piped
+
+
+class _Reader:
+    """Reads the lines of the text forms; a device's line opens it, and indented lines belong to it."""
+
+    def __init__(self, out: Emitter) -> None:
+        self._out = out
+        self._link: dict[str, Any] | None = None
+        self._device = ""
+        self._layer = ""
+        self._counters: tuple[str, list[str]] | None = None
+        self._last_address: dict[str, Any] | None = None
+        self.layer_2 = False
+        """Some line showed the link layer: the listing is not restricted to one address family."""
+
+    def line(self, number: int, line: str) -> None:
+        """Read one line (of ``-o``: all the lines of a device or address)."""
+        parts = line.split("\\")
+        head = parts[0].split()
+        if not head:
+            return
+        if line[0].isspace():
+            understood = self._link is not None and self._detail(number, head)
+        elif head[0].endswith(":") and head[0][:-1].isdecimal() and len(head) > 2:
+            understood = self._open(number, head)
+        else:
+            understood = self._brief(number, head)
+        if not understood:
+            self._out.unparsed.add(number, line)
+        for part in parts[1:]:
+            words = part.split()
+            if words and understood and self._device:
+                self._detail(number, words)
+
+    def end(self) -> None:
+        """Close the device that is open: only now is it known that no line named its kind."""
+        link, self._counters = self._link, None
+        if link is not None and "type" not in link and self._layer == "ether" and "promiscuity" in link:
+            link["type"] = "ether"
+        self._link, self._device, self._layer = None, "", ""
+
+    def _open(self, number: int, words: Sequence[str]) -> bool:
+        """``2: eth0@if3: <FLAGS> mtu 1500 … state UP`` or ``2: eth0    inet 10.0.0.1/24 …`` of ``-o addr``."""
+        if words[2] in {"inet", "inet6"}:
+            self.end()
+            self._device = words[1].rstrip(":").partition("@")[0]
+            return self._address(number, words[2:])
+        if not words[2].startswith("<") or not words[1].endswith(":"):
+            return False
+        self.end()
+        fields: dict[str, Any] = {"index": int(words[0][:-1])}
+        pairs = dict(zip(words[3:], words[4:], strict=False))
+        # busybox prints no state, and it looks the peer's index up in the wrong namespace.
+        _set_name(fields, words[1][:-1], trust_peer="state" in pairs)
+        _set_flags(fields, tuple(words[2].strip("<>").split(",")))
+        if pairs.get("mtu", "").isdecimal():
+            fields["mtu"] = int(pairs["mtu"])
+        for key in ("master", "state"):
+            if key in pairs:
+                fields[key] = pairs[key]
+        self._device = fields["name"]
+        self._link = self._out.add("link", fields, number)
+        return True
+
+    def _brief(self, number: int, words: Sequence[str]) -> bool:
+        """``eth0@if3  UP  02:00:…  <FLAGS>`` or ``eth0@if3  UP  10.0.0.1/24 fe80::1/64``."""
+        if len(words) < 2 or words[1] not in _STATES:
+            return False
+        self.end()
+        fields: dict[str, Any] = {"state": words[1]}
+        _set_name(fields, words[0], trust_peer=True)
+        self.layer_2 = True
+        self._out.add("link", fields, number)
+        at = 2
+        while at < len(words):
+            word = words[at]
+            if word.startswith("<"):
+                _set_flags(fields, tuple(word.strip("<>").split(",")))
+            elif word.count(":") == 5 and "/" not in word and not is_address(word):
+                fields["mac"] = word.lower()
+            else:
+                peer = words[at + 1 : at + 2] == ["peer"]
+                address = _address(["inet", *words[at : at + 3]] if peer else ["inet", word], fields["name"])
+                if address:
+                    self._out.add("address", {key: address[key] for key in address if key not in {"secondary", "dynamic"}}, number)
+                at += 2 if peer else 1 if word == "metric" else 0
+            at += 1
+        return True
+
+    def _detail(self, number: int, words: Sequence[str]) -> bool:
+        """An indented line; gives whether it was understood."""
+        link = self._link
+        if words[0] in {"inet", "inet6"}:
+            return self._address(number, words)
+        if link is None:
+            return words[0] == "valid_lft"
+        if self._counters is not None:
+            side, names = self._counters
+            self._counters = None
+            return _set_counters(link, side, names, words)
+        if words[0] in {"RX:", "TX:", "RX", "TX"} and len(words) > 1:
+            self._counters = (words[0].rstrip(":").lower(), list(words[1:]))
+        elif words[0].startswith("link/"):
+            self.layer_2 = True
+            self._layer = words[0][5:]
+            _set_layer(link, self._layer, words)
+        elif words[0] == "alias":
+            link["alias"] = " ".join(words[1:])
+        elif words[0] == "bridge_slave":
+            _set_port(link, dict(zip(words[1:], words[2:], strict=False)))
+        elif "promiscuity" in link and "type" not in link and words[0].isidentifier() and words[0] not in _KNOWN_LINES:
+            _set_kind(link, words[0], _after(words), "nolearning" not in words)
+        else:
+            return words[0] in _KNOWN_LINES or words[0].endswith("_slave")
+        return True
+
+    def _address(self, number: int, words: Sequence[str]) -> bool:
+        fields = _address(words, self._device)
+        if fields:
+            self._out.add("address", fields, number)
+        return fields is not None
+
+
+def _set_name(fields: dict[str, Any], name: str, trust_peer: bool) -> None:
+    """Set the name, and the other end that ``@if7`` (in another namespace) or ``@veth1`` (in this one) tells."""
+    name, _, peer = name.partition("@")
+    fields["name"] = name
+    if not trust_peer or not peer or peer == "NONE":
+        return
+    if peer.startswith("if") and peer[2:].isdecimal():
+        fields["peer_index"] = int(peer[2:])
+    else:
+        fields["peer_name"] = peer
+
+
+def _set_flags(fields: dict[str, Any], flags: tuple[str, ...]) -> None:
+    """Set what the flags tell; of a device that is down the carrier is not known."""
+    fields["flags"] = flags
+    fields["up"] = "UP" in flags
+    if fields["up"]:
+        fields["carrier"] = "LOWER_UP" in flags and "NO-CARRIER" not in flags
+    if "LOOPBACK" in flags:
+        fields["type"] = "loopback"
+
+
+def _set_layer(link: dict[str, Any], layer: str, words: Sequence[str]) -> None:
+    """``link/ether MAC brd … link-netns web promiscuity 0 …``; of a tunnel the addresses are the tunnel's ends."""
+    look = _after(words)
+    if layer in _CERTAIN_TYPES:
+        link["type"] = _CERTAIN_TYPES[layer]
+    elif layer == "ipip" and link["name"] == "tunl0":
+        link["type"] = "ipip"
+    address = words[1] if len(words) > 1 else ""
+    if address.count(":") == 5 and not is_address(address):
+        link["mac"] = address.lower()
+    elif is_address(address):
+        link["tunnel_local"] = address
+        remote = look("peer") or look("brd")
+        if is_address(remote):
+            link["tunnel_remote"] = remote
+    for key, name in (("link-netnsid", "netnsid"), ("promiscuity", "promiscuity")):
+        if look(key).isdecimal():
+            link[name] = int(look(key))
+    if look("link-netns"):
+        link["peer_stack"] = look("link-netns")
+
+
+def _set_kind(link: dict[str, Any], kind: str, look: Callable[[str], str], learning: bool) -> None:
+    """Set the type of a device and what its kind tells; ``look`` gives the value of a word of ``ip -d`` or of a key of its JSON."""
+    link["type"] = kind
+    if kind == "vxlan":
+        for names, key in ((("local", "local6"), "vxlan_local"), (("group", "remote", "group6", "remote6"), "vxlan_remote"), (("dev", "link"), "vxlan_device")):
+            value = next(filter(None, map(look, names)), "")
+            if value:
+                link[key] = value
+        _set_integers(link, look, {"vxlan_id": ("id",), "vxlan_port": ("dstport", "port")})
+        link["vxlan_learning"] = learning
+    elif kind == "vlan":
+        _set_integers(link, look, {"vlan_id": ("id",)})
+    elif kind in {"macvlan", "macvtap"} and look("mode"):
+        link["macvlan_mode"] = look("mode")
+    elif kind == "tun" and look("type"):
+        link["tun_mode"] = look("type")
+    elif kind == "bridge":
+        for key in ("vlan_filtering", "nf_call_iptables"):
+            if look(key):
+                link[key] = look(key) in {"1", "True"}
+    elif kind in _TUNNELS:
+        for key in ("local", "remote"):
+            value = "0.0.0.0" if look(key) == "any" else look(key)  # noqa: S104  "any" is how the tools print the unspecified address
+            if is_address(value):
+                link["tunnel_" + key] = value
+
+
+def _set_integers(link: dict[str, Any], look: Callable[[str], str], names: dict[str, tuple[str, ...]]) -> None:
+    """Set integer fields from the first of their names that has a value."""
+    for field, words in names.items():
+        value = next(filter(None, map(look, words)), "")
+        if value.isdecimal():
+            link[field] = int(value)
+
+
+def _set_port(link: dict[str, Any], data: dict[str, Any]) -> None:
+    """Set bridge port attributes (``on`` and ``off`` in text, booleans in JSON)."""
+    for key in ("hairpin", "isolated", "learning", "flood"):
+        if data.get(key) in {"on", "off", True, False}:
+            link[key] = data[key] in {"on", True}
+    if isinstance(data.get("state"), str):
+        link["port_state"] = data["state"]
+
+
+def _set_counters(link: dict[str, Any], side: str, names: Sequence[str], values: Sequence[str]) -> bool:
+    """Set packet counters from a line of values under a line of names; gives whether the line holds numbers."""
+    for name, value in zip(names, values, strict=False):
+        if name in _COUNTERS and value.isdecimal():
+            link[f"{side}_{_COUNTERS[name]}"] = int(value)
+    return all(value.isdecimal() for value in values)
+
+
+def _after(words: Sequence[str]) -> Callable[[str], str]:
+    """A function that gives the word after a keyword, or ""."""
+    pairs: dict[str, str] = {}
+    for key, value in zip(words, words[1:], strict=False):
+        pairs.setdefault(key, value)
+    return lambda key: pairs.get(key, "")
+
+
+def _address(words: Sequence[str], device: str) -> dict[str, Any] | None:
+    """Fields of ``inet ADDRESS/LENGTH [peer …] [brd …] [scope …] [flags] [label]``, or ``None`` if it is no address."""
+    address, _, length = (words[1] if len(words) > 1 else "").partition("/")
+    if not is_address(address):
+        return None
+    fields: dict[str, Any] = {"device": device, "address": address, "family": family_of(address)}
+    at = 2
+    while at < len(words):
+        word = words[at]
+        value = words[at + 1] if at + 1 < len(words) else ""
+        at += 2
+        if word == "peer":
+            fields["peer"], _, length = value.partition("/")
+        elif word == "brd":
+            fields["broadcast"] = value
+        elif word == "scope":
+            fields["scope"] = value
+        elif word not in _ADDRESS_VALUED:
+            at -= 1
+            if word not in _ADDRESS_FLAGS and fields["family"] == 4:
+                fields["label"] = word
+    fields["prefixlen"] = int(length) if length.isdecimal() else 128 if fields["family"] == 6 else 32
+    fields["secondary"] = "secondary" in words or "temporary" in words
+    fields["dynamic"] = "dynamic" in words
+    return fields
+
+
+def _json_device(out: Emitter, number: int, entry: dict[str, Any]) -> None:
+    """A device of ``ip -j link`` or ``ip -j addr`` with its addresses."""
+    fields: dict[str, Any] = {"name": text_of(entry, "ifname")}
+    for key, name in (("ifindex", "index"), ("mtu", "mtu"), ("promiscuity", "promiscuity"), ("link_index", "peer_index"), ("link_netnsid", "netnsid")):
+        value = int_of(entry, key)
+        if value is not None and (key != "link_index" or value):
+            fields[name] = value
+    for key, name in (("operstate", "state"), ("master", "master"), ("ifalias", "alias"), ("link", "peer_name"), ("link_netns", "peer_stack")):
+        if text_of(entry, key):
+            fields[name] = text_of(entry, key)
+    if "flags" in entry:
+        _set_flags(fields, texts_of(entry, "flags"))
+    _json_layer(fields, entry)
+    _json_counters(fields, entry)
+    if fields.keys() - {"name"}:
+        out.add("link", fields, number, _shown(fields))
+    for info in dicts_of(entry, "addr_info"):
+        words = _address_words(info)
+        address = _address(words, fields["name"])
+        if address:
+            # The brief form has neither flags nor lifetimes: there, their absence says nothing.
+            known = "valid_life_time" in info or "scope" in info
+            kept = {key: value for key, value in address.items() if known or key not in {"secondary", "dynamic"}}
+            out.add("address", kept, number, f"{' '.join(words[1:])} dev {fields['name']}")
+
+
+def _json_layer(fields: dict[str, Any], entry: dict[str, Any]) -> None:
+    """Link layer address, kind and port attributes."""
+    layer = text_of(entry, "link_type")
+    words = ["", text_of(entry, "address"), "brd", text_of(entry, "broadcast")]
+    _set_layer(fields, layer, words)
+    info = dict_of(entry, "linkinfo")
+    kind, data = text_of(info, "info_kind"), dict_of(info, "info_data")
+    if kind:
+        _set_kind(fields, kind, lambda key: text_of(data, key), data.get("learning") is not False)
+    elif layer == "ether" and "promiscuity" in fields:
+        fields["type"] = "ether"
+    if text_of(info, "info_slave_kind") == "bridge":
+        _set_port(fields, dict_of(info, "info_slave_data"))
+
+
+def _json_counters(fields: dict[str, Any], entry: dict[str, Any]) -> None:
+    """Counters of ``-s``."""
+    stats = dict_of(entry, "stats64") or dict_of(entry, "stats")
+    for side in ("rx", "tx"):
+        for name in _COUNTERS:
+            value = int_of(dict_of(stats, side), name)
+            if value is not None:
+                fields[f"{side}_{name}"] = value
+
+
+def _shown(fields: dict[str, Any]) -> str:
+    """The line that ``ip link`` would print, in short."""
+    peer = fields.get("peer_name") or (f"if{fields['peer_index']}" if "peer_index" in fields else "")
+    words = [f"{fields['index']}:"] if "index" in fields else []
+    words.append(f"{fields['name']}{'@' + peer if peer else ''}:")
+    words += [f"<{','.join(fields['flags'])}>"] if "flags" in fields else []
+    words += [f"{key} {fields[key]}" for key in ("mtu", "master", "state") if key in fields]
+    return " ".join(words)
+
+
+def _address_words(info: dict[str, Any]) -> list[str]:
+    """The words that ``ip addr`` would print for an address object."""
+    local, peer, length = text_of(info, "local"), text_of(info, "address"), text_of(info, "prefixlen")
+    words = [text_of(info, "family") or "inet"]
+    words += [local, "peer", f"{peer}/{length}"] if peer and peer != local else [f"{local}/{length}"]
+    for word, key in (("brd", "broadcast"), ("scope", "scope")):
+        words += [word, text_of(info, key)] if text_of(info, key) else []
+    words += [flag for flag in sorted(_ADDRESS_FLAGS) if info.get(flag) is True]
+    label = text_of(info, "label")
+    return [*words, label] if label else words
