@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LABS = Path(__file__).resolve().parent
 RECORDINGS = LABS.parent / "recordings" / "labs"
+EXAMPLES = LABS.parent.parent / "examples"
 
 _KEYS = (
     r"^net\.(ipv4\.(ip_forward |conf\.[^.]+\.(rp_filter|forwarding|accept_local|route_localnet|proxy_arp|arp_ignore|src_valid_mark) )"
@@ -80,6 +81,18 @@ STYLES: dict[str, dict[str, str]] = {
     "terminal": {
         "": "ip a; ip -d l; ip r; ip rule; ip n; iptables-save; ss -lntp; sysctl net.ipv4.ip_forward net.ipv4.conf.all.rp_filter",
     },
+}
+# What README.md asks for.
+STYLES["asked"] = {
+    "ip_-d_-j_link": "ip -d -j link",
+    "ip_-j_addr": "ip -j addr",
+    "ip_route_show_table_all": "ip -4 route show table all",
+    "ip_rule": "ip rule",
+    "ip_neigh": "ip neigh",
+    "bridge_fdb": "bridge fdb",
+    "iptables-save_-c": "iptables-save -c",
+    "sysctl_-a": _SYSCTL,
+    "ss_-lntup": "ss -lntup",
 }
 STYLES["docker"] = {
     **STYLES["plain"],
@@ -147,6 +160,9 @@ def record(scenario: Scenario) -> None:
                 write_place(lab, place, style, RECORDINGS / scenario.name / state / _folder(place))
     finally:
         lab.close()
+    if scenario.example:
+        shutil.rmtree(EXAMPLES / scenario.name, ignore_errors=True)
+        shutil.copytree(RECORDINGS / scenario.name / "broken", EXAMPLES / scenario.name)
 
 
 def _row(scenario: Scenario) -> str:

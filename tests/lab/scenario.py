@@ -136,6 +136,8 @@ class Scenario:
     """Machine from which the whole fault is visible without a bundle; "" = none."""
     record: Mapping[str, str] = field(default_factory=dict)
     """Place → style of its hand-made recording (see :mod:`tests.lab.record`)."""
+    example: bool = False
+    """Whether the recording of the broken state is also one of the project's examples."""
     look_alikes: Sequence[LookAlike] = ()
 
 
