@@ -86,6 +86,7 @@ class Flow:
     node: str
     """Node of the sending stack ("" = outside the evidence)."""
     stack: str
+    """Stack that sends; "" with a node = the sender's own stack was not collected: the packet enters ``node`` by the device that leads to ``src``."""
     src: str
     """Source address, "" = chosen by the kernel as for any connect()."""
     dst: str

@@ -1,0 +1,311 @@
+"""Who sends and who answers: the grammar of "A cannot reach B" and "A 访问不了 B".
+
+A *mention* is a name, an address or a word for a kind of machine.  What stands around it (a verb, a preposition, 从 … 到 …, 内) gives
+its side.  Only clauses that tell of a failure count; a clause that tells what works may still say who sends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from engine.question import phrases
+from engine.question.tokens import MASK, Token, clauses, holds, occurrences, tells_success, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SENDER = "from"
+TARGET = "to"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A word of the symptom that stands for a machine."""
+
+    start: int
+    end: int
+    text: str
+    host: str = ""
+    """Name or address ("" for a word of kind)."""
+    role: str = ""
+    """Kind of machine: ``pod``, ``node``, ``database``, ``product:mysql`` …; beside a name it narrows the name."""
+    address: bool = False
+    port: int = 0
+    protocol: str = ""
+    known: bool = True
+    """Whether the evidence has such a name (addresses and kinds always count as known)."""
+    at: str = ""
+    """Node that the phrase puts it on ("pods on node1")."""
+    side: str = ""
+    """:data:`SENDER`, :data:`TARGET` or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A word that tells the side of the names around it."""
+
+    start: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Both ends as the text names them."""
+
+    senders: tuple[Mention, ...]
+    targets: tuple[Mention, ...]
+    mutual: bool = False
+    """Both ends are named by one word ("pods cannot reach each other")."""
+
+
+def read(folded: str, original: str, known: Callable[[str], bool]) -> Roles:
+    """Sides of all names in a folded symptom whose error strings are masked; ``known(word)`` tells what the evidence names."""
+    failing: list[Mention] = []
+    working: list[Mention] = []
+    mutual = False
+    for start, end in clauses(folded):
+        clause = folded[start:end]
+        named = _sided(clause, original[start:end], known)
+        if tells_success(clause):
+            working += named
+        else:
+            mutual = mutual or holds(clause, phrases.EACH_OTHER) or any(phrase in clause for phrase in phrases.EACH_OTHER if not phrase.isascii())
+            failing += named
+    senders = [m for m in failing if m.side == SENDER] or [m for m in working if m.side == SENDER]
+    targets = [m for m in failing if m.side == TARGET]
+    loose = [m for m in failing if not m.side]
+    return _settle(senders, targets, loose, mutual=mutual)
+
+
+def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention], *, mutual: bool) -> Roles:
+    """Give a side to mentions that nothing around them decides; a lone name with a port is asked for, not asking ("refused on db:5432")."""
+    if senders and not targets and not loose and senders[-1].port:
+        targets, senders = senders[-1:], senders[:-1]
+    if mutual and not targets and (senders or loose):
+        everyone = senders + loose
+        return Roles(tuple(everyone[:1]), tuple(everyone[1:]) or tuple(everyone), mutual=True)
+    for mention in loose:
+        sends = not senders and mention.role in ("pod", "container", "own-host", "localhost") and not mention.host
+        if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):
+            senders.append(mention)
+        elif not targets or mention.address:
+            targets.append(mention)
+    return Roles(tuple(senders), tuple(targets), mutual=mutual)
+
+
+# --- mentions ------------------------------------------------------------------------------------------------------------
+
+
+def _sided(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
+    """Mentions of one clause with their sides."""
+    found = _joined(clause, _mentions(clause, original, known))
+    marks = _markers(clause, found)
+    found = [mention for mention in found if mention.known or _placed(clause, mention, marks)]
+    return _assign(clause, found, marks)
+
+
+def _mentions(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
+    named = [mention for token in tokens(clause, original) if (mention := _mention(token, known))]
+    taken = [(m.start, m.end) for m in named if m.known or _compound(m)]
+    kinds = [m for m in _kinds(clause, original) if not any(m.start < end and start < m.end for start, end in taken)]
+    names = [m for m in named if not any(k.start < m.end and m.start < k.end for k in kinds)]
+    return sorted([*names, *kinds], key=lambda m: m.start)
+
+
+def _compound(mention: Mention) -> bool:
+    """Whether an unknown word is a name made from a word of kind: ``pod-b``, ``db_1``, ``node2``."""
+    return (
+        bool(mention.host)
+        and re.fullmatch(r"(?:pod|container|node|host|db|service|svc|master|worker)[-_.]?[a-z0-9][a-z0-9._-]*", mention.host) is not None
+        and mention.host not in _plurals()
+    )
+
+
+@cache
+def _plurals() -> frozenset[str]:
+    return frozenset(_role_words()) | {f"{word}s" for word in _role_words()}
+
+
+def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
+    word = token.host
+    base = Mention(token.start, token.end, token.text, word, address=token.address, port=token.port, protocol=token.protocol)
+    if token.address:
+        return base
+    if word in _marker_words() or word.isdigit() or word in ("a", "i"):
+        return None
+    if known(word):
+        return base
+    product = _product(word)
+    if product:
+        return replace(base, host="", role=f"product:{product}")
+    if word in phrases.FILLERS or word in _role_words() or word.endswith("ly") or word.startswith("-"):
+        return replace(base, known=False, role=_role_words()[word], host="") if token.sure and word in _role_words() else None
+    return replace(base, known=False)
+
+
+def _product(word: str) -> str:
+    return word if word in phrases.PRODUCTS else ""
+
+
+@cache
+def _role_words() -> dict[str, str]:
+    return dict(phrases.ROLES)
+
+
+@cache
+def _marker_words() -> frozenset[str]:
+    return frozenset(word for word, _ in phrases.MARKERS if word.isascii() and " " not in word)
+
+
+def _longest(clause: str, table: Iterable[tuple[str, str]]) -> list[tuple[int, int, str]]:
+    """Places of phrases, the longest first where they overlap."""
+    taken: list[tuple[int, int, str]] = []
+    for word, meaning in sorted(table, key=lambda pair: -len(pair[0])):
+        if word not in clause:
+            continue
+        for at in occurrences(clause, word):
+            end = at + len(word)
+            if not any(at < stop and start < end for start, stop, _ in taken):
+                taken.append((at, end, meaning))
+    return sorted(taken)
+
+
+def _kinds(clause: str, original: str) -> list[Mention]:
+    return [Mention(start, end, original[start:end], role=role) for start, end, role in _longest(clause, phrases.ROLES)]
+
+
+def _markers(clause: str, mentions: Sequence[Mention]) -> list[Marker]:
+    known = [(m.start, m.end) for m in mentions if m.known]
+    found = _longest(clause, phrases.MARKERS)
+    return [Marker(a, b, kind) for a, b, kind in found if not any(a < end and start < b for start, end in known)]
+
+
+@cache
+def _article() -> re.Pattern[str]:
+    return re.compile(
+        r"[\s'\"(:=]*(?:(?:the|my|our|its|a|an|remote|host|server|address|ip|named|called|at|service|pod|container|node)\b[\s'\"(:=]*)*"
+    )
+
+
+def _is_gap(text: str) -> bool:
+    """Whether a stretch of text holds nothing but articles and punctuation."""
+    return _article().fullmatch(text) is not None
+
+
+def _placed(clause: str, mention: Mention, marks: Sequence[Marker]) -> bool:
+    """Whether an unknown word stands where a machine's name stands: right after or before a marker, or in a form only names have."""
+    if mention.port or "." in mention.host or _compound(mention):
+        return True
+    after = any(m.end <= mention.start and m.kind in ("to", "fails", "arrow") and _is_gap(clause[m.end : mention.start]) for m in marks)
+    before = any(mention.end <= m.start and m.kind in ("fails", "arrow") and not clause[mention.end : m.start].strip() for m in marks)
+    return after or before or (_cannot(clause, mention.end) and _is_gap(clause[: mention.start]))
+
+
+def _cannot(clause: str, at: int) -> bool:
+    rest = clause[at:].lstrip()
+    return rest.startswith(("cannot ", "can't ", "can not ", "could not ", "couldn't ", "unable ", "is unable ", "fails ", "failed "))
+
+
+@cache
+def _qualifier() -> re.Pattern[str]:
+    return re.compile(r"\s*(?:节点|主机|机器)?\s*(?:上面|上|里面|里|内|中)?的\s*")
+
+
+def _joined(clause: str, mentions: list[Mention]) -> list[Mention]:
+    """Merge neighbours that name one machine: "pod web", "web pod", "node1 上的 pod", "pods on node1"."""
+    merged: list[Mention] = []
+    for mention in mentions:
+        last = merged[-1] if merged else None
+        both = _merge(last, mention, clause[last.end : mention.start]) if last else None
+        if both:
+            merged[-1] = both
+        else:
+            merged.append(mention)
+    return merged
+
+
+def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
+    """One mention of two neighbours, or ``None`` if they are two machines."""
+    if _qualifier().fullmatch(gap) and left.role not in ("internet", "dns") and (right.role or right.host):
+        place = left.host or ("" if left.role != "master" else "master")
+        return replace(right, start=left.start, at=place)
+    if (
+        re.fullmatch(r"\s+(?:running )?(?:on|at|@)\s+(?:the\s+)?(?:host |node )?", gap)
+        and left.role in ("pod", "container")
+        and right.host
+        and not right.address
+    ):
+        return replace(left, end=right.end, at=right.host)
+    if gap.strip(" '\"(/=:") or MASK in gap:
+        return None
+    if left.role and not left.host and right.host and right.known and left.role != "internet":
+        return replace(right, start=left.start, role=right.role or left.role)
+    if left.host and right.role and not right.host and left.known and right.role not in ("internet", "localhost", "dns") and not left.role:
+        return replace(left, end=right.end, role=right.role)
+    if left.role.startswith("product:") and right.role and not right.host:
+        return replace(left, end=right.end)
+    if left.role in ("pod", "container", "service", "node") and right.role.startswith(("product:", "database")) and not right.host:
+        return replace(right, start=left.start)
+    if left.role == "node" and right.role == "master":
+        return replace(right, start=left.start)
+    return None
+
+
+# --- sides ---------------------------------------------------------------------------------------------------------------
+
+
+def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -> list[Mention]:
+    sided: list[Mention] = []
+    for index, mention in enumerate(mentions):
+        previous = sided[-1] if sided else None
+        left = previous.end if previous else 0
+        right = mentions[index + 1].start if index + 1 < len(mentions) else len(clause)
+        before = [m for m in marks if left <= m.start and m.end <= mention.start]
+        after = [m for m in marks if mention.end <= m.start and m.end <= right]
+        side = _side(clause, mention, before, after, last=index + 1 == len(mentions))
+        if not side and previous and clause[left : mention.start].strip() in phrases.CONJUNCTIONS:
+            side = previous.side
+        sided.append(replace(mention, side=side))
+    return _opposite(sided)
+
+
+def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequence[Marker], *, last: bool) -> str:
+    """Side of one mention by what stands before and after it."""
+    following = clause[mention.end :].lstrip()
+    if after and after[0].kind == "arrow" and not clause[mention.end : after[0].start].strip():
+        return SENDER
+    leading = before[-1].kind if before else ""
+    if leading in ("from", "between"):
+        return SENDER
+    if leading in ("to", "fails", "arrow"):
+        return TARGET
+    if mention.role in {"published", "nodeport"}:
+        return TARGET
+    if following.startswith(phrases.INSIDE):
+        return SENDER
+    if not after:
+        return ""
+    return _by_verb(after, last=last, inside=_cannot(clause, mention.end))
+
+
+def _by_verb(after: Sequence[Marker], *, last: bool, inside: bool) -> str:
+    """Side of a mention that nothing precedes, by the verb that follows it."""
+    if after[0].kind == "passive":
+        return TARGET
+    if inside or after[0].kind in ("to", "sends"):
+        return SENDER
+    if after[0].kind == "fails":
+        return "" if last else SENDER
+    return ""
+
+
+def _opposite(mentions: list[Mention]) -> list[Mention]:
+    """With "between A and B" the second name is the target."""
+    sides = [m.side for m in mentions]
+    if len(mentions) == 2 and sides == [SENDER, SENDER]:
+        return [mentions[0], replace(mentions[1], side=TARGET)]
+    return mentions

@@ -1,0 +1,248 @@
+"""Lexing of a symptom: fold the text, find error strings, addresses, names, ports and protocol hints.
+
+Every function is pure and keeps positions, so that the grammar can look at what stands between two names.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from engine.inet import is_address, to_int, to_text
+from engine.question import phrases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MASK = "\x00"
+"""Stands for a character of an error string that was read already ("No route to host" names no host)."""
+MAX_TEXT = 4000
+"""Characters of a symptom that are read; a pasted log beyond that says nothing new."""
+MAX_PORT = 65535
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An address, URL or word with its place in the text."""
+
+    start: int
+    end: int
+    text: str
+    """As the user wrote it."""
+    host: str
+    """Address in canonical form, or the name, without port and scheme."""
+    address: bool
+    port: int = 0
+    protocol: str = ""
+    sure: bool = False
+    """Whether the form alone shows that a machine is meant (an address, a URL, ``name:port``)."""
+
+
+def fold(text: str) -> str:
+    """Lower case, half width, simplified characters; every character keeps its place."""
+    table = _simplify()
+    return "".join(_fold_character(character, table) for character in text[:MAX_TEXT])
+
+
+def _fold_character(character: str, table: dict[str, str]) -> str:
+    if character.isascii():
+        return character.lower() if character not in "‘’" else "'"
+    if character in "‘’“”":
+        return "'"
+    half = unicodedata.normalize("NFKC", table.get(character, character)).lower()
+    return half if len(half) == 1 else character
+
+
+@cache
+def _simplify() -> dict[str, str]:
+    return dict(zip(phrases.TRADITIONAL, phrases.SIMPLIFIED, strict=True))
+
+
+def _joins(left: str, right: str) -> bool:
+    """Whether two neighbouring characters belong to one Latin word."""
+    return left.isascii() and right.isascii() and (left.isalnum() or left == "_") and (right.isalnum() or right == "_")
+
+
+def occurrences(text: str, phrase: str) -> Iterator[int]:
+    """Where ``phrase`` stands in a folded text as whole words."""
+    at = text.find(phrase)
+    while at >= 0:
+        end = at + len(phrase)
+        if not (at and _joins(text[at - 1], phrase[0])) and not (end < len(text) and _joins(phrase[-1], text[end])):
+            yield at
+        at = text.find(phrase, at + 1)
+
+
+def holds(text: str, words: Iterable[str]) -> bool:
+    """Whether a folded text holds one of the phrases as whole words."""
+    return any(True for word in words for _ in occurrences(text, word))
+
+
+def mask(text: str, spans: Iterable[Span]) -> str:
+    """The text with some places blanked."""
+    characters = list(text)
+    for start, end in spans:
+        characters[start:end] = MASK * (end - start)
+    return "".join(characters)
+
+
+def error_class(text: str) -> tuple[str, str]:
+    """Error class of a folded symptom ("" if it names none), and the text with all error strings masked."""
+    found, spans = "", []
+    for name, words in phrases.ERRORS:
+        hits = [(at, at + len(word)) for word in words for at in occurrences(text, word)]
+        if hits:
+            found = found or name
+            spans += hits
+            text = mask(text, hits)
+    if _source_changed(text):
+        found = "wrong-source"
+    errno = next((name for sign, name in phrases.MYSQL_ERRNO.items() if sign in text), "")
+    found = found or errno or _spoken_dns(text)
+    return found, text
+
+
+@cache
+def _tool_noise() -> re.Pattern[str]:
+    return re.compile(
+        r"\blookup \S+ on (?=\S+:53\b)"
+        r"|\bfrom \S+(?: \(\S+\))?:? icmp_seq[= ]\d+|\bicmp_seq[= ]\d+|\btime[= ]\d+(?:\.\d+)? ?ms|\b\d+\(\d+\) bytes of data"
+        r"|(?<=[a-z])-(?=to-[a-z])|(?<=-to)-(?=[a-z])"
+    )
+
+
+def without_noise(text: str) -> str:
+    """Blank what stands around the names that matter: the name that Go looks up, the router that reports to ping, "across nodes"."""
+    spans = [match.span() for match in _tool_noise().finditer(text)]
+    for phrase in (*phrases.CROSS_NODE, *phrases.SAME_NODE):
+        spans += [(at, at + len(phrase)) for at in occurrences(text, phrase)]
+    return "".join(" " if any(a <= i < b for a, b in spans) else c for i, c in enumerate(text)) if spans else text
+
+
+def _source_changed(text: str) -> bool:
+    return holds(text, phrases.SOURCE_WORDS) and any(word in text for word in phrases.SOURCE_CHANGED)
+
+
+def _spoken_dns(text: str) -> str:
+    return "dns" if holds(text, phrases.WEAK_DNS) else ""
+
+
+@cache
+def _clause_ends() -> re.Pattern[str]:
+    return re.compile(r"[,;!?。\n]+|\.\s|\s-\s|\b(?:but|however|whereas|while|although|though)\b|但是|但|然而|可是|却|不过|而")
+
+
+def clauses(text: str) -> list[Span]:
+    """Places of the clauses of a folded text, in order, without empty ones."""
+    places: list[Span] = []
+    start = 0
+    for end in _clause_ends().finditer(text):
+        places.append((start, end.start()))
+        start = end.end()
+    places.append((start, len(text)))
+    return [(a, b) for a, b in places if text[a:b].strip(" " + MASK + ":.'\"()") or MASK in text[a:b]]
+
+
+def tells_success(text: str) -> bool:
+    """Whether a folded clause tells what works, rather than what fails."""
+    return MASK not in text and holds(text, phrases.WORKS) and not any(word in text for word in phrases.FAILS)
+
+
+@cache
+def _literals() -> re.Pattern[str]:
+    return re.compile(
+        r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@\s]*@)?(?P<url>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<uport>\d{1,5}))?(?:/[^\s'\"]*)?"
+        r"|\[(?P<v6b>[0-9a-f:.]+)(?:%[\w.-]+)?\](?::(?P<v6port>\d{1,5}))?"
+        r"|(?<![\w:.])(?P<v6>[0-9a-f]{0,4}:[0-9a-f:.]*:[0-9a-f:.]*)"
+        r"|(?<![\w.])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?:/\d{1,2})?(?::(?P<v4port>\d{1,5}))?(?![\w])"
+        r"|(?P<name>[a-z0-9](?:[a-z0-9._/@-]*[a-z0-9])?)(?::(?P<nport>\d{1,5})(?![\d.:]))?",
+        re.ASCII,
+    )
+
+
+def tokens(folded: str, original: str = "") -> list[Token]:
+    """Addresses, URLs and words of a folded text, in order."""
+    shown = original or folded
+    made = (_token(match, shown) for match in _literals().finditer(folded))
+    return [token for token in made if token]
+
+
+def _token(match: re.Match[str], shown: str) -> Token | None:
+    start, end = match.span()
+    if match["url"]:
+        return _url(match, shown[start:end])
+    if match["name"]:
+        port = _port(match["nport"])
+        return Token(start, end, shown[start:end], match["name"], address=False, port=port, sure=bool(port) and not match["name"].isdigit())
+    text = (match["v6b"] or match["v6"] or match["v4"]).rstrip(".")
+    if not match["v4"] and not match["v6b"]:
+        kept = text if is_address(text) else text.rstrip(":")
+        end, text = start + len(kept), kept
+    if not is_address(text):
+        return None
+    return Token(start, end, shown[start:end], canonical(text), address=True, port=_port(match["v6port"] or match["v4port"]), sure=True)
+
+
+def _url(match: re.Match[str], shown: str) -> Token:
+    host = match["url"].strip("[]")
+    scheme = match["scheme"]
+    address = is_address(host)
+    port = _port(match["uport"]) or phrases.SCHEMES.get(scheme, 0)
+    protocol = "udp" if scheme == "udp" else "tcp"
+    return Token(match.start(), match.end(), shown, canonical(host) if address else host, address=address, port=port, protocol=protocol, sure=True)
+
+
+def _port(text: str | None) -> int:
+    number = int(text) if text else 0
+    return number if number <= MAX_PORT else 0
+
+
+def canonical(address: str) -> str:
+    """Canonical text of an address."""
+    return to_text(to_int(address), 6 if ":" in address else 4)
+
+
+@cache
+def _ports() -> re.Pattern[str]:
+    return re.compile(
+        r"\bports?\s*[=:#]?\s*(?P<a>\d{1,5})\b|端口号?\s*[=:]?\s*(?:为|是)?\s*(?P<b>\d{1,5})|(?<![\d.])(?P<c>\d{1,5})\s*号?端口"
+        r"|\b(?P<p1>tcp|udp)[/ ](?:port )?(?P<d>\d{1,5})\b|(?<![\d.])(?P<e>\d{1,5})/(?P<p2>tcp|udp)\b|(?<![\w\]:.])(?::)(?P<f>\d{2,5})\b"
+        r"|\b(?:telnet|nc(?:\s+-\w+)*)\s+[\w.:-]+\s+(?P<g>\d{1,5})\b|\b(?:nodeport|node port|hostport)\s*(?P<h>\d{1,5})\b",
+        re.ASCII,
+    )
+
+
+def spoken_port(folded: str) -> tuple[int, str]:
+    """Port and protocol that the text names apart from a machine ("port 5432", ``5432/tcp``); (0, "") if none."""
+    for match in _ports().finditer(folded):
+        number = next((match[key] for key in "abcdefgh" if match[key]), "")
+        if _port(number):
+            return _port(number), match["p1"] or match["p2"] or ""
+    return 0, ""
+
+
+def protocol_hint(folded: str) -> tuple[str, int]:
+    """Protocol and usual port that the words suggest; ("", 0) if none."""
+    for word, protocol, port in phrases.PROTOCOLS:
+        if holds(folded, (word,)):
+            return protocol, port
+    return "", 0
+
+
+@cache
+def _ping_size() -> re.Pattern[str]:
+    return re.compile(r"\bping\b[^,;\n]*?\s-s\s*(\d{2,5})\b")
+
+
+def packet_size(folded: str) -> int:
+    """Octets of the packet that the symptom is about: of ``ping -s N``, -1 for "large", 0 if size plays no part."""
+    asked = _ping_size().search(folded)
+    if asked:
+        headers = 28
+        return int(asked[1]) + headers
+    return -1 if holds(folded, phrases.LARGE) else 0

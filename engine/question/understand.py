@@ -1,0 +1,376 @@
+"""The question, understood: a symptom and options become flows, with everything that was assumed on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engine.errors import QuestionError
+from engine.findings import Question
+from engine.question import phrases
+from engine.question.flows import Ask, Goal, flows_of
+from engine.question.grammar import Mention, Roles, read
+from engine.question.names import Inventory
+from engine.question.notes import Notes, listed
+from engine.question.parties import Cast, Party, say_who
+from engine.question.tokens import MAX_PORT, error_class, fold, holds, packet_size, protocol_hint, spoken_port, tells_success, tokens, without_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.facts import FactBase
+    from engine.question.names import Endpoint
+    from engine.walk.trace import Flow
+
+MAX_FALLBACK = 4
+"""Machines that are tried for an end that nobody named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user gave by option; an option overrides the text."""
+
+    from_: str | None = None
+    to: str | None = None
+    port: int | None = None
+    protocol: str | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the text says, before any name is resolved."""
+
+    error: str
+    roles: Roles
+    ask: Ask
+    cross: bool
+    """Whether the text says that the ends are on different nodes."""
+    near: bool
+    """Whether the text says that the ends are on one node."""
+
+
+def understand(
+    symptom: str,
+    facts: FactBase,
+    *,
+    from_: str | None = None,
+    to: str | None = None,
+    port: int | None = None,
+    protocol: str | None = None,
+    node: str | None = None,
+) -> Question:
+    """Flows that a symptom and options ask about; raises :class:`~engine.errors.QuestionError` for an option that names nothing in the evidence."""
+    options = Options(from_, to, port, protocol, node)
+    inventory = Inventory(facts)
+    notes = Notes()
+    cast = Cast(inventory, notes, _node(inventory, node))
+    heard = hear(symptom, inventory.knows, options)
+    flows = _Asking(cast, heard, options).flows()
+    mentioned = tuple(dict.fromkeys(m.text for m in (*heard.roles.senders, *heard.roles.targets) if m.known))
+    return Question(symptom, heard.error, flows, tuple(notes.assumptions), () if flows else tuple(notes.missing), mentioned)
+
+
+def hear(symptom: str, known: Callable[[str], bool], options: Options) -> Heard:
+    """Read the text; ``known(word)`` tells whether the evidence names something so."""
+    folded = fold(symptom)
+    cross, near = _says(folded, phrases.CROSS_NODE), _says(folded, phrases.SAME_NODE)
+    folded = without_noise(folded)
+    error, masked = error_class(folded)
+    roles = read(masked, symptom[: len(folded)], known)
+    return Heard(error, roles, _ask(folded, masked, error, options), cross, near)
+
+
+def _says(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words if not word.isascii()) or holds(text, words)
+
+
+def _ask(folded: str, masked: str, error: str, options: Options) -> Ask:
+    """Port, protocol and size: options first, then what the failing clauses say."""
+    if options.port is not None and not 0 < options.port <= MAX_PORT:
+        message = f"no such port: {options.port}"
+        raise QuestionError(message, f"--port takes a number from 1 to {MAX_PORT}")
+    failing = _failing(masked, folded)
+    port, spoken = spoken_port(failing)
+    hint, hinted = protocol_hint(failing)
+    protocol = options.protocol or ("" if options.port and hint == "icmp" else spoken or hint)
+    if error == "dns" and not options.protocol and not options.port:
+        port, protocol, hinted = port or 53, "udp", 53
+    if protocol == "icmp" and (port or options.port) and not options.protocol:
+        protocol = ""
+    return Ask(
+        options.port or (0 if options.protocol == "icmp" else port),
+        protocol,
+        hinted,
+        error,
+        packet_size(folded),
+        names_both=bool(options.from_ and options.to),
+    )
+
+
+def _failing(masked: str, folded: str) -> str:
+    """The text without the clauses that tell what works."""
+    from engine.question.tokens import clauses
+
+    kept = [folded[a:b] for a, b in clauses(masked) if not tells_success(masked[a:b])]
+    return ", ".join(kept)
+
+
+def _node(inventory: Inventory, name: str | None) -> str:
+    """Node of the option ``--node``, as the evidence writes it."""
+    if not name:
+        return ""
+    found = inventory.find(name, kinds=frozenset({"node"}))
+    if not found:
+        raise _unknown(inventory, "--node", name)
+    return found[0].node
+
+
+def _unknown(inventory: Inventory, option: str, name: str) -> QuestionError:
+    near = inventory.near(name)
+    known = list(dict.fromkeys(n.endpoint.name for n in inventory.named()))
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"the evidence names {listed(known)[0]}"
+        if known
+        else "the evidence names no machine; give an address"
+    )
+    if "." in name:
+        hint += f"; for a DNS name give its address: {option} ADDRESS"
+    return QuestionError(f"{option} {name}: nothing in the evidence has this name", hint)
+
+
+def _shown(endpoint: Endpoint, mention: Mention) -> Endpoint:
+    """The target under the name that the text gave its address ("db (10.2.0.9)")."""
+    named = mention.address and mention.text and mention.text.replace("-", "").replace("_", "").isalnum() and not mention.text.isdigit()
+    return endpoint.called(mention.text) if named else endpoint
+
+
+class _Asking:
+    """Both ends of one question, and the pairs that they make."""
+
+    def __init__(self, cast: Cast, heard: Heard, options: Options) -> None:
+        self.cast = cast
+        self.notes = cast.notes
+        self.inventory = cast.inventory
+        self.heard = heard
+        self.options = options
+
+    def flows(self) -> tuple[Flow, ...]:
+        """Flows to walk, likeliest first."""
+        goals = self._target_mentions()
+        senders = self._senders(goals)
+        pairs = self._near_or_far(self._pairs(senders, goals))
+        made = flows_of(self.inventory, pairs, self._asked(goals), self.notes)
+        if not made:
+            self._lack(senders, goals)
+        return made
+
+    def _asked(self, goals: Sequence[Mention]) -> Ask:
+        """A port that stands beside a name beats one that the text names elsewhere; an option beats both."""
+        ask = self.heard.ask
+        beside = any(m.port for m in goals)
+        named = ask.names_both or any(m.role in ("itself", "localhost") for m in goals)
+        return replace(ask, port=0 if beside and not self.options.port and ask.error != "dns" else ask.port, names_both=named)
+
+    # --- ends -----------------------------------------------------------------------------------------------------
+
+    def _target_mentions(self) -> list[Mention]:
+        if self.options.to:
+            return [self._option("--to", self.options.to)]
+        mentions = list(self.heard.roles.targets)
+        if self.heard.error == "dns":
+            return [m for m in mentions if m.address or m.role == "dns"] or [Mention(0, 0, "DNS", role="dns")]
+        addresses = [m for m in mentions if m.address or (m.port and m.known)]
+        if addresses:
+            return [self._with_product(m, mentions) for m in addresses]
+        known = [m for m in mentions if m.known]
+        return [m for m in known if m.host] + [m for m in known if not m.host] if known else []
+
+    def _with_product(self, mention: Mention, others: Sequence[Mention]) -> Mention:
+        """An address keeps the kind of the word beside it: "mysql at 10.2.0.9"."""
+        role = next((m.role for m in others if m.role.startswith(("product:", "database"))), "")
+        name = next(
+            (
+                m.text
+                for m in others
+                if m.host and m.known and not m.address and any(mention.host in e.addresses for e in self.inventory.find(m.host))
+            ),
+            "",
+        )
+        return replace(mention, role=mention.role or role, text=name or mention.text)
+
+    def _option(self, option: str, value: str) -> Mention:
+        """The mention that an option's value is; raises for a name that the evidence does not have."""
+        folded = fold(value).strip()
+        token = next((t for t in tokens(folded, value) if (t.start, t.end) == (0, len(folded))), None)
+        mention = Mention(
+            0,
+            len(value),
+            value.strip(),
+            token.host if token else folded,
+            address=token.address if token else False,
+            port=token.port if token else 0,
+            protocol=token.protocol if token else "",
+        )
+        if mention.address or self.inventory.find(mention.host, loose=False):
+            return mention
+        role = dict(phrases.ROLES).get(mention.host, f"product:{mention.host}" if mention.host in phrases.PRODUCTS else "")
+        if role:
+            return replace(mention, host="", role=role)
+        if not self.inventory.find(mention.host, loose=True):
+            raise _unknown(self.inventory, option, value)
+        return mention
+
+    def _senders(self, goals: Sequence[Mention]) -> tuple[Endpoint, ...]:
+        if self.options.from_:
+            return self._said_senders([self._option("--from", self.options.from_)], loose=True)
+        mentions = [m for m in self.heard.roles.senders if m.known]
+        found = self._said_senders(mentions, loose=False)
+        unknown = [m.text for m in self.heard.roles.senders if not m.known]
+        if unknown and not found:
+            self.notes.assume(f'The evidence has no "{unknown[0]}".', f"证据中没有“{unknown[0]}”。")
+        return found or self._likely_senders(goals)
+
+    def _said_senders(self, mentions: Sequence[Mention], *, loose: bool) -> tuple[Endpoint, ...]:
+        found: list[Endpoint] = []
+        for mention in mentions:
+            party = self.cast.sender(mention, loose=loose)
+            say_who(self.notes, party, sends=True)
+            found += party.endpoints
+        on_node = [e for e in found if e.node == self.cast.node] if self.cast.node else []
+        return tuple(on_node or found)
+
+    def _likely_senders(self, goals: Sequence[Mention]) -> tuple[Endpoint, ...]:
+        """Senders for a question that names none: who tried according to conntrack, else containers, else nodes, else a client outside."""
+        targets = [e for m in goals for e in self.cast.target(m, None, loose=bool(self.options.to)).endpoints]
+        places = {(e.node, e.stack) for e in targets if e.seen}
+        addresses = {a for e in targets for a in e.addresses}
+        tried = [str(f.get("src")) for f in self.inventory.facts.of_kind("conntrack") if f.get("dst") in addresses and f.get("unreplied")]
+        attempting = [
+            replace(e, fixed=False) for e in map(self.inventory.at_address, dict.fromkeys(tried)) if e.seen and (e.node, e.stack) not in places
+        ]
+        containers = [e for e in self.cast.containers() if (e.node, e.stack) not in places and not (set(e.addresses) & addresses)]
+        hosts = [e for e in self.cast.hosts() if e.seen and (e.node, e.stack) not in places]
+        on_node = [e for e in (*attempting, *containers, *self.cast.hosts()) if self.cast.node and e.node == self.cast.node]
+        published = self._is_published(targets, goals)
+        chosen = (
+            on_node[:1]
+            if self.cast.node and not (attempting or containers)
+            else []
+            if published
+            else (attempting or [e for e in on_node if e in containers] or containers or hosts)[:MAX_FALLBACK]
+        )
+        if not chosen:
+            return self.cast.outside() if targets else ()
+        if chosen:
+            en, zh = listed([e.name for e in chosen])
+            self.notes.assume(
+                f"The question names no sender; assumed: {en} (--from names another).", f"问题没有说明发起方;假定为 {zh}(可用 --from 指定)。"
+            )
+        return tuple(chosen)
+
+    def _is_published(self, targets: Sequence[Endpoint], goals: Sequence[Mention]) -> bool:
+        """Whether the port asked for is one that a container publishes on the target node: somebody outside asks then."""
+        numbers = {m.port for m in goals} | {self.heard.ask.port, self.options.port or 0}
+        if any(m.role in ("published", "nodeport") for m in goals):
+            return True
+        facts = self.inventory.facts
+        ports = {int(p["host_port"]) for f in facts.of_kind("container") for p in f.get("ports", ()) if p.get("host_port")}
+        ports |= {int(p["node_port"]) for f in facts.of_kind("service") for p in f.get("ports", ()) if p.get("node_port")}
+        return bool(numbers & ports) and any(e.kind == "node" for e in targets)
+
+    # --- pairs ----------------------------------------------------------------------------------------------------
+
+    def _pairs(self, senders: Sequence[Endpoint], goals: Sequence[Mention]) -> list[tuple[Endpoint, Goal]]:
+        pairs: list[tuple[Endpoint, Goal]] = []
+        for mention in goals:
+            parties = [(sender, self.cast.target(mention, sender, loose=bool(self.options.to))) for sender in senders]
+            self._say_target(parties, mention)
+            pairs += [
+                (sender, Goal(_shown(endpoint, mention), party.usual, mention.port, mention.protocol))
+                for sender, party in parties
+                for endpoint in party.endpoints
+            ]
+        vague = all(m.role == "database" or m.role.startswith("product:") for m in goals)
+        if not pairs and vague:
+            usual = self.cast.usual(goals[0]) if goals else ()
+            pairs = [(sender, Goal(endpoint, usual)) for sender in senders for endpoint in self._likely_targets(sender)]
+            self._say_likely([goal.endpoint.name for _, goal in pairs])
+        return pairs
+
+    def _say_target(self, parties: Sequence[tuple[Endpoint, Party]], mention: Mention) -> None:
+        if mention.role in ("internet", "localhost", "itself", "dns") or not parties:
+            return
+        alone = parties[0][0] if len(parties) == 1 else None
+        names = {
+            e.place: e
+            for _, party in parties
+            for e in party.endpoints
+            if alone is None or not e.seen or (e.node, e.stack) != (alone.node, alone.stack)
+        }
+        say_who(self.notes, replace(parties[0][1], endpoints=tuple(names.values())), sends=False)
+
+    def _likely_targets(self, sender: Endpoint) -> tuple[Endpoint, ...]:
+        """Targets for a question that names none: what the sender tried, else the other machines, else the internet."""
+        unknown = [m for m in self.heard.roles.targets if not m.known]
+        tried = [str(f.get("dst")) for f in self.inventory.facts.of_kind("conntrack") if f.get("src") in sender.addresses and f.get("unreplied")]
+        others = [
+            e
+            for e in (*self.cast.containers(), *self.cast.hosts())
+            if e.addresses and not (e.seen and (e.node, e.stack) == (sender.node, sender.stack))
+        ]
+        containers = [e for e in others if e.kind != "node"]
+        if unknown:
+            return tuple(containers) if len(containers) == 1 else ()
+        chosen = (
+            [self.inventory.at_address(a) for a in dict.fromkeys(tried)]
+            or containers[:MAX_FALLBACK]
+            or [e for e in others if e.node != sender.node][:MAX_FALLBACK]
+        )
+        return tuple(chosen) or self.cast.internet(sender)
+
+    def _say_likely(self, names: Sequence[str]) -> None:
+        if names:
+            en, zh = listed(names)
+            self.notes.assume(
+                f"The question names no target that the evidence has; assumed: {en} (--to names another).",
+                f"问题没有指明证据中的目标;假定为 {zh}(可用 --to 指定)。",
+            )
+
+    def _near_or_far(self, pairs: list[tuple[Endpoint, Goal]]) -> list[tuple[Endpoint, Goal]]:
+        """Pairs on different nodes (or on one), where the text says so and there are some."""
+        if self.heard.roles.mutual and not self.heard.near:
+            pairs = sorted(pairs, key=lambda pair: pair[0].node == pair[1].endpoint.node)
+        if self.heard.cross:
+            return [p for p in pairs if p[0].node != p[1].endpoint.node] or pairs
+        if self.heard.near:
+            return [p for p in pairs if p[0].node == p[1].endpoint.node] or pairs
+        return pairs
+
+    def _lack(self, senders: Sequence[Endpoint], goals: Sequence[Mention]) -> None:
+        """Say what would make a question of it."""
+        notes = self.notes
+        if not self.inventory.nodes:
+            for command in ("ip -d addr show", "ip route show table all", "iptables-save"):
+                notes.lack("", command, "the evidence shows no network stack at all", "证据中没有任何网络栈")
+            return
+        node = senders[0].node if senders else self.cast.node or self.inventory.nodes[0]
+        unknown = [m.host or m.text for m in (*self.heard.roles.targets, *self.heard.roles.senders) if not m.known]
+        for name in unknown[:MAX_FALLBACK]:
+            notes.lack(
+                node, f"getent hosts {name}", f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”:此命令可得到它的地址"
+            )
+        if goals and goals[0].role == "dns":
+            notes.lack(node, "cat /etc/resolv.conf", "the sender's name servers are not in the evidence", "证据中没有发起方的域名服务器")
+        if not senders:
+            notes.lack(node, "diagnose --from NAME --to ADDRESS:PORT", "it is not clear who sends", "不清楚由谁发起")
+        else:
+            en, zh = listed(list(dict.fromkeys(n.endpoint.name for n in self.inventory.named())))
+            notes.lack(
+                node,
+                f"diagnose --from {senders[0].name} --to ADDRESS:PORT",
+                f"it is not clear which machine does not answer; the evidence names {en}",
+                f"不清楚访问的是哪个目标;证据中有 {zh}",
+            )
