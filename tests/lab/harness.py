@@ -117,8 +117,7 @@ class Lab:
             if not node.evidence:
                 continue
             bundle = folder / node.name
-            netns = [word for pod in node.pods for word in ("--netns", pod)]
-            argv = [sys.executable, "-m", "engine.cli", "collect", "-o", str(bundle), "--node", node.name, *netns]
+            argv = [sys.executable, "-m", "engine.cli", "collect", "-o", str(bundle)]
             self.machines[node.name].must(shlex.join(argv))
             bundles.append(bundle)
         return bundles

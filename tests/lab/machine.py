@@ -34,7 +34,7 @@ for dir in etc var/lib; do
   mkdir -p /run/lab/$dir/up /run/lab/$dir/work
   mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/lab/$dir/up,workdir=/run/lab/$dir/work /$dir
 done
-rm -rf /etc/cni /etc/docker /etc/containers /etc/sysctl.d /var/lib/cni /var/lib/kubelet
+rm -rf /etc/cni /etc/docker /etc/containers /etc/sysctl.d /var/lib/cni /var/lib/containers /var/lib/docker /var/lib/kubelet
 mkdir -p /etc/cni/net.d /etc/docker /etc/sysctl.d
 hostname "$0"
 echo "$0" > /etc/hostname
