@@ -251,6 +251,7 @@ KINDS: Final[dict[str, Kind]] = {
             "src": "str: as the packet is at this point", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "ctstate": "str", "mark": "int",
             "in_device": "str", "out_device": "str", "physin_device": "str", "physout_device": "str", "gateway": "str",
             "source_prefix": "str: on-link prefix that the packet's source belongs to, if known", "client_sees": "str",
+            "return_via": "str: on a reply, address of the stack that had sent the request here",
         },
         "walk",
     ),
@@ -264,7 +265,13 @@ KINDS: Final[dict[str, Kind]] = {
         "The walked packet was translated on a stack.",
         {"flow": "int", "direction": "str", "type": "str: source | destination", "target": "str: MASQUERADE | SNAT | DNAT | REDIRECT | NETMAP", "table": "str",
          "chain": "str", "number": "int", "spec": "str", "before": "str: address", "after": "str: address", "before_port": "int", "after_port": "int",
-         "src": "str: source before", "dst": "str: destination before", "in_device": "str", "out_device": "str", "out_type": "str: type of the out device"},
+         "src": "str: source before", "dst": "str: destination before", "in_device": "str", "out_device": "str", "out_type": "str: type of the out device",
+         "source_prefix": "str: the stack's on-link prefix that holds the source before"},
+        "walk",
+    ),
+    "arrival": Kind(
+        "The walked request arrived on a stack from another one of the evidence.",
+        {"flow": "int", "direction": "str", "via": "str: the sender's address on the shared segment", "device": "str", "src": "str", "source_prefix": "str"},
         "walk",
     ),
     "no_nat": Kind(
@@ -281,7 +288,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "left_evidence": Kind(
         "The walk left what was collected.",
-        {"flow": "int", "direction": "str", "device": "str", "next_hop": "str", "dst": "str", "src": "str", "source_prefix": "str"},
+        {"flow": "int", "direction": "str", "device": "str", "next_hop": "str", "dst": "str", "src": "str", "source_prefix": "str", "on_link": "str: on-link prefix that holds the destination, '' if it is behind a gateway",
+         "return_via": "str: on a reply, address of the stack that had sent the request here"},
         "walk",
     ),
     "depends": Kind(

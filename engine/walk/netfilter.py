@@ -358,8 +358,13 @@ class Passage:
             "nat", self.stack, lines, type=kind, target=rule.target.name, table="nat", chain=chain.name, number=rule.number, spec=rule.spec, before=to_text(old, family),
             after=to_text(new, family), before_port=before.sport if source else before.dport, after_port=after.sport if source else after.dport,
             src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=context.in_device, out_device=context.out_device,
-            out_type=self.stack.link(context.out_device).type if context.out_device else "",
+            out_type=self.stack.link(context.out_device).type if context.out_device else "", source_prefix=self._source_prefix(before),
         )
+
+    def _source_prefix(self, packet: Packet) -> str:
+        """The longest on-link prefix of this stack that holds the packet's source (a bridge's subnet), or the host prefix."""
+        nets = [a.network for a in self.stack.addresses if a.family == packet.family and a.network.holds(packet.src) and a.network.length < (32 if packet.family == 4 else 128)]
+        return str(max(nets, key=lambda n: n.length)) if nets else str(prefix(to_text(packet.src, packet.family)))
 
     def _wanted(self, rule: Rule, chain: Chain, context: HookContext) -> Translation | None:
         """What a translating rule asks for; ``None`` if the kernel would drop for want of an address."""

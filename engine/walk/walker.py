@@ -77,6 +77,10 @@ class Walker:
     conntrack: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
     hops: int = 0
     depth: int = 0
+    sent_by: tuple[NetStack, str] | None = None
+    """Stack and device that routed the packet last."""
+    came_via: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 
     # --- plumbing -------------------------------------------------------------------------------------------------
 
@@ -113,7 +117,7 @@ class Walker:
             backend=chain.table.backend if chain else None, table=chain.table.name if chain else None, chain=chain.name if chain else None, base_chain=verdict.base if verdict else None,
             number=rule.number if rule else None, spec=rule.spec if rule else None, target=rule.target.name if rule else None, reject_with=verdict.reject_with if verdict and verdict.reject_with else None,
             src=to_text(packet.src, family), dst=to_text(packet.dst, family), sport=packet.sport, dport=packet.dport, protocol=packet.protocol, ctstate=state.name if state else None,
-            mark=packet.mark, in_device=at.device if at.how != "output" else "", out_device=out, physin_device=at.physin, physout_device=physout, gateway=gateway,
+            return_via=self.came_via.get((at.stack.node, at.stack.name)) if self.recorder.direction != "request" else None, mark=packet.mark, in_device=at.device if at.how != "output" else "", out_device=out, physin_device=at.physin, physout_device=physout, gateway=gateway,
             source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)),
         )
         return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output")
@@ -305,6 +309,7 @@ class Walker:
 
     def _route_input(self, at: At, passage: Passage) -> At | End:
         stack, packet, device = at.stack, passage.packet, at.device
+        self._note_sender(stack, device, packet)
         if device == "lo" and passage.state.entry is not None:
             way = find_way(stack, self._key(packet), self.choices)
         else:
@@ -321,6 +326,17 @@ class Walker:
         if refused is not None:
             return refused
         return self._forward(replace(at, packet=packet), passage, way)
+
+    def _note_sender(self, stack: NetStack, device: str, packet: Packet) -> None:
+        """Remember by whom the request came: its address on the shared segment is where an answer could be sent."""
+        if self.sent_by is None or self.recorder.direction != "request" or self.depth or device == "lo":
+            return
+        sender, out = self.sent_by
+        via = next((a.text for a in sender.addresses_of(out, packet.family) if on_link(stack, device, a.value, packet.family)), "")
+        if via and sender is not stack:
+            self.came_via[stack.node, stack.name] = via
+            src = to_text(packet.src, packet.family)
+            self.recorder.fact("arrival", stack, via=via, device=device, src=src, source_prefix=source_prefix(self.network, packet.src, packet.family, src))
 
     def _check_source(self, at: At, packet: Packet) -> End | None:
         checked = validate_source(at.stack, packet, at.device)
@@ -390,6 +406,8 @@ class Walker:
     def _transmit(self, at: At, out: str, way: Way) -> At | End:
         stack, packet = at.stack, at.packet
         link = stack.link(out)
+        if not self.depth:
+            self.sent_by = (stack, out)
         if out == "lo":
             return At(stack, "lo", packet, "frame", state=at.state)
         if link.up is False:
@@ -446,6 +464,7 @@ class Walker:
         self.recorder.fact(
             "left_evidence", stack, (), entry or way.fact, device=open_ends[0].link.name, next_hop=hop, dst=to_text(packet.dst, family), src=src,
             source_prefix=source_prefix(self.network, packet.src, family, src), on_link=on_link(stack, port.link.name, packet.dst, family),
+            return_via=self.came_via.get((stack.node, stack.name)) if self.recorder.direction != "request" else None,
         )
         return End(Disposition.LEFT_EVIDENCE, stack, packet, port.link.name, left_by=open_ends[0], state=at.state)
 
