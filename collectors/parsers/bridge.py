@@ -22,6 +22,22 @@ _PORT_FLAGS = ("hairpin", "isolated", "learning", "flood")
 _PORT_STATES = frozenset({"disabled", "listening", "learning", "forwarding", "blocking"})
 
 
+def parse(source: Source, place: Place) -> list[Fact]:
+    """Facts of any of the outputs of this module, told apart by their content, or by the command line if there is none."""
+    for _, line in clean_lines(source.text):
+        words = line.split()
+        if words[:2] == ["bridge", "name"]:
+            return parse_brctl(source, place)
+        if (words and words[0].count(":") == 5) or '"mac":' in line:
+            return parse_fdb(source, place)
+        if (words and words[0][:-1].isdecimal() and words[0].endswith(":")) or '"ifindex":' in line:
+            return parse_link(source, place)
+    if invocation(source.command, "brctl"):
+        return parse_brctl(source, place)
+    call = invocation(source.command, "bridge")
+    return (parse_link if call and call.words and "link".startswith(call.words[0]) else parse_fdb)(source, place)
+
+
 def parse_fdb(source: Source, place: Place) -> list[Fact]:
     """Facts of ``bridge fdb show``."""
     out = Emitter(source, place)

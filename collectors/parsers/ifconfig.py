@@ -23,6 +23,11 @@ _UNUSED = frozenset({"unspec", "collisions", "collisions:", "device", "Interrupt
 _FLAGS = frozenset("UP BROADCAST DEBUG LOOPBACK POINTOPOINT NOTRAILERS RUNNING NOARP PROMISC ALLMULTI SLAVE MASTER MULTICAST DYNAMIC".split())
 
 
+def is_ifconfig(text: str) -> bool:
+    """Whether ``text`` is an output of ``ifconfig``."""
+    return re.search(r"^\S+(?:: flags=\d+<|\s+Link encap:)", text, re.MULTILINE) is not None
+
+
 def parse(source: Source, place: Place) -> list[Fact]:
     """Facts of ``ifconfig``, old or new style."""
     out = Emitter(source, place)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from collectors.parsers import ifconfig
 from collectors.parsers.emit import Emitter
 from collectors.parsers.invocation import invocation
 from collectors.parsers.jsontext import dict_of, dicts_of, emit_broken, int_of, is_json, read_json, text_of, texts_of
@@ -34,7 +35,9 @@ _KNOWN_LINES = frozenset({"altname", "vf", "prog/xdp", "xdp", "valid_lft", "bond
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
-    """Facts of ``ip link`` or ``ip addr`` in any of the printed forms."""
+    """Facts of ``ip link``, ``ip addr`` or ``ifconfig`` in any of the printed forms."""
+    if ifconfig.is_ifconfig(source.text):
+        return ifconfig.parse(source, place)
     out = Emitter(source, place)
     if is_json(source.text):
         read = read_json(source.text)
@@ -45,47 +48,38 @@ def parse(source: Source, place: Place) -> list[Fact]:
             elif entry:
                 out.unparsed.add(number, str(entry))
         if read.complete:
-            _claim(out, layer_2=any("link_type" in entry for _, entry in read.items if isinstance(entry, dict)))
+            keys = {key for _, entry in read.items if isinstance(entry, dict) for key in entry}
+            _claim(out, layer_2=not keys.isdisjoint({"link_type", "address"}), link_mode="linkmode" in keys)
         return out.done()
     reader = _Reader(out)
     for number, line in clean_lines(source.text):
         reader.line(number, line)
     reader.end()
-    _claim(out, layer_2=reader.layer_2)
+    _claim(out, layer_2=reader.layer_2, link_mode=reader.link_mode)
     return out.done()
 
 
-def _claim(out: Emitter, layer_2: bool) -> None:
-    """State what the listing covers; a listing without the loopback device is restricted somehow, unless the command line tells how."""
+def _claim(out: Emitter, layer_2: bool, link_mode: bool) -> None:
+    """State what the listing covers: by the command line, and by the content where that tells more (command lines may be guessed from file names)."""
     if not out.facts:
         return
     call = invocation(out.source.command, "ip")
-    devices = {fact.get("name") or fact.get("device") for fact in out.facts}
-    if call is None:
-        if "lo" in devices:
-            _claim_all(out, 0 if layer_2 else next((f.get("family", 0) for f in out.facts if f.kind == "address"), 0), layer_2)
+    families = {fact.fields["family"] for fact in out.facts if fact.kind == "address"}
+    if call is None and "lo" not in {fact.get("name") or fact.get("device") for fact in out.facts}:
+        # Without a command line, a listing that lacks the loopback device is restricted somehow.
         return
-    device, filtered = _filters(call)
+    device, filtered = _filters(call) if call else ("", False)
     if filtered:
         return
-    if device:
-        out.collected("links", device)
-        if _is_addr(call):
-            out.collected("addresses", device, call.family)
-    elif _is_addr(call):
-        # "-4" and "-o addr" list only devices that have an address.
-        one_line = not {"-o", "-oneline"}.isdisjoint(call.options)
-        _claim_all(out, call.family, not call.family and (not one_line or layer_2), addresses=True)
-    elif not call.family:
-        out.collected("links")
-
-
-def _claim_all(out: Emitter, family: int, links: bool, addresses: bool | None = None) -> None:
-    """State that all devices or all addresses are listed."""
-    if links:
-        out.collected("links")
-    if addresses or (addresses is None and any(fact.kind == "address" for fact in out.facts)):
-        out.collected("addresses", family=family)
+    # "-4" lists only devices with an IPv4 address and never shows the link layer; "-o addr" does not show it either.
+    one_line = call is not None and not {"-o", "-oneline"}.isdisjoint(call.options)
+    family = call.family if call else 0
+    if not family and not layer_2 and not one_line and len(families) == 1:
+        family = families.pop()
+    if layer_2 and not family:
+        out.collected("links", device or "all")
+    if not link_mode and (_is_addr(call) if call else bool(families)):
+        out.collected("addresses", device or "all", family)
 
 
 def _is_addr(call: Invocation) -> bool:
@@ -115,6 +109,8 @@ class _Reader:
         self._last_address: dict[str, Any] | None = None
         self.layer_2 = False
         """Some line showed the link layer: the listing is not restricted to one address family."""
+        self.link_mode = False
+        """Some line showed what only ``ip link`` prints: no addresses are listed."""
 
     def line(self, number: int, line: str) -> None:
         """Read one line (of ``-o``: all the lines of a device or address)."""
@@ -161,6 +157,7 @@ class _Reader:
         for key in ("master", "state"):
             if key in pairs:
                 fields[key] = pairs[key]
+        self.link_mode = self.link_mode or "mode" in pairs
         self._device = fields["name"]
         self._link = self._out.add("link", fields, number)
         return True
@@ -178,6 +175,7 @@ class _Reader:
         while at < len(words):
             word = words[at]
             if word.startswith("<"):
+                self.link_mode = True
                 _set_flags(fields, tuple(word.strip("<>").split(",")))
             elif word.count(":") == 5 and "/" not in word and not is_address(word):
                 fields["mac"] = word.lower()

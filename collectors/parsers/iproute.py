@@ -43,6 +43,7 @@ class _Asked:
     """What the command line asked for."""
 
     known: bool = False
+    """The command line says more than ``ip route``; otherwise the content tells what is listed."""
     ignored: bool = False
     """``ip route get`` and the cache are no route tables."""
     table: str = ""
@@ -233,7 +234,7 @@ def _filters(call: Invocation, words: Sequence[str]) -> _Asked:
             if word in {"dev", "proto", "protocol", "scope"} and value:
                 fields[_FIELDS[word]] = value
         at += 2
-    return _Asked(known=True, table=table, family=call.family, filtered=filtered, fields=fields)
+    return _Asked(bool(call.options or call.words[1:]), table=table, family=call.family, filtered=filtered, fields=fields)
 
 
 def _parse_json(out: Emitter, ask: _Asked) -> list[Fact]:

@@ -51,7 +51,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
 
 def _claim(out: Emitter, call: Invocation | None, lines: Sequence[tuple[int, str]]) -> None:
     """State which sockets the listing covers."""
-    if not call:
+    if not call or not call.options:
         _claim_seen(out)
         return
     letters = {_LONG.get(letter, letter) for letter in call.letters}
@@ -68,7 +68,7 @@ def _claim(out: Emitter, call: Invocation | None, lines: Sequence[tuple[int, str
 
 
 def _claim_seen(out: Emitter) -> None:
-    """Without a command line: a listing that shows listening sockets of a protocol is taken to show all of them."""
+    """Without options (a bare ``ss`` shows no listening socket): a listing that shows listening sockets of a protocol is taken to show all of them."""
     states = {(fact.get("protocol"), fact.get("state")) for fact in out.facts}
     for protocol, state in (("tcp", "LISTEN"), ("udp", "UNCONN")):
         if (protocol, state) in states:

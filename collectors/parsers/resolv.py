@@ -1,0 +1,63 @@
+"""Names: resolv.conf and /etc/hosts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.parsers.emit import Emitter
+from collectors.parsers.files import node_path
+from collectors.parsers.text import clean_lines
+from engine.inet import is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.place import Place
+    from engine.facts import Fact, Source
+
+_UNUSED = frozenset({"sortlist", "lookup", "family"})
+
+
+def parse(source: Source, place: Place) -> list[Fact]:
+    """The ``dns_config`` of a resolv.conf: all name servers (resolvers use three), and of several search lists the last, as the resolver does."""
+    out = Emitter(source, place)
+    servers: list[str] = []
+    search: tuple[str, ...] = ()
+    options: list[str] = []
+    first = 0
+    for number, words in _words(source.text, "#;"):
+        first = first or number
+        if words[0] == "nameserver" and len(words) > 1 and is_address(words[1].partition("%")[0]):
+            servers.append(words[1])
+        elif words[0] in {"search", "domain"}:
+            search = tuple(words[1:])
+        elif words[0] == "options":
+            options += words[1:]
+        elif words[0] not in _UNUSED:
+            out.unparsed.add(number, source.line(number))
+            continue
+    if servers or search or options or not out.unparsed.count:
+        out.add("dns_config", {"nameservers": tuple(servers), "search": search, "options": tuple(options), "file": node_path(source)}, first)
+        out.collected("dns_config")
+    return out.done()
+
+
+def parse_hosts(source: Source, place: Place) -> list[Fact]:
+    """The lines of a hosts file."""
+    out = Emitter(source, place)
+    for number, words in _words(source.text, "#"):
+        if len(words) > 1 and is_address(words[0].partition("%")[0]):
+            out.add("hosts_entry", {"address": words[0], "names": tuple(words[1:])}, number)
+        else:
+            out.unparsed.add(number, source.line(number))
+    return out.done()
+
+
+def _words(text: str, comments: str) -> Iterator[tuple[int, list[str]]]:
+    """Numbered lines as words, without comments and blank lines."""
+    for number, line in clean_lines(text):
+        for mark in comments:
+            line = line.partition(mark)[0]
+        words = line.split()
+        if words:
+            yield number, words
