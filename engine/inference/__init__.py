@@ -1,0 +1,1 @@
+"""Inference: rules against facts, joined by durable-rules or by the reference matcher."""

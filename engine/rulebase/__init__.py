@@ -1,0 +1,1 @@
+"""The rulebase: YAML rule documents read into checked, immutable rules."""
