@@ -1,0 +1,17 @@
+"""Remedies as data: operations that know their commands, undo, risk, and effect on the facts.  Nothing here is ever executed."""
+
+from __future__ import annotations
+
+from engine.remedies.base import Operation, Parameter, Site
+from engine.remedies.cni import CniRetireConfig
+from engine.remedies.kernel import SysctlSet
+from engine.remedies.netfilter import IptablesDelete, IptablesInsert
+from engine.remedies.pools import CalicoMovePool
+from engine.remedies.routes import RouteAdd, RouteDelete
+
+OPERATIONS: dict[str, type[Operation]] = {
+    op.NAME: op for op in (IptablesInsert, IptablesDelete, RouteAdd, RouteDelete, SysctlSet, CniRetireConfig, CalicoMovePool)
+}
+"""Operations that rules may name under ``remedies``."""
+
+__all__ = ["OPERATIONS", "Operation", "Parameter", "Site"]

@@ -1,0 +1,148 @@
+"""Operations on iptables rules: by content, never a flush, never a bare policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.facts import ChainText, Fact, FactBase, RuleLine
+from engine.model.netfilter.words import split
+from engine.remedies.base import Operation, Parameter, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class _OnChain(Operation):
+    """What inserting and deleting share: the table's fact, the command that speaks to its backend."""
+
+    def __init__(self, parameters: Mapping[str, Any], site: Site) -> None:
+        super().__init__(parameters, site)
+        self.table = self.text("table", "filter")
+        self.chain = self.text("chain")
+        self.rules = self.texts("rule")
+        self.family = int(self.text("family", "4") or 4)
+
+    def _fact(self, facts: FactBase) -> Fact | None:
+        wanted = self.text("backend")
+        for fact in facts.at("netfilter_table", self.site.node, self.site.stack):
+            get = fact.fields.get
+            if get("table") == self.table and get("family", 4) == self.family and (not wanted or get("backend", "") == wanted) and self._chain(fact) is not None:
+                return fact
+        return None
+
+    def _chain(self, fact: Fact) -> ChainText | None:
+        return next((c for c in fact.fields["chains"] if c.name == self.chain), None)
+
+    @property
+    def program(self) -> str:
+        """The iptables program that reaches the backend which was dumped; the plain name where the dump's own command was plain."""
+        base = "iptables" if self.family == 4 else "ip6tables"
+        fact = self._fact(self.site.facts)
+        said = f"{fact.source.command} {fact.source.name}" if fact is not None else ""
+        for backend in ("legacy", "nft"):
+            if f"tables-{backend}" in said:
+                return f"{base}-{backend}"
+        return base
+
+    def _line(self, action: str, position: int | None, rule: str) -> str:
+        table = [] if self.table == "filter" else ["-t", self.table]
+        place = [] if position is None else [str(position)]
+        return self.site.shell(self.program, "-w", *table, action, self.chain, *place, *split(rule))
+
+    def persist(self) -> tuple[str, ...]:
+        """Where each distribution keeps rules."""
+        if self.chain == "DOCKER-USER":
+            keep = " ".join(self.commands()[:1])
+            return (f"# docker keeps DOCKER-USER over its own restarts; for reboots run the same commands after docker.service (ExecStartPost), e.g. {keep}",)
+        return (
+            "# rules made by hand are lost at the next reboot or firewall reload; keep them where this machine's rules come from:",
+            "#   iptables-services: service iptables save    netfilter-persistent: netfilter-persistent save    firewalld: firewall-cmd --permanent",
+        )
+
+    def _changed(self, facts: FactBase, fact: Fact, rules: list[RuleLine]) -> FactBase:
+        chains = tuple(replace(c, rules=tuple(rules)) if c.name == self.chain else c for c in fact.fields["chains"])
+        return facts.swap({id(fact): fact.having(chains=chains)})
+
+
+class IptablesInsert(_OnChain):
+    """Insert rules so that they stand in the given order from a position on."""
+
+    NAME: ClassVar[str] = "iptables.insert"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "chain": Parameter("chain to insert into"),
+        "rule": Parameter("the rule's words as iptables-save writes them, or a list of such rules"),
+        "position": Parameter("position of the first rule, from 1; 1 if absent", required=False),
+        "backend": Parameter("legacy or nft, where both hold the table", required=False),
+        "family": Parameter("4 or 6; 4 if absent", required=False),
+    }
+
+    @property
+    def position(self) -> int:
+        """Position of the first inserted rule."""
+        return max(1, int(self.text("position", "1") or 1))
+
+    def commands(self) -> tuple[str, ...]:
+        """``iptables -I``, in order."""
+        return tuple(self._line("-I", self.position + i, rule) for i, rule in enumerate(self.rules))
+
+    def undo(self) -> tuple[str, ...]:
+        """``iptables -D`` by content, last first."""
+        return tuple(self._line("-D", None, rule) for rule in reversed(self.rules))
+
+    def verify(self) -> tuple[str, ...]:
+        """``iptables -C`` of each rule."""
+        return tuple(self._line("-C", None, rule) for rule in self.rules)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The chain with the rules in place."""
+        fact = self._fact(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if fact is None or chain is None:
+            return None
+        rules = list(chain.rules)
+        at = min(self.position - 1, len(rules))
+        rules[at:at] = [RuleLine(0, rule) for rule in self.rules]
+        return self._changed(facts, fact, rules)
+
+
+class IptablesDelete(_OnChain):
+    """Delete a rule by its content."""
+
+    NAME: ClassVar[str] = "iptables.delete"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "chain": Parameter("chain that holds the rule"),
+        "rule": Parameter("the rule's words as iptables-save writes them"),
+        "backend": Parameter("legacy or nft, where both hold the table", required=False),
+        "family": Parameter("4 or 6; 4 if absent", required=False),
+    }
+
+    def _place(self, facts: FactBase) -> int | None:
+        fact = self._fact(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if chain is None:
+            return None
+        wanted = split(self.rules[0])
+        return next((i for i, line in enumerate(chain.rules) if split(line.spec) == wanted), None)
+
+    def commands(self) -> tuple[str, ...]:
+        """``iptables -D``."""
+        return (self._line("-D", None, self.rules[0]),)
+
+    def undo(self) -> tuple[str, ...]:
+        """``iptables -I`` at the place where it stood."""
+        place = self._place(self.site.facts)
+        return (self._line("-I", 1 if place is None else place + 1, self.rules[0]),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The chain without the rule."""
+        fact, place = self._fact(facts), self._place(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if fact is None or chain is None or place is None:
+            return None
+        rules = list(chain.rules)
+        del rules[place]
+        return self._changed(facts, fact, rules)
