@@ -29,8 +29,9 @@ KINDS: Final[dict[str, Kind]] = {
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
-            "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6')",
+            "conntrack | modules | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
+            "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
+            "'nft-native' (nft list ruleset), or a sysctl key that does not exist",
             "backend": "str: legacy | nft (netfilter only, absent if the output does not tell)",
             "family": "int: 4 | 6, where the listing is of one family",
         },
@@ -159,7 +160,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"backend": "str: legacy | nft; absent if unknown", "family": "int", "table": "str: raw | mangle | nat | filter | security",
          "chains": "tuple[ChainText]",
          "columns": "str: 'no-interfaces' if the output (-L without -v) hides interface matches: any rule may have one that is not in its words",
-         "partial": "bool: true if chains or rules are missing (cut off, or one chain was asked for): a chain that is absent, or the end of one, is unknown"},
+         "partial": "bool: true if chains or rules are missing (cut off, or one chain was asked for): an absent chain, or a chain's end, is unknown"},
     ),
     "netfilter_chain": Kind(
         "A chain of an iptables table (computed from netfilter_table).",

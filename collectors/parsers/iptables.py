@@ -59,7 +59,7 @@ _COMPLAINT = re.compile(r"(?:\S*/)?(?:ip6?tables|xtables)[\w.-]*(?: v[\d.]+(?: \
 
 def parse(source: Source, place: Place) -> list[Fact]:
     """Facts of any output of iptables."""
-    if iptables_listing.looks_like(source.text):
+    if iptables_listing.looks_like(clean(source.text)):
         return parse_list(source, place)
     return parse_save(source, place)
 
@@ -249,7 +249,7 @@ class _Reader:
         self.settle(loose, lambda table: any(mentions_nat(self.text[start:end]) for chain in table.chains for start, end, _, _ in chain.spans))
         for dump in self._dumps.values():
             for table in dump.tables:
-                for chain in table.chains:
+                for chain in filter(_has_rules, table.chains):
                     chain.rules = LazyRules(sum(span[3] for span in chain.spans), partial(_make_rules, self.text, chain.spans))
 
     def _drop_last_line(self, chain: Chain) -> None:
@@ -285,6 +285,10 @@ class _Reader:
             program = "ip6tables-legacy-save" if family == 6 else "iptables-legacy-save"
             facts.append(self._not_collected(program, "tables of the legacy backend are present, and this output does not show them"))
         return [*facts, *self._refusals, *self.unparsed.facts(self.source, self.place)]
+
+
+def _has_rules(chain: Chain) -> bool:
+    return bool(chain.spans)
 
 
 def _make_rules(text: str, spans: Sequence[tuple[int, int, int, int]]) -> list[RuleLine]:

@@ -11,7 +11,7 @@ from collectors.parsers.iptables_words import translate, unknown
 from engine.facts import RuleLine
 
 _CHAIN = re.compile(
-    r"\s*Chain (\S+) \((?:policy ([A-Z]+)(?: ([0-9]{1,20}[KMGTP]?) packets, [0-9]{1,20}[KMGTP]? bytes)?|-?[0-9]+ references?|unknown policy.*)\)\s*\Z")
+    r"\s*Chain (\S+) \((?:policy ([A-Z]+)(?: ([0-9]{1,20}[KMGTP]?) packets, [0-9]{1,20}[KMGTP]? bytes)?|-?[0-9]+ references?)\)\s*\Z")
 _HEADER = re.compile(r"\s*(num\s+)?(pkts\s+bytes\s+)?target\s+prot\s+(?:opt\s+)?(in\s+out\s+)?source\s+destination\s*\Z")
 
 _BODY = (
@@ -24,9 +24,9 @@ _COUNTERS = r"(?P<packets>[0-9]{1,20}[KMGTP]?)\s+[0-9]{1,20}[KMGTP]?\s+"
 
 _SUFFIX = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _PROTOCOLS = {
-    "0": "", "all": "", "any": "", "1": "icmp", "2": "igmp", "4": "ipencap", "6": "tcp", "17": "udp", "33": "dccp", "41": "ipv6", "47": "gre", "50": "esp",
-    "51": "ah", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp", "89": "ospf", "94": "ipip", "103": "pim", "112": "vrrp", "115": "l2tp", "132": "sctp",
-    "135": "ipv6-mh", "136": "udplite",
+    "0": "", "all": "", "any": "", "1": "icmp", "2": "igmp", "4": "ipencap", "6": "tcp", "17": "udp", "33": "dccp", "41": "ipv6", "47": "gre",
+    "50": "esp", "51": "ah", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp", "89": "ospf", "94": "ipip", "103": "pim", "112": "vrrp", "115": "l2tp",
+    "132": "sctp", "135": "ipv6-mh", "136": "udplite",
 }
 """Protocol column → the name that iptables-save prints (``/etc/protocols`` of Debian)."""
 _ANY = frozenset({"0.0.0.0/0", "::/0", "anywhere"})
@@ -80,8 +80,8 @@ class Listing:
 
 
 def looks_like(text: str) -> bool:
-    """Whether a text is (or begins as) the output of ``iptables -L``."""
-    return re.search(r"^[^\n]{0,40}Chain \S+ \((?:policy [A-Z]|\d+ ref)", text, re.MULTILINE) is not None
+    """Whether a text without terminal escapes holds a chain as ``iptables -L`` prints it."""
+    return "Chain " in text and re.search(r"^[ \t]*+Chain \S+ \((?:policy [A-Z]|-?[0-9]+ ref)", text, re.MULTILINE) is not None
 
 
 def read(text: str) -> Listing:

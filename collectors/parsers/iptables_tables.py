@@ -85,6 +85,8 @@ class Invocation:
     chain: str = ""
     """The one chain that -S or -L was asked for."""
     save: bool = False
+    listing: bool = False
+    """It says -L or -S: no ``-t`` then means filter."""
     filtered: bool = False
     """Only some of its lines were kept (``| grep …``)."""
 
@@ -98,10 +100,10 @@ def invocations(source: Source) -> list[Invocation]:
     found = []
     for program, backend, save, arguments, pipe in _COMMAND.findall(command.replace("iptables-save--", "iptables-save -")):
         table = re.search(r"(?:-t|--table)[ =]*(\w+)", arguments)
-        chain = re.search(r"(?:-[a-zA-Z]*[LS]|--list|--list-rules)(?![\w-]) +([^\s-]\S*)", arguments)
+        listing = re.search(r"(?:\s-[a-zA-Z]*[LS][a-zA-Z]*|\s--list(?:-rules)?)(?![\w-])(?: +([^\s>|-][^\s>|]*))?", arguments)
         found.append(Invocation(
             family=6 if program == "ip6tables" else 4, backend=backend, table=table[1] if table and table[1] in TABLES else "",
-            chain=chain[1] if chain and not save else "", save=bool(save), filtered=bool(pipe),
+            chain=(listing[1] or "") if listing and not save else "", save=bool(save), listing=listing is not None, filtered=bool(pipe),
         ))
     return found
 
@@ -238,7 +240,7 @@ def name_tables(tables: list[Table], told: Sequence[Invocation], nat: Callable[[
             table.invocation = told[place]
         elif told:
             table.invocation = Invocation(told[0].family, told[0].backend, filtered=told[0].filtered)
-        table.name = _name(table, nat, asked=len(told) == len(tables))
+        table.name = _name(table, nat)
         table.whole = not table.torn and not table.invocation.chain and not table.invocation.filtered and _whole(table)
         if table.name:
             kept.append(table)
@@ -254,8 +256,8 @@ def _whole(table: Table) -> bool:
     return table.bases in TABLE_CHAINS.get(table.name, ())
 
 
-def _name(table: Table, nat: Callable[[Table], bool], *, asked: bool) -> str:
-    if asked:
+def _name(table: Table, nat: Callable[[Table], bool]) -> str:
+    if table.invocation.listing or table.invocation.table:
         wanted = table.invocation.table or "filter"
         if table.bases <= TABLE_CHAINS.get(wanted, TABLE_CHAINS["filter"])[0]:
             return wanted

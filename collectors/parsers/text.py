@@ -36,6 +36,17 @@ def clean_lines(text: str) -> Iterator[tuple[int, str]]:
         yield number, line.rstrip("\r")
 
 
+_REFUSAL = re.compile(
+    r"(?:command )?not found\Z|No such file or directory\Z|[Pp]ermission denied|Operation not permitted|must be root|Operation failed|"
+    r"Kernel error received|holding the xtables lock|cannot open|can't initialize|Could not fetch|timed out\Z",
+)
+
+
+def is_refusal(line: str) -> bool:
+    """Whether a line is a program's or a shell's word that the work was not done: nothing may be concluded from what is not listed."""
+    return _REFUSAL.search(line) is not None
+
+
 class Unparsed:
     """Counts the lines of one source that were not understood; the first is kept as a sample."""
 
