@@ -239,6 +239,8 @@ def connections(options: CollectOptions) -> Iterator[Got]:
         return
     if facility("nf_conntrack_netlink") is Facility.PRESENT and find("conntrack"):
         yield program(command, "conntrack", options)
+        # It lists one family at a time.
+        yield program("conntrack -L -f ipv6 -o extended", "conntrack", options)
         return
     output = read_file(f"{PROC_NET}/nf_conntrack", options.max_bytes)
     if output.exit_status:

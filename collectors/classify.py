@@ -1,0 +1,464 @@
+"""Which parser reads a file: by what it is called, and by what it looks like.
+
+Content wins where the two disagree.  A file may hold several outputs one after another, with or without
+headings (a shell prompt, ``=== ip route ===``): each becomes a :class:`Section` whose text keeps the file's line numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+IGNORED: Final = "ignored"
+"""Format of files that are known and hold nothing that becomes a fact."""
+
+CNI_LISTING: Final = "cni_listing"
+"""Format of ``ls /etc/cni/net.d``: the folder was seen as a whole."""
+
+PARSERS: Final = {
+    "iptables": "iptables:parse", "ipset": "ipset:parse", "sysctl": "sysctl:parse", "conntrack": "conntrack:parse", "nft": "nftables:parse",
+    "modules": "modules:parse",
+    "link": "iplink:parse", "ifconfig": "ifconfig:parse", "route": "iproute:parse", "rule": "iprule:parse", "neigh": "ipneigh:parse",
+    "fdb": "bridge:parse_fdb", "port": "bridge:parse_link", "brctl": "bridge:parse_brctl",
+    "socket": "ss:parse", "resolv": "resolv:parse", "hosts": "resolv:parse_hosts", "cni": "cni:parse", "flannel": "flannel:parse",
+    "docker": "docker:parse", "crictl": "crictl:parse", "kubernetes": "kubectl:parse", "host": "hostinfo:parse",
+}
+"""Format → module and function below :mod:`collectors.parsers`."""
+
+COMMANDS: Final = {
+    "iptables": "", "ipset": "ipset list", "sysctl": "sysctl -a", "conntrack": "conntrack -L", "nft": "nft list ruleset", "modules": "lsmod", "link": "ip address",
+    "route": "ip route", "rule": "ip rule", "neigh": "ip neigh", "fdb": "bridge fdb show", "port": "bridge link", "brctl": "brctl show", "socket": "ss", "docker": "docker inspect",
+}
+"""Command line of a format, where neither name nor heading says more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a name or a heading says about an output."""
+
+    format: str
+    command: str = ""
+    """The command line, as far as it could be put together."""
+    exact: bool = True
+    """The command line was read, not guessed from one word: what it restricts its output to can be relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One output inside a file."""
+
+    format: str
+    """One of :data:`PARSERS`, :data:`IGNORED`, or "" if nothing recognised it."""
+    command: str
+    text: str
+    """The output; lines of the file that precede it are there as empty lines, so that line numbers hold."""
+    line: int = 1
+    """Where it begins."""
+    netns: str = ""
+    """Namespace or container that the command was run in, where its command line tells; "" = the one that the file belongs to."""
+
+
+# --- names -------------------------------------------------------------------------------------------------------------
+
+SUFFIXES: Final = re.compile(r"\.(?:txt|text|log|out|output|md|dump|stdout|json|ya?ml|lst|save|rules|\d)$", re.IGNORECASE)
+IPTABLES: Final = re.compile(r"(ip6?tables)(?:[-_ .](legacy|nft))?(?:[-_ .](save))?(?![a-z])")
+TABLES: Final = ("raw", "mangle", "nat", "filter", "security")
+
+IP_OBJECTS: Final = (
+    ("link", re.compile(r"l(?:i(?:n(?:ks?)?)?)?|a(?:d(?:dr(?:ess(?:es)?)?)?)?")),
+    ("route", re.compile(r"r(?:o(?:u(?:t(?:es?)?)?)?)?")),
+    ("rule", re.compile(r"ru(?:l(?:es?)?)?")),
+    ("neigh", re.compile(r"n(?:e(?:i(?:gh(?:bou?rs?)?)?)?)?")),
+    (IGNORED, re.compile(r"netns|maddress?|tunnel|xfrm|nexthop|ntable|tuntap|vrf|mptcp|monitor|tcp_metrics")),
+)
+"""Objects of ``ip`` with their abbreviations; the first that fits wins, as in iproute2."""
+
+WORDS: Final = {
+    "nft": "nft", "nftables": "nft", "ruleset": "nft", "ipset": "ipset", "ipsets": "ipset", "conntrack": "conntrack", "sysctl": "sysctl", "sysctls": "sysctl",
+    "lsmod": "modules", "modules": "modules", "resolv": "resolv", "hosts": "hosts", "ifconfig": "ifconfig", "interfaces": "link", "addr": "link", "addrs": "link", "address": "link",
+    "addresses": "link", "links": "link", "link": "link", "ipaddr": "link", "iplink": "link", "ipa": "link", "ipr": "route", "iproute": "route", "routes": "route", "route": "route",
+    "routing": "route", "iprule": "rule", "iprules": "rule", "rules": "rule", "rule": "rule", "ipneigh": "neigh", "neigh": "neigh", "neighbors": "neigh", "neighbours": "neigh",
+    "arp": "neigh", "fdb": "fdb", "bridge": "port", "brctl": "brctl", "ss": "socket", "netstat": "socket", "sockets": "socket", "listeners": "socket",
+    "docker": "docker", "podman": "docker", "nerdctl": "docker", "crictl": "crictl", "kubectl": "kubernetes", "pods": "kubernetes", "nodes": "kubernetes",
+    "services": "kubernetes", "svc": "kubernetes", "endpoints": "kubernetes", "endpointslices": "kubernetes", "networkpolicies": "kubernetes", "ippools": "kubernetes",
+    "configmaps": "kubernetes", "flannel": "flannel", "uname": "host", "hostname": "host", "hostnamectl": "host",
+}
+"""Words of file names that tell a format."""
+
+KNOWN_FILES: Final = (
+    (re.compile(r"(^|/)ls_(?:-\w+_)?etc_cni_net\.d$"), CNI_LISTING),
+    (re.compile(r"(^|/|_)etc[/_]cni[/_]net\.d[/_]"), "cni"),
+    (re.compile(r"(^|/)(?:net\.d|cni)/[^/]*$"), "cni"),
+    (re.compile(r"\.conflist(?:\.[\w.-]*)?$"), "cni"),
+    (re.compile(r"(^|[/_-])subnet\.env$"), "flannel"),
+    (re.compile(r"(^|[/_-])os-release$"), "host"),
+    (re.compile(r"(^|[/_])resolv\.conf$"), "resolv"),
+    (re.compile(r"(^|/|etc_)hosts(?:\.txt)?$"), "hosts"),
+    (re.compile(r"(^|/|etc_)hostname(?:\.txt)?$"), "host"),
+    (re.compile(r"(^|/)proc[/_]modules$"), "modules"),
+    (re.compile(r"(^|/)proc[/_]net[/_]nf_conntrack$"), "conntrack"),
+    (re.compile(r"(^|/)proc[/_]net[/_]|(^|/)etc/docker/|(^|/|_)daemon\.json$|(^|/|_)etc[/_]sysctl"), IGNORED),
+    (re.compile(r"(^|/)(?:readme|notes?|netns)(?:\.\w+)?$", re.IGNORECASE), IGNORED),
+)
+"""Copied files, by their path or by that path written as a name."""
+
+PROGRAMS: Final = (
+    "ip", "ss", "nft", "ipset", "bridge", "brctl", "sysctl", "conntrack", "netstat", "route", "arp", "ifconfig", "lsmod", "docker", "podman", "nerdctl", "crictl",
+    "kubectl", "uname", "hostname", "hostnamectl", "ls", "cat",
+)
+"""Programs whose command lines are recognised (iptables apart)."""
+
+
+@lru_cache(maxsize=4096)
+def from_name(path: str) -> Hint | None:
+    """What a file's path tells; ``None`` if it tells nothing."""
+    for pattern, format_name in KNOWN_FILES:
+        if pattern.search(path):
+            return Hint(format_name)
+    base = path.rpartition("/")[2]
+    name = SUFFIXES.sub("", SUFFIXES.sub("", base))
+    if match := IPTABLES.search(name.lower()):
+        return Hint("iptables", iptables_command(name, match))
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
+    lowered = [word.lower() for word in words]
+    if (command := ip_command(name)) is not None:
+        return command
+    for at, word in enumerate(lowered):
+        if word == "sysctl" and base.endswith(".conf"):
+            # What is configured, not what holds: no listing of the parameters.
+            return Hint("sysctl", "cat sysctl.conf")
+        if word in WORDS:
+            return known_word(name, lowered, at)
+    table = next((word for word in lowered if word in TABLES), "")
+    return Hint("iptables", f"iptables -t {table}") if table else None
+
+
+def iptables_command(name: str, match: re.Match[str]) -> str:
+    """The iptables command line that a file name stands for, options included."""
+    program, backend, save = match.groups()
+    words = [*filter(None, (program, backend, save))]
+    command = "-".join(words)
+    rest = name[match.end() :]
+    table = next((table for table in TABLES if re.search(rf"(?<![a-z]){table}(?![a-z])", name.lower())), "")
+    options = re.findall(r"(?<![A-Za-z])-?([A-Za-z]*[SLnvx][A-Za-z]*)(?![A-Za-z])", rest) if not save else []
+    listed = next((word for word in options if re.fullmatch(r"[SLnvxZ]+", word)), "")
+    return " ".join([command, *(["-t", table] if table else []), *([f"-{listed}"] if listed else [])])
+
+
+INSIDE: Final = re.compile(
+    r"(?:^|\s)(?:ip\s+netns\s+exec\s+(?P<exec>[\w.@-]+)|ip\s+(?:-\w+\s+)*?-n(?:etns)?\s+(?P<dash_n>[\w.@-]+)|nsenter\s[^\n]*?(?:-t|--target)[ =]*(?P<pid>\d+)"
+    r"|nsenter\s[^\n]*?--net=\S*/(?P<handle>[\w.@-]+)|(?:docker|podman|nerdctl)\s+exec\s+(?:-\w+\s+)*(?P<container>[\w.-]+)"
+    r"|kubectl\s+(?:-n\s+\S+\s+)?exec\s+(?:-\w+\s+)*?(?:-n\s+\S+\s+)?(?:pods?/)?(?P<pod>[a-z0-9][\w.-]*))\s"
+)
+"""Command prefixes that lead into another network namespace."""
+
+
+def namespace_of(command: str) -> str:
+    """The namespace that a command line was run in; "" if it does not tell (no space between the words of a name is needed)."""
+    match = INSIDE.search(command if " " in command else re.sub(r"_+", " ", command))
+    if match is None:
+        return ""
+    return f"pid-{match['pid']}" if match["pid"] else str(next(value for value in match.groups() if value))
+
+
+def ip_command(name: str) -> Hint | None:
+    """The command line of ``ip`` that a file name stands for: ``ip_-d_-j_link``, ``ip-addr``, ``ip r``, ``ip -6 route``."""
+    spaced = re.sub(r"[_\s+]+", " ", name).strip()
+    words = spaced.split()
+    if len(words) == 1 or not re.search(r"(?<![A-Za-z])ip[46]?(?![A-Za-z0-9])", spaced.lower().replace("-", " ")):
+        words = [part for part in re.split(r"[-\s]+", spaced) if part]
+    lowered = [word.lower() for word in words]
+    start = next((at for at in range(len(words) - 1, -1, -1) if re.fullmatch(r"ip[46]?", lowered[at])), None)
+    if start is None:
+        # "node1-ip -d link", "ip-addr show": the program is glued to something by a hyphen.
+        parts = [part for part in re.split(r"[-\s]+", spaced) if part]
+        start = next((at for at, part in enumerate(parts) if re.fullmatch(r"ip[46]?", part.lower())), None)
+        if start is None:
+            return None
+        words, lowered = parts, [part.lower() for part in parts]
+    options = [f"-{lowered[start][2]}"] if lowered[start] in {"ip4", "ip6"} else []
+    return _ip_object(words, lowered, start + 1, options)
+
+
+def _ip_object(words: list[str], lowered: list[str], at: int, options: list[str]) -> Hint | None:
+    """The object that follows ``ip`` and its options."""
+    while at < len(words):
+        word = lowered[at].lstrip("-")
+        plain = not lowered[at].startswith("-")
+        if plain and (found := next((format_name for format_name, pattern in IP_OBJECTS if pattern.fullmatch(word)), None)):
+            return Hint(found, " ".join(["ip", *options, *words[at:]]))
+        if plain and not re.fullmatch(r"[46jdosp]|br|json|brief", word):
+            return None
+        options.append(f"-{word}")
+        at += 1
+    return None
+
+
+def known_word(name: str, words: list[str], at: int) -> Hint:
+    """What a name tells that holds one of :data:`WORDS`: the command line it begins with, or the usual one of its format."""
+    format_name = WORDS[words[at]]
+    spaced = re.sub(r"[_\s+]+", " ", name).strip().split()
+    start = next((number for number, word in enumerate(spaced) if word.lower() in PROGRAMS), None)
+    if start is not None:
+        command = " ".join(spaced[start:])
+        # One bare word may well stand for any of the program's listings.
+        exact = len(spaced) > start + 1 or spaced[start] in {"lsmod", "uname", "hostname", "route", "arp", "ifconfig"}
+        return replace(from_command(command) or Hint(format_name, command), exact=exact)
+    if words[at] in {"route", "ifconfig", "arp", "netstat", "ss", "conntrack", "sysctl"} and len(words) > at + 1:
+        # "route-n", "netstat-lntp": options are glued to the program.
+        command = " ".join([words[at], *(f"-{word}" for word in re.split(r"[^A-Za-z]+", name)[at + 1 :] if 0 < len(word) <= 6)])
+        return from_command(command) or Hint(format_name, command)
+    usual = {"link": "ip link", "links": "ip link", "iplink": "ip link"}
+    return Hint(format_name, usual.get(words[at], COMMANDS.get(format_name, "")), exact=False)
+
+
+def from_command(command: str) -> Hint | None:
+    """The format of a command line's output."""
+    inside = INSIDE.search(command)
+    words = command[inside.end() if inside else 0 :].split()
+    for at in range(len(words)):
+        program = words[at].rpartition("/")[2]
+        if IPTABLES.fullmatch(program):
+            return Hint("iptables", command)
+        if program == "ip" and (found := _ip_object(words, [word.lower() for word in words], at + 1, [])):
+            return Hint(found.format, command)
+        if program == "cat" and at + 1 < len(words):
+            found = from_name(words[at + 1].lstrip("/"))
+            return Hint(found.format, command) if found else None
+        if program == "ls" and "cni/net.d" in command.replace("_", "/"):
+            return Hint(CNI_LISTING, command)
+        if program in PROGRAMS and program in WORDS:
+            return Hint(_format_of(program, words[at + 1 :]), command)
+    return None
+
+
+def _format_of(program: str, arguments: list[str]) -> str:
+    """The format of a program with several: ``netstat -rn``, ``bridge fdb``, ``bridge link``."""
+    if program == "netstat" and any(re.fullmatch(r"-[a-zA-Z]*r[a-zA-Z]*|--route", word) for word in arguments):
+        return "route"
+    if program == "bridge":
+        # iproute2 takes abbreviations; "vlan" and "mdb" hold nothing that becomes a fact.
+        word = next((word for word in arguments if not word.startswith("-")), "")
+        return "fdb" if "fdb".startswith(word) else "port" if "link".startswith(word) else IGNORED
+    if program in {"docker", "podman"} and not {"inspect"} & set(arguments):
+        return IGNORED
+    return WORDS[program]
+
+
+# --- content -----------------------------------------------------------------------------------------------------------
+
+ADDRESS: Final = r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*)"
+MAC: Final = r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}"
+STATES: Final = r"(?:REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|PERMANENT|NOARP)"
+TCP_STATES: Final = r"(?:LISTEN|UNCONN|ESTAB|TIME-WAIT|CLOSE-WAIT|SYN-SENT|SYN-RECV|FIN-WAIT-[12]|LAST-ACK|CLOSING)"
+IP_LINE: Final = r"ip(?:\s+-\S+(?:\s+\S+)?)*?\s+(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|netns\s+exec)\b"
+OWN_LINE: Final = (
+    rf"(?:{IP_LINE}|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft\s+(?:-\w+\s+)*list\b|ipset\s+(?:list|save|-[LS])|sysctl\s+-?\w|ss\s+-\w|ss$|netstat\s+-\w|route(?:\s+-\w+)?$|"
+    r"arp(?:\s+-\w+)?$|ifconfig|bridge\s+(?:-\w+\s+)*(?:fdb|link|vlan)|brctl\s+show|conntrack\s+-\w|docker\s+(?:network\s+)?(?:inspect|ps)|podman\s+(?:network\s+)?(?:inspect|ps)|"
+    r"crictl\s+\w|kubectl\s+(?:-\S+\s+(?:\S+\s+)?)*get\b|lsmod\b|uname\b|hostname\b|cat\s+/)"
+)
+"""Command lines that may stand in a heading."""
+HEADING: Final = (
+    # A shell prompt, a banner, "set -x" …
+    rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
+    rf"(?:sudo[ \t]+|time[ \t]+|nsenter[ \t][^\n]{{1,80}}?[ \t]|(?:docker|kubectl)[ \t]+exec[ \t][^\n]{{1,80}}?[ \t](?:--[ \t]+)?)*(?P<heading>{OWN_LINE}[^\n]{{0,200}})$"
+)
+
+SIGNATURES: Final = (
+    ("iptables", r"^\*(?:raw|mangle|nat|filter|security)[ \t\r]*$|^:\S+ (?:ACCEPT|DROP|-)(?: \[|\s*$)|^-[PN] \S+|^(?:\[\d+:\d+\] )?-A \S+ |^Chain \S+ \((?:policy|\d+ ref)|^# Generated by \S*ip6?tables"),
+    ("nft", r"^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{"),
+    ("rule", r"^\d+:\s+(?:not\s+)?from\s"),
+    ("fdb", rf"^{MAC} dev \S+"),
+    ("brctl", r"^bridge name\s+bridge id"),
+    ("port", r"^\d+: \S+ .*\bstate (?:forwarding|disabled|blocking|listening|learning) priority \d+"),
+    ("link", r"^\d+: \S+: <[A-Z0-9_,-]*>|^\d+: \S+\s+(?:inet6?|link)\S* |^\S+\s+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\s+(?:[0-9a-f.:]+[/:]|<|$)"),
+    ("ifconfig", r"^\S+: flags=\d+<|^\S+\s+Link encap:"),
+    ("neigh", rf"^{ADDRESS} dev \S+ .*\b{STATES}\b|^{ADDRESS} dev \S+ (?:lladdr|proxy)|^Address\s+HWtype|^\S+ \({ADDRESS}\) at "),
+    ("route", rf"^(?:(?:unicast|local|broadcast|multicast|anycast|unreachable|blackhole|prohibit|throw) )?(?:default|{ADDRESS}(?:/\d+)?)\s+(?:via|dev|proto|nhid|scope|metric|nexthop|table|src|tos)\b"
+              rf"|^(?:unreachable|blackhole|prohibit|throw) (?:default|{ADDRESS})|^(?:default|{ADDRESS}(?:/\d+)?)[ \t]*\\?$(?=\n\s+nexthop)|^Kernel IP(?:v6)? routing table|^Destination\s+(?:Gateway|Next Hop)\s"),
+    ("ipset", r"^Name: \S+[ \t\r]*$(?=\n\s*Type:)|^create \S+ (?:hash|bitmap|list):|^add \S+ \S+"),
+    ("sysctl", r"^(?:net|kernel|fs|vm|user|dev|debug|abi|sunrpc|crypto)[./][\w./:@-]+[ \t]*="),
+    ("conntrack", r"^(?:ipv[46][ \t]+\d+[ \t]+)?(?:tcp|udp|icmp|icmpv6|sctp|dccp|gre|udplite|unknown)[ \t]+\d+[ \t]+(?:\d+[ \t]+)?(?:[A-Z_0-9]+[ \t]+)?src="),
+    ("socket", rf"^(?:Netid\s+)?State\s+Recv-Q|^Proto\s+Recv-Q|^Active Internet|^(?:tcp|udp)6?\s+{TCP_STATES}\s+\d+|^{TCP_STATES}\s+\d+\s+\d+\s|^(?:tcp|udp)6?\s+\d+\s+\d+\s+\S+:\S+\s"),
+    ("modules", r"^Module\s+Size\s+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
+    ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
+    ("resolv", r"^nameserver[ \t]+\S+"),
+    ("hosts", r"^(?:127\.\d+\.\d+\.\d+|::1)[ \t]+(?:\S+[ \t]+)*\S*localhost"),
+    ("kubernetes", r"^apiVersion:|^(?:NAMESPACE\s+)?NAME\s+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR)\b"),
+    ("host", r"^Linux \S+ \d+\.\d+|^(?:PRETTY_NAME|VERSION_ID|ID_LIKE)=|^\s*Static hostname:"),
+    ("docker", r"^CONTAINER ID\s+IMAGE|^NETWORK ID\s+NAME"),
+)
+"""Lines that only one format has."""
+
+JSON_START: Final = r"^[ \t]*(?=\[\s*(?:[\[{\]]|$)|\{\s*(?:[\"}]|$))"
+
+KEYS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+    ("nft", frozenset({"nftables"})),
+    ("kubernetes", frozenset({"apiVersion", "kind"})),
+    ("cni", frozenset({"cniVersion"})),
+    ("cni", frozenset({"plugins", "type"})),
+    ("fdb", frozenset({"mac", "ifname"})),
+    ("port", frozenset({"ifname", "priority", "cost"})),
+    ("link", frozenset({"ifindex", "ifname"})),
+    ("rule", frozenset({"priority", "src"})),
+    ("neigh", frozenset({"dst", "dev", "state"})),
+    ("neigh", frozenset({"dst", "lladdr"})),
+    ("route", frozenset({"dst", "flags"})),
+    ("route", frozenset({"dst", "dev"})),
+    ("docker", frozenset({"NetworkSettings"})),
+    ("docker", frozenset({"Id", "Config"})),
+    ("docker", frozenset({"Name", "Driver"})),
+    ("docker", frozenset({"name", "driver", "id"})),
+    ("docker", frozenset({"Id", "Image", "State"})),
+    ("crictl", frozenset({"containerId"})),
+    ("crictl", frozenset({"status", "info"})),
+    ("crictl", frozenset({"items", "metadata"})),
+    ("crictl", frozenset({"podSandboxId"})),
+    ("crictl", frozenset({"containers"})),
+    ("cni", frozenset({"type", "ipam"})),
+    ("cni", frozenset({"type", "bridge"})),
+    ("cni", frozenset({"type", "delegate"})),
+    ("sysctl", frozenset({"net.ipv4.ip_forward"})),
+)
+"""Keys near the start of a JSON document that tell its format; the first set that is there wins."""
+
+PEEK: Final = 16_384
+"""Characters of a JSON document that are looked at."""
+
+Mark = tuple[int, str, str]
+"""Offset of a line, its format ("" for a heading that names none), and its command line if it is a heading."""
+
+
+@lru_cache(maxsize=1)
+def scanner() -> re.Pattern[str]:
+    """One expression for all signatures and headings."""
+    groups = [f"(?P<heading_line>{HEADING})", f"(?P<json>{JSON_START})", *(f"(?P<{name}>{pattern})" for name, pattern in SIGNATURES)]
+    return re.compile("|".join(groups), re.MULTILINE)
+
+
+def json_format(text: str, start: int = 0) -> str:
+    """Format of the JSON document at ``start``; "" if its keys are not known."""
+    keys = frozenset(re.findall(r'"([\w.-]+)"\s*:', text[start : start + PEEK]))
+    return next((name for name, wanted in KEYS if wanted <= keys), "")
+
+
+def sections(path: str, text: str, command: str = "") -> list[Section]:
+    """The outputs that a file holds; one section of format "" if nothing recognises it.
+
+    ``command`` is the command line that made it, where a manifest tells.
+    """
+    inside = "" if command else namespace_of(path.rpartition("/")[2])
+    hint = (from_command(command) if command else None) or from_name(path)
+    if hint and command:
+        hint = Hint(hint.format, command)
+    if hint and (hint.format in {IGNORED, CNI_LISTING, "cni"} or not text.strip()):
+        return [Section(hint.format, hint.command, text, netns=inside)]
+    marks = list(_marks(text, hint))
+    if not marks:
+        return [Section(hint.format, hint.command, text, netns=inside)] if hint and _plausible(hint, text) else [Section("", command, text)]
+    return [replace(section, netns=section.netns or inside) for section in _cut(text, marks, hint)]
+
+
+def _plausible(hint: Hint, text: str) -> bool:
+    """Whether a text without any known line may still be what its name says: programs' complaints, ``hostname``, an empty ``[]``."""
+    return hint.format in {"host", "resolv", "hosts"} or text.count("\n") <= 3 or text.lstrip()[:1] in {"[", "{"}
+
+
+def _marks(text: str, hint: Hint | None) -> list[Mark]:
+    """Lines where an output may begin, in order."""
+    found: list[Mark] = []
+    at = 0
+    search = scanner().search
+    while match := search(text, at):
+        kind = match.lastgroup or ""
+        if match["heading"]:
+            found.append((match.start(), "heading", _heading_command(match["heading"])))
+            at = match.end()
+        elif kind == "json":
+            format_name = json_format(text, match.end()) or (hint.format if hint else "")
+            found.append((match.start(), format_name, ""))
+            at = _json_end(text, match.end())
+        else:
+            if not found or found[-1][1] != kind or _restarts(kind, match[0], text, found[-1][0], match.start()):
+                found.append((match.start(), kind, ""))
+            at = _line_end(text, match.start())
+            if kind == "kubernetes" and match[0].startswith("apiVersion"):
+                at = _yaml_end(text, at)
+    return found
+
+
+def _heading_command(heading: str) -> str:
+    """The command line in a heading, without the banner's end."""
+    return heading.strip().rstrip("=-*#`'\"<>: \t\r")
+
+
+def _line_end(text: str, at: int) -> int:
+    newline = text.find("\n", at)
+    return len(text) if newline < 0 else newline + 1
+
+
+def _json_end(text: str, at: int) -> int:
+    """Where the JSON document at ``at`` ends; the line's end if it is broken."""
+    from json import JSONDecoder
+
+    try:
+        return JSONDecoder().raw_decode(text, at)[1]
+    except (ValueError, RecursionError):
+        return _line_end(text, at)
+
+
+def _yaml_end(text: str, at: int) -> int:
+    """Where a YAML document ends: at the next line that is neither indented nor a key, an item, a separator or a comment."""
+    match = re.compile(r"^(?![ \t]|$|[A-Za-z][\w.-]*:(?:\s|$)|- |-$|---|\.\.\.|#)", re.MULTILINE).search(text, at)
+    return match.start() if match else len(text)
+
+
+def _restarts(kind: str, line: str, text: str, begun: int, at: int) -> bool:
+    """Whether a listing of the same kind begins anew (``ip link`` and then ``ip addr``; ``ip rule`` and then ``ip -6 rule``)."""
+    if kind == "link":
+        return line.startswith("1: lo: <") and re.search(r"^1: lo: <", text[begun:at], re.MULTILINE) is not None
+    return kind == "rule" and line.startswith("0:") and re.search(r"^0:", text[begun:at], re.MULTILINE) is not None
+
+
+def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
+    """Cut a text at its marks; what precedes the first belongs to it."""
+    made: list[Section] = []
+    heading = Hint("")
+    begin = 0
+    for number, (offset, kind, command) in enumerate(marks):
+        end, following = (marks[number + 1][0], marks[number + 1][1]) if number + 1 < len(marks) else (len(text), "heading")
+        if kind == "heading":
+            heading = from_command(command) or Hint("", command)
+            begin = _line_end(text, offset)
+            # An output of its format follows, or one of another format at once (a heading that announces too little): it takes these lines.
+            if not heading.format or following == heading.format or (following != "heading" and not text[begin:end].strip()):
+                continue
+            made.append(_section(text, heading.format, heading.command, begin, end))
+            heading = Hint("")
+            continue
+        start = 0 if not number else begin if heading.format == kind else offset
+        made.append(_section(text, kind, _command_for(kind, heading, hint, made), start, end))
+        # A heading speaks for the output that follows it, not for the ones after that.
+        heading = Hint("")
+    return made
+
+
+def _command_for(kind: str, heading: Hint, hint: Hint | None, before: list[Section]) -> str:
+    """Command line of a section: of its heading, else of the file's name, else the usual one."""
+    if heading.format == kind or (heading.command and not heading.format):
+        return heading.command
+    first = not any(section.format == kind for section in before)
+    if hint and hint.format == kind and (first or kind not in {"rule", "link"}):
+        return hint.command if hint.exact else ""
+    if kind == "rule" and not first:
+        return "ip -6 rule"
+    # Without a name or heading: what the text shows must speak for itself.
+    return ""
+
+
+def _section(text: str, kind: str, command: str, start: int, end: int) -> Section:
+    """A section whose lines keep their numbers."""
+    line = text.count("\n", 0, start) + 1
+    return Section(kind, command, "\n" * (line - 1) + text[start:end] if start else text[:end], line, namespace_of(command))

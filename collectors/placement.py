@@ -1,0 +1,326 @@
+"""Which folders are pods' namespaces, and of which node.
+
+People print a pod's state into a folder of its own and do not say where the pod ran.  The kernel does: both ends of a veth
+pair name each other's index (``eth0@if7``).  Indices repeat from node to node, so that addresses and MACs decide among several fits;
+what stays ambiguous is left alone, and said.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from collectors.place import Place
+from engine.facts import HOST, Fact, Source
+from engine.inet import family_of, in_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+
+VIRTUAL: Final = (
+    "lo", "docker", "veth", "cni", "br-", "virbr", "flannel", "cali", "tunl", "vxlan", "cilium", "lxc", "kube-", "nodelocaldns", "dummy", "tun", "tap", "wg", "ip6tnl", "sit",
+    "gre", "erspan", "nerdctl", "podman", "weave", "vethwe", "datapath",
+)
+"""Beginnings of names that virtual devices of nodes bear."""
+NODE_DEVICES: Final = ("docker", "cni", "br-", "virbr", "flannel", "cali", "vxlan.calico", "cilium", "kube-ipvs", "nerdctl", "podman", "weave")
+"""Devices that only nodes have."""
+NODE_KINDS: Final = frozenset({"container", "container_network", "cni_config", "flannel_subnet"})
+"""Facts that only nodes give."""
+SILENT: Final = frozenset({"unparsed", "not_collected", "collected"})
+"""Facts that do not make a stack exist."""
+
+
+@dataclass(slots=True)
+class Placed:
+    """Facts at their places."""
+
+    facts: list[Fact]
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _View:
+    """What placement looks at in the facts of one node's own stack."""
+
+    node: str
+    links: dict[str, Fact] = field(default_factory=dict)
+    addresses: list[Fact] = field(default_factory=list)
+    routes: list[Fact] = field(default_factory=list)
+    macs: set[str] = field(default_factory=set)
+    """Of neighbours and fdb entries."""
+    node_facts: bool = False
+
+    @property
+    def ends(self) -> list[Fact]:
+        """Devices whose other end is in another namespace."""
+        return [link for link in self.links.values() if link.get("peer_index") is not None and link.get("peer_name") is None]
+
+    @property
+    def bridges(self) -> bool:
+        """Whether it has a bridge."""
+        return any(link.get("type") == "bridge" for link in self.links.values()) or any(link.get("master") for link in self.links.values())
+
+    @property
+    def hardware(self) -> bool:
+        """Whether it has a network card."""
+        return any(_is_hardware(link) for link in self.links.values())
+
+    @property
+    def node_like(self) -> bool:
+        """Whether only a node looks so."""
+        return self.node_facts or self.bridges or self.hardware or any(name.startswith(NODE_DEVICES) for name in self.links)
+
+
+def _is_hardware(link: Fact) -> bool:
+    """A network card: no other end, no software type, no name of a virtual device."""
+    if link.get("peer_index") is not None or link.get("peer_name") is not None or link.get("type", "ether") != "ether":
+        return False
+    return bool(link.get("mac")) and not str(link.get("name")).startswith(VIRTUAL) and "NOARP" not in link.get("flags", ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """A folder's device that pairs with a node's."""
+
+    inner: Fact
+    outer: Fact
+
+
+def place(facts: Sequence[Fact], loose: Mapping[str, str], renameable: AbstractSet[str], peers: Mapping[Place, Mapping[int, str]]) -> Placed:
+    """Join loose folders to nodes, name nodes, resolve the other ends of veths, and emit a ``netns`` fact for every stack.
+
+    ``loose``: nodes that are folders so far → the node whose folder they lie in, or "".
+    ``renameable``: nodes whose name was made up; the host name that the evidence tells takes its place.
+    ``peers``: link-netnsid → stack, where a collector resolved them.
+    """
+    placed = Placed(list(facts))
+    views = _views(placed.facts)
+    joined = _Joiner(views, loose, placed).join()
+    _move(placed, joined)
+    _rename(placed, renameable)
+    _resolve_peers(placed, peers)
+    _state_stacks(placed)
+    return placed
+
+
+def _views(facts: Iterable[Fact]) -> dict[str, _View]:
+    """A view of every node's own stack."""
+    views: dict[str, _View] = {}
+    for fact in facts:
+        if not fact.node or fact.stack != HOST or fact.kind in SILENT:
+            continue
+        view = views.setdefault(fact.node, _View(fact.node))
+        if fact.kind == "link":
+            name = str(fact.get("name"))
+            known = view.links.get(name)
+            # Several outputs list a device; the one that tells more of the pairing counts.
+            if known is None or len(fact.fields) > len(known.fields):
+                view.links[name] = fact
+        elif fact.kind == "address":
+            view.addresses.append(fact)
+        elif fact.kind == "route":
+            view.routes.append(fact)
+        elif fact.kind in {"neighbor", "fdb"} and fact.get("mac"):
+            view.macs.add(str(fact.get("mac")))
+        elif fact.kind in NODE_KINDS:
+            view.node_facts = True
+    return views
+
+
+class _Joiner:
+    """Decides for every loose folder whether it is a namespace of a node."""
+
+    def __init__(self, views: dict[str, _View], loose: Mapping[str, str], placed: Placed) -> None:
+        self.views = views
+        self.loose = loose
+        self.placed = placed
+        self.taken: set[tuple[str, int]] = set()
+        """Devices of nodes (node, index) whose other end was found."""
+        self.joined: dict[str, tuple[str, list[_Join]]] = {}
+
+    def join(self) -> dict[str, tuple[str, list[_Join]]]:
+        """Folder → node and the veth pairs that join them."""
+        open_folders = [node for node in self.loose if node in self.views and self.views[node].links]
+        copies = self._copies()
+        ambiguous: dict[str, list[str]] = {}
+        progress = True
+        # A decided folder takes its node's device away from the others: go on until nothing changes.
+        while progress:
+            progress = False
+            for folder in list(open_folders):
+                fits = self._fits(folder, copies)
+                chosen = self._choose(folder, fits)
+                if chosen:
+                    self._decide(folder, chosen, fits[chosen])
+                    open_folders.remove(folder)
+                    progress = True
+                elif len(fits) > 1:
+                    ambiguous[folder] = sorted(fits)
+        for folder in open_folders:
+            if folder in ambiguous:
+                nodes = " and ".join(ambiguous[folder])
+                self.placed.warnings.append(f"{folder} could be a namespace of {nodes} alike: it is read as a node of its own (say which with --stack {folder}=NODE/NAME)")
+            else:
+                self._nested(folder)
+        for folder, parent in self.loose.items():
+            # Folders without links (resolv.conf only, say) go where they lie.
+            if parent and folder in self.views and not self.views[folder].links:
+                self._nested(folder)
+        return self.joined
+
+    def _copies(self) -> set[str]:
+        """Folders of nodes that list the same devices as one before them: copies, which attract nothing."""
+        seen: dict[frozenset[tuple[str, str, int]], str] = {}
+        copies = set()
+        for node, view in sorted(self.views.items()):
+            if not view.node_like or len(view.links) < 3:
+                continue
+            key = frozenset((name, str(link.get("mac")), int(link.get("index", 0))) for name, link in view.links.items())
+            if key in seen and node in self.loose:
+                copies.add(node)
+                self.placed.warnings.append(f"{node} lists the very devices of {seen[key]}: is it a copy?")
+            seen.setdefault(key, node)
+        return copies
+
+    def _fits(self, folder: str, copies: set[str]) -> dict[str, list[_Join]]:
+        """Nodes that every veth of the folder has its other end in."""
+        inner = self.views[folder]
+        if inner.node_like or not inner.ends or folder in {node for node, _ in self.joined.values()}:
+            return {}
+        fits = {}
+        for node, outer in self.views.items():
+            if node == folder or node in self.joined or node in copies:
+                continue
+            pairs = [pair for link in inner.ends if (pair := self._pair(link, outer))]
+            if len(pairs) == len(inner.ends) and self._is_above(outer, inner):
+                fits[node] = pairs
+        return fits
+
+    def _pair(self, link: Fact, outer: _View) -> _Join | None:
+        """The node's device at the other end of a folder's, if each names the other."""
+        index, peer = link.get("index"), link.get("peer_index")
+        for end in outer.ends:
+            if end.get("index") == peer and end.get("peer_index") == index and (outer.node, int(end.get("index", 0))) not in self.taken:
+                return _Join(link, end)
+        return None
+
+    def _is_above(self, outer: _View, inner: _View) -> bool:
+        """Whether the outer one is the node of the two."""
+        if outer.node_like or self.loose.get(inner.node) == outer.node:
+            return True
+        return outer.node not in self.loose or len(outer.ends) > len(inner.ends)
+
+    def _choose(self, folder: str, fits: Mapping[str, list[_Join]]) -> str:
+        """The node that a folder belongs to; "" if none or several fit alike."""
+        if len(fits) <= 1:
+            return next(iter(fits), "")
+        if (parent := self.loose[folder]) in fits:
+            return parent
+        scores = {node: self._likeness(self.views[folder], self.views[node], pairs) for node, pairs in fits.items()}
+        best = max(scores.values())
+        winners = [node for node, score in scores.items() if score == best]
+        return winners[0] if len(winners) == 1 and best else ""
+
+    @staticmethod
+    def _likeness(inner: _View, outer: _View, pairs: Sequence[_Join]) -> int:
+        """How well addresses and MACs agree: a route or neighbour of the node that points at the folder."""
+        score = 0
+        for pair in pairs:
+            devices = {outer_device for outer_device in (pair.outer.get("name"), pair.outer.get("master")) if outer_device}
+            mine = [str(a.get("address")) for a in inner.addresses if a.get("device") == pair.inner.get("name") and a.get("scope") != "link"]
+            score += 4 * (pair.inner.get("mac") in outer.macs)
+            score += 2 * any(_routed_to(address, devices, outer) for address in mine)
+        return score
+
+    def _decide(self, folder: str, node: str, pairs: list[_Join]) -> None:
+        """Record a join."""
+        self.joined[folder] = (node, pairs)
+        self.taken.update((node, int(pair.outer.get("index", 0))) for pair in pairs)
+        names = ", ".join(str(pair.outer.get("name")) for pair in pairs)
+        indices = ", ".join(str(pair.outer.get("index")) for pair in pairs)
+        self.placed.notes.append(f"{folder}: joined to {node} by veth {indices} ({names})")
+
+    def _nested(self, folder: str) -> None:
+        """A folder inside a node's folder that looks like no node is a namespace of it."""
+        parent = self.loose[folder]
+        if not parent or parent in self.joined or self.views[folder].node_like:
+            return
+        if parent not in self.views or self.views[folder].ends and self.views[parent].ends:
+            # Both tell the other ends of their veths, and they do not meet.
+            return
+        self.joined[folder] = (parent, [])
+        self.placed.notes.append(f"{folder}: joined to {parent}, whose folder it lies in")
+
+
+def _routed_to(address: str, devices: AbstractSet[str], outer: _View) -> bool:
+    """Whether the node reaches an address through one of the devices."""
+    for route in outer.routes:
+        destination = route.get("dst")
+        if route.get("device") in devices and destination not in {None, "0.0.0.0/0", "::/0"} and family_of(destination) == family_of(address) and in_prefix(address, destination):
+            return True
+    return any(
+        own.get("device") in devices and own.get("family") == family_of(address) and in_prefix(address, f"{own.get('address')}/{own.get('prefixlen')}")
+        for own in outer.addresses
+    )
+
+
+# --- carrying out ------------------------------------------------------------------------------------------------------
+
+
+def _move(placed: Placed, joined: Mapping[str, tuple[str, list[_Join]]]) -> None:
+    """Give the facts of joined folders their node and stack, and both ends of each veth the other's stack."""
+    if not joined:
+        return
+    taken: dict[str, set[str]] = defaultdict(set)
+    for fact in placed.facts:
+        taken[fact.node].add(fact.stack)
+    targets: dict[str, Place] = {}
+    for folder, (node, _) in joined.items():
+        name = next(n for n in (folder, *(f"{folder}-{i}" for i in range(2, 1 << 20))) if n not in taken[node] and n != HOST)
+        taken[node].add(name)
+        targets[folder] = Place(node, name)
+    ends: dict[tuple[str, str], str] = {}
+    for folder, (node, pairs) in joined.items():
+        for pair in pairs:
+            ends[node, str(pair.outer.get("name"))] = targets[folder].stack
+            ends[folder, str(pair.inner.get("name"))] = HOST
+    for number, fact in enumerate(placed.facts):
+        if fact.kind == "link" and fact.stack == HOST and (stack := ends.get((fact.node, str(fact.get("name"))))):
+            fact = fact.having(peer_stack=stack)  # noqa: PLW2901  (the same fact with one field more)
+        target = targets.get(fact.node)
+        placed.facts[number] = fact.at(target.node, target.stack) if target and fact.stack == HOST else fact
+
+
+def _rename(placed: Placed, renameable: AbstractSet[str]) -> None:
+    """Name nodes by their host names where their own name was made up."""
+    nodes = {fact.node for fact in placed.facts}
+    for node in renameable & nodes:
+        names = {str(f.get("hostname")) for f in placed.facts if f.kind == "host" and f.node == node and f.stack == HOST and f.get("hostname")}
+        if len(names) != 1 or (name := names.pop()) in nodes:
+            continue
+        placed.facts = [fact.at(name, fact.stack) if fact.node == node else fact for fact in placed.facts]
+        placed.notes.append(f"{node}: named {name} after its host name")
+
+
+def _resolve_peers(placed: Placed, peers: Mapping[Place, Mapping[int, str]]) -> None:
+    """Fill ``peer_stack`` of links whose link-netnsid the collector resolved."""
+    for number, fact in enumerate(placed.facts):
+        if fact.kind == "link" and fact.get("netnsid") is not None and fact.get("peer_stack") is None:
+            stack = peers.get(Place(fact.node, fact.stack), {}).get(fact.get("netnsid"))
+            if stack is not None:
+                placed.facts[number] = fact.having(peer_stack=stack)
+
+
+def _state_stacks(placed: Placed) -> None:
+    """Emit a ``netns`` fact for every stack that has none yet."""
+    stated = {(fact.node, fact.stack) for fact in placed.facts if fact.kind == "netns"}
+    seen: dict[tuple[str, str], Source] = {}
+    for fact in placed.facts:
+        if fact.node and fact.kind not in SILENT:
+            seen.setdefault((fact.node, fact.stack), fact.source)
+    for (node, stack), source in seen.items():
+        if (node, stack) not in stated:
+            role = "host" if stack == HOST else "container"
+            placed.facts.append(Fact("netns", {"name": stack, "role": role}, node, stack, source, 0, f"network namespace {stack} of {node}"))
