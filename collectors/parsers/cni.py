@@ -39,13 +39,13 @@ def parse(source: Source, place: Place) -> list[Fact]:
     except (ValueError, RecursionError) as error:
         fields["error"] = f"not JSON: {error}"[:200]
     else:
-        _read(fields, config, chain=file.endswith(".conflist"))
+        read_config(fields, config, chain=file.endswith(".conflist"))
     out.add("cni_config", fields, line, _shown(fields))
     return out.done()
 
 
-def _read(fields: dict[str, Any], config: Any, chain: bool) -> None:
-    """Read a decoded configuration into ``fields``."""
+def read_config(fields: dict[str, Any], config: Any, chain: bool) -> None:
+    """Read a decoded configuration into ``fields`` (of a ``cni_config``); ``chain`` if it must be a list of plug-ins."""
     if not isinstance(config, dict):
         fields["error"] = "not a JSON object"
         return
