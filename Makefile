@@ -22,7 +22,7 @@ lint:  ## ruff, mypy, the import contracts, the rulebase
 	@tools/venv.sh dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/diagnose rules lint
 
 bench:  ## time the program against its limits

@@ -3,8 +3,8 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-bundle=${1:-examples/docker-forward-drop}
-set -- --symptom "curl: (7) Failed to connect" --bundle "$bundle"
+bundle=${1:-examples/pod-cannot-reach-db}
+set -- --symptom "pod cannot reach db" --bundle "$bundle"
 printf '$ diagnose --symptom "%s" --bundle %s\n\n' "$2" "$bundle"
 status=0
 .venv/bin/diagnose "$@" || status=$?
