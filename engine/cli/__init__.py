@@ -1,0 +1,13 @@
+"""The command line: ``diagnose`` and its sub-commands.
+
+This package is imported at every start, so it imports click and nothing heavy; each sub-command is a module of its own.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point of the ``diagnose`` command; ends the process with one of :class:`engine.errors.ExitStatus`."""
+    from engine.cli.app import program
+
+    program.main(prog_name="diagnose")

@@ -1,0 +1,103 @@
+"""Every fixed text of a report, in English and Chinese."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LANGUAGES: Final = ("en", "zh")
+
+STRINGS: Final[dict[str, tuple[str, str]]] = {
+    "cause": ("Cause", "根因"),
+    "cause-n": ("Cause {n}", "根因 {n}"),
+    "no-fault": ("No fault found: on the model the flow works.", "未发现故障:在模型上该流是通的。"),
+    "no-fault-flowless": ("No fault found.", "未发现故障。"),
+    "undecided": ("Undecided: the evidence does not suffice.", "无法定论:证据不足。"),
+    "undecided-next": ("Run these commands and add their output to the evidence:", "请执行以下命令,并把输出加入证据:"),
+    "on-node": ("on {node}", "位于 {node}"),
+    "proof": ("Proof", "证据"),
+    "mend": ("Mend on {node}", "修复(在 {node} 上执行)"),
+    "mend-here": ("Mend", "修复"),
+    "alternative": ("Or: {title}", "或者:{title}"),
+    "persist": ("Make it last (after a reboot it would be gone)", "持久化(否则重启后失效)"),
+    "verify": ("Verify", "验证"),
+    "undo": ("Undo", "回退"),
+    "risk": ("Risk: {risk}", "风险:{risk}"),
+    "risk-low": ("low", "低"),
+    "risk-medium": ("medium", "中"),
+    "risk-high": ("high", "高"),
+    "verified-restores-flow": ("Checked on the model: restores the flow.", "已在模型上验证:可恢复该流。"),
+    "verified-no-effect": ("Checked on the model: does not restore the flow by itself.", "已在模型上验证:单独执行不能恢复该流。"),
+    "verified-not-checked": ("Not checked on the model.", "未在模型上验证。"),
+    "certainty-proven": ("proven: on the model the flow dies here and lives once this is mended", "已证明:在模型上该流终止于此,修复后恢复"),
+    "certainty-likely": ("likely: the evidence is decisive, the path is not fully visible", "很可能:证据明确,但路径未完全可见"),
+    "certainty-possible": ("possible", "可能"),
+    "standing-root-cause": ("root cause", "根因"),
+    "standing-contributing": ("contributing", "促成因素"),
+    "standing-latent": ("latent", "潜在问题"),
+    "standing-undecided": ("undecided", "未定"),
+    "contributing": ("Contributing", "促成因素"),
+    "latent": ("Also wrong, but not on this flow", "另有问题,但不在此流上"),
+    "suspected": ("Suspected, not decided", "可疑,尚未定论"),
+    "mismatch": ("Note", "注意"),
+    "walked": ("Walked on the model", "在模型上的推演"),
+    "assumed": ("Assumed", "假定"),
+    "missing": ("Missing evidence", "缺少的证据"),
+    "warnings": ("Warnings", "警告"),
+    "question": ("Question", "问题"),
+    "trace": ("Hop by hop", "逐跳推演"),
+    "flow": ("Flow {n}", "流 {n}"),
+    "request": ("request", "请求"),
+    "reply": ("reply", "应答"),
+    "none": ("none", "无"),
+    "client-sees": ("the client sees {what}", "客户端看到 {what}"),
+    "sees-connected": ("an answer: it works", "有应答:连通"),
+    "sees-timeout": ("a timeout", "超时"),
+    "sees-depends": ("an outcome that the evidence leaves open", "结果取决于缺失的证据"),
+    "sees-EHOSTUNREACH": ('"No route to host" (EHOSTUNREACH)', "“没有到主机的路由”(EHOSTUNREACH)"),
+    "sees-ENETUNREACH": ('"Network is unreachable" (ENETUNREACH)', "“网络不可达”(ENETUNREACH)"),
+    "sees-ECONNREFUSED": ('"Connection refused" (ECONNREFUSED)', "“拒绝连接”(ECONNREFUSED)"),
+    "sees-EPERM": ('"Operation not permitted" (EPERM)', "“不允许的操作”(EPERM)"),
+    "sees-EACCES": ('"Permission denied" (EACCES)', "“权限不够”(EACCES)"),
+    "sees-EINVAL": ('"Invalid argument" (EINVAL)', "“无效的参数”(EINVAL)"),
+    "sees-EMSGSIZE": ('"Message too long" (EMSGSIZE)', "“消息过长”(EMSGSIZE)"),
+    "disposition-delivered": ("delivered", "送达"),
+    "disposition-dropped": ("dropped", "被丢弃"),
+    "disposition-rejected": ("rejected", "被拒绝"),
+    "disposition-no-route": ("no route", "无路由"),
+    "disposition-not-forwarded": ("not forwarded", "不转发"),
+    "disposition-source-invalid": ("source address refused", "源地址无效"),
+    "disposition-too-big": ("too big", "包过大"),
+    "disposition-neighbor-failed": ("neighbour does not answer", "邻居无应答"),
+    "disposition-looped": ("loops", "环路"),
+    "disposition-left-evidence": ("left the evidence", "离开证据范围"),
+    "disposition-depends": ("depends on missing evidence", "取决于缺失的证据"),
+    "verdict-cause-found": ("cause found", "已找到根因"),
+    "verdict-no-fault-found": ("no fault found", "未发现故障"),
+    "verdict-insufficient-evidence": ("insufficient evidence", "证据不足"),
+    "more-lines": ("… and {n} more lines", "…… 另有 {n} 行"),
+    "more-flows": ("… and {n} more flows", "…… 另有 {n} 条流"),
+    "outcome": ("if {when}: {what}", "若 {when}:{what}"),
+    "references": ("References", "参考"),
+    "more-detail": ("--verbose shows the walk hop by hop.", "--verbose 可显示逐跳推演。"),
+}
+"""Key → (English, Chinese)."""
+
+
+def say(key: str, lang: str, **values: object) -> str:
+    """A fixed text in a language, with its places filled."""
+    text = STRINGS[key][1 if lang == "zh" else 0]
+    return text.format(**values) if values else text
+
+
+def sees(what: str, lang: str) -> str:
+    """What the client sees, in words; an errno without words is its own name."""
+    key = f"sees-{what}"
+    return say(key, lang) if key in STRINGS else what
+
+
+def pick(text: Mapping[str, str], lang: str) -> str:
+    """A text in a language; English if it was not written in that language."""
+    return text.get(lang) or text.get("en", "")
