@@ -103,8 +103,8 @@ def test_wheel_runs(installed: Path, tmp_path: Path) -> None:
 
 def test_wheel_diagnoses(installed: Path, tmp_path: Path) -> None:
     """The installed command renders a playbook: it diagnoses the example of the demonstration as the checkout does."""
-    example = ROOT / "examples" / "docker-forward-drop"
-    done = run(installed / "diagnose", "--symptom", "timeout", "--bundle", example, "--format", "json", cwd=tmp_path)
+    example = ROOT / "examples" / "pod-cannot-reach-db"
+    done = run(installed / "diagnose", "--symptom", "pod cannot reach db", "--bundle", example, "--format", "json", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert '"docker-forward-drop"' in done.stdout
 
@@ -122,7 +122,7 @@ def test_pyz_runs(pyz: Path, tmp_path: Path) -> None:
 
 def test_pyz_diagnoses(pyz: Path, tmp_path: Path) -> None:
     """The zip application gives the same report as the program in the checkout."""
-    words = ["--symptom", "timeout", "--bundle", str(ROOT / "examples" / "docker-forward-drop"), "--format", "json"]
+    words = ["--symptom", "pod cannot reach db", "--bundle", str(ROOT / "examples" / "pod-cannot-reach-db"), "--format", "json"]
     packed = run(sys.executable, "-I", "-S", pyz, *words, cwd=tmp_path)
     entry = "import sys; from engine.cli import main; sys.exit(main())"
     checkout = run(sys.executable, "-c", entry, *words, cwd=ROOT)
