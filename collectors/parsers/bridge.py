@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
@@ -74,7 +75,7 @@ def _fdb(words: Sequence[str]) -> dict[str, Any] | None:
     if len(words) < 3 or words[0].count(":") != 5 or "dev" not in words:
         return None
     fields: dict[str, Any] = {"mac": words[0].lower()}
-    for key, value in zip(words[1:], words[2:], strict=False):
+    for key, value in pairwise(words[1:]):
         if key == "dev":
             fields["device"] = value
         elif key == "master":
@@ -150,7 +151,7 @@ def _read_ports(out: Emitter) -> None:
 
 def _port_flags(port: dict[str, Any], words: Sequence[str]) -> None:
     """Read ``hairpin on isolated off …``."""
-    for key, value in zip(words, words[1:], strict=False):
+    for key, value in pairwise(words):
         if key in _PORT_FLAGS and value in {"on", "off"}:
             port[key] = value == "on"
 

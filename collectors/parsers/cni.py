@@ -109,4 +109,5 @@ def _prefix(text: str) -> str:
 def _shown(fields: dict[str, Any]) -> str:
     """One line for a reader."""
     words = [fields["file"], fields.get("name", ""), "→".join(fields.get("types", ())), fields.get("bridge", ""), ",".join(fields.get("subnets", ()))]
-    return " ".join([*filter(None, words), *([fields["error"]] if "error" in fields else []), *(["(ignored by runtimes)"] if fields["disabled"] else [])])
+    words += [fields.get("error", ""), "(ignored by runtimes)" if fields["disabled"] else ""]
+    return " ".join(filter(None, words))

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _BRIDGE_OPTION = "com.docker.network.bridge."
 _ANY = "0.0.0.0"  # noqa: S104  how runtimes print "every address"; nothing listens on it here
 _COLUMNS = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
-_STATES = {"Up": "running", "Exited": "exited", "Created": "created", "Restarting": "restarting", "Dead": "dead", "Removal": "removing", "Initialized": "initialized"}
+_STATES = {
+    "Up": "running", "Exited": "exited", "Created": "created", "Restarting": "restarting", "Dead": "dead", "Removal": "removing",
+    "Initialized": "initialized",
+}
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
@@ -104,7 +107,8 @@ def _bindings(ports: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for binding in dicts_of(ports, port):
             host_port = int_of(binding, "HostPort")
             if number.isdecimal() and host_port:
-                yield {"host_ip": text_of(binding, "HostIp") or _ANY, "host_port": host_port, "container_port": int(number), "protocol": protocol or "tcp"}
+                address = text_of(binding, "HostIp") or _ANY
+                yield {"host_ip": address, "host_port": host_port, "container_port": int(number), "protocol": protocol or "tcp"}
 
 
 def _shown(fields: Mapping[str, Any]) -> str:

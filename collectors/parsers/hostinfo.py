@@ -24,8 +24,8 @@ def parse(source: Source, place: Place) -> list[Fact]:
     fields: dict[str, Any] = {}
     first = 0
     call = invocation(source.command, "uname")
-    for number, line in clean_lines(source.text):
-        line = line.strip()
+    for number, text in clean_lines(source.text):
+        line = text.strip()
         if not line:
             continue
         found = _line(line, kernel_only=call is not None and "r" in call.letters)

@@ -6,6 +6,7 @@ It shows one IPv4 address a device (others only if they have a label), so it nev
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from engine.facts import Fact, Source
 
 _UNUSED = frozenset({"unspec", "collisions", "collisions:", "device", "Interrupt", "Base", "Memory", "compressed", "loop", "tunnel", "infiniband"})
-_FLAGS = frozenset("UP BROADCAST DEBUG LOOPBACK POINTOPOINT NOTRAILERS RUNNING NOARP PROMISC ALLMULTI SLAVE MASTER MULTICAST DYNAMIC".split())
+_FLAGS = frozenset({
+    "UP", "BROADCAST", "DEBUG", "LOOPBACK", "POINTOPOINT", "NOTRAILERS", "RUNNING", "NOARP", "PROMISC", "ALLMULTI", "SLAVE", "MASTER",
+    "MULTICAST", "DYNAMIC",
+})
 
 
 def is_ifconfig(text: str) -> bool:
@@ -108,17 +112,19 @@ def _set_flags(fields: dict[str, Any], flags: tuple[str, ...]) -> None:
 def _set_counters(fields: dict[str, Any], words: Sequence[str]) -> None:
     """``RX packets 3  bytes 224`` and ``RX errors 0  dropped 2``, or ``RX packets:3 errors:0 dropped:2``."""
     split = " ".join(words[1:]).replace(":", " ").split()
-    for key, value in zip(split, split[1:], strict=False):
+    for key, value in pairwise(split):
         if key in {"packets", "dropped"} and value.isdecimal():
             fields[f"{words[0].lower()}_{key}"] = int(value)
 
 
 def _address(words: Sequence[str], device: str, label: str) -> dict[str, Any] | None:
     """Fields of an address line of either style, or ``None``."""
-    # "inet addr:10.0.0.1  Bcast:10.0.0.255  Mask:255.255.255.0" and "inet6 addr: fe80::1/64 Scope:Link"
-    old = words[1:2] != [] and words[1].startswith("addr:")
-    values = dict(word.split(":", 1) for word in words[1:] if ":" in word) if old and words[0] == "inet" else dict(zip(words[2:], words[3:], strict=False))
-    text = (values.get("addr", "") if words[0] == "inet" else words[2] if len(words) > 2 else "") if old else words[1] if len(words) > 1 else ""
+    # Old style writes "inet addr:10.0.0.1  Bcast:10.0.0.255  Mask:…", but "inet6 addr: fe80::1/64 Scope:Link" with a space.
+    flat = [part for word in words for part in (word.split(":", 1) if words[0] == "inet" else [word]) if part and part != "addr:"]
+    if flat[1:2] == ["addr"]:
+        del flat[1]
+    values = dict(pairwise(flat[2:]))
+    text = flat[1] if len(flat) > 1 else ""
     address, _, length = text.partition("/")
     if not is_address(address):
         return None

@@ -8,9 +8,10 @@ from posixpath import basename
 _IP_VALUED = {"-n", "-netns", "-f", "-family", "-l", "-loops", "-rc", "-rcvbuf", "-b", "-batch"}
 """Options of ``ip`` and ``bridge`` that take a value in the next word."""
 
-_PROGRAMS = frozenset(
-    "ip bridge ss netstat route ifconfig arp brctl docker podman nerdctl crictl kubectl oc calicoctl uname hostname hostnamectl cat".split()
-)
+_PROGRAMS = frozenset({
+    "ip", "bridge", "ss", "netstat", "route", "ifconfig", "arp", "brctl", "docker", "podman", "nerdctl", "crictl", "kubectl", "oc", "calicoctl",
+    "uname", "hostname", "hostnamectl", "cat",
+})
 """Programs whose output is understood here; the first one in a command line is the one that ran."""
 
 _FAMILIES = {"-4": 4, "-6": 6, "inet": 4, "inet6": 6, "--inet": 4, "--inet6": 6}
@@ -37,7 +38,10 @@ class Invocation:
 
 
 def invocation(command: str, *programs: str) -> Invocation | None:
-    """The part of ``command`` that runs one of ``programs``, past any ``sudo``, ``nsenter …`` or ``ip netns exec NAME``; ``None`` if it runs another."""
+    """The part of ``command`` that runs one of ``programs``; ``None`` if it runs another.
+
+    What leads into another namespace or user (``sudo``, ``nsenter …``, ``ip netns exec NAME``) is passed over.
+    """
     words, piped = _own_words(command.split())
     # "ip netns exec NAME …" and "docker exec NAME …" run another program, which may even bear the namespace's name.
     first = words.index("exec") + 2 if "exec" in words else 0

@@ -5,6 +5,7 @@ Without ``-d`` the tools do not say what a device is (a name such as docker0 pro
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers import ifconfig
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 _STATES = frozenset({"UP", "DOWN", "UNKNOWN", "LOWERLAYERDOWN", "DORMANT", "TESTING", "NOTPRESENT"})
 _CERTAIN_TYPES = {"loopback": "loopback", "sit": "sit", "gre": "gre"}
 """Link layers that only one type of device has (``link/ipip`` is shared by ipip and vti)."""
-_ADDRESS_FLAGS = frozenset(
-    "secondary temporary dynamic deprecated tentative dadfailed noprefixroute mngtmpaddr nodad home stable-privacy optimistic autojoin permanent".split()
-)
+_ADDRESS_FLAGS = frozenset({
+    "secondary", "temporary", "dynamic", "deprecated", "tentative", "dadfailed", "noprefixroute", "mngtmpaddr", "nodad", "home", "stable-privacy",
+    "optimistic", "autojoin", "permanent",
+})
 _ADDRESS_VALUED = frozenset({"any", "metric", "proto", "flags"})
 _COUNTERS = {"packets": "packets", "dropped": "dropped"}
+_VXLAN_TEXTS = {"vxlan_local": ("local", "local6"), "vxlan_remote": ("group", "remote", "group6", "remote6"), "vxlan_device": ("dev", "link")}
+"""Field → words of ``ip -d`` and keys of its JSON."""
 _TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "geneve", "vti", "ip6tnl", "ip6gre", "ip6gretap", "erspan"})
+_JSON_INTEGERS = {"ifindex": "index", "mtu": "mtu", "promiscuity": "promiscuity", "link_index": "peer_index", "link_netnsid": "netnsid"}
 _KNOWN_LINES = frozenset({"altname", "vf", "prog/xdp", "xdp", "valid_lft", "bond_slave", "team_slave", "vrf_slave", "tc"})
 """Indented lines of which nothing is kept."""
 
@@ -148,7 +153,7 @@ class _Reader:
             return False
         self.end()
         fields: dict[str, Any] = {"index": int(words[0][:-1])}
-        pairs = dict(zip(words[3:], words[4:], strict=False))
+        pairs = dict(pairwise(words[3:]))
         # busybox prints no state, and it looks the peer's index up in the wrong namespace.
         _set_name(fields, words[1][:-1], trust_peer="state" in pairs)
         _set_flags(fields, tuple(words[2].strip("<>").split(",")))
@@ -208,7 +213,7 @@ class _Reader:
         elif words[0] == "alias":
             link["alias"] = " ".join(words[1:])
         elif words[0] == "bridge_slave":
-            _set_port(link, dict(zip(words[1:], words[2:], strict=False)))
+            _set_port(link, dict(pairwise(words[1:])))
         elif "promiscuity" in link and "type" not in link and words[0].isidentifier() and words[0] not in _KNOWN_LINES:
             _set_kind(link, words[0], _after(words), "nolearning" not in words)
         else:
@@ -270,7 +275,7 @@ def _set_kind(link: dict[str, Any], kind: str, look: Callable[[str], str], learn
     """Set the type of a device and what its kind tells; ``look`` gives the value of a word of ``ip -d`` or of a key of its JSON."""
     link["type"] = kind
     if kind == "vxlan":
-        for names, key in ((("local", "local6"), "vxlan_local"), (("group", "remote", "group6", "remote6"), "vxlan_remote"), (("dev", "link"), "vxlan_device")):
+        for key, names in _VXLAN_TEXTS.items():
             value = next(filter(None, map(look, names)), "")
             if value:
                 link[key] = value
@@ -321,7 +326,7 @@ def _set_counters(link: dict[str, Any], side: str, names: Sequence[str], values:
 def _after(words: Sequence[str]) -> Callable[[str], str]:
     """A function that gives the word after a keyword, or ""."""
     pairs: dict[str, str] = {}
-    for key, value in zip(words, words[1:], strict=False):
+    for key, value in pairwise(words):
         pairs.setdefault(key, value)
     return lambda key: pairs.get(key, "")
 
@@ -356,7 +361,7 @@ def _address(words: Sequence[str], device: str) -> dict[str, Any] | None:
 def _json_device(out: Emitter, number: int, entry: dict[str, Any]) -> None:
     """A device of ``ip -j link`` or ``ip -j addr`` with its addresses."""
     fields: dict[str, Any] = {"name": text_of(entry, "ifname")}
-    for key, name in (("ifindex", "index"), ("mtu", "mtu"), ("promiscuity", "promiscuity"), ("link_index", "peer_index"), ("link_netnsid", "netnsid")):
+    for key, name in _JSON_INTEGERS.items():
         value = int_of(entry, key)
         if value is not None and (key != "link_index" or value):
             fields[name] = value

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
@@ -33,7 +34,8 @@ def parse(source: Source, place: Place) -> list[Fact]:
         del filters[0]
     device = filters[1] if len(filters) == 2 and filters[0] == "dev" else ""
     whole = _parse_json(out, device) if is_json(source.text) else _parse_text(out, device)
-    if not whole or not out.whole or (call or arp) and (call or arp).piped:
+    ran = call or arp
+    if not whole or not out.whole or (ran and ran.piped):
         return out.done()
     is_arp = arp is not None or _looks_like_arp(source.text)
     if device or not filters:
@@ -84,12 +86,12 @@ def _words(entry: dict[str, Any]) -> list[str]:
 
 def _neigh(words: Sequence[str], device: str) -> dict[str, Any] | None:
     """A line of ``ip neigh``; ``device`` is the one that the listing was restricted to."""
-    if not words or not is_address(words[0]) or _STATES.isdisjoint(words) and _KEYWORDS.isdisjoint(words):
+    if not words or not is_address(words[0]) or (_STATES.isdisjoint(words) and _KEYWORDS.isdisjoint(words)):
         return None
     fields = _start(words[0])
     if device:
         fields["device"] = device
-    for key, value in zip(words, words[1:], strict=False):
+    for key, value in pairwise(words):
         if key == "dev":
             fields["device"] = value
         elif key == "lladdr":

@@ -27,10 +27,11 @@ _FLAGS = frozenset({"dead", "linkdown", "offload", "offload_failed", "rt_offload
 _TABLES = {"254": "main", "255": "local", "253": "default", "0": "all", "unspec": "all"}
 _FIELDS = {"dev": "device", "src": "src", "proto": "protocol", "protocol": "protocol", "scope": "scope", "tos": "tos", "dsfield": "tos"}
 """Word of ``ip route`` → field that holds the next word as it is."""
-_SKIPPED = frozenset(
-    "advmss hoplimit window rtt rttvar ssthresh cwnd initcwnd initrwnd reordering rto_min quickack features congctl realm realms expires error "
-    "pref users age mark iif oif nhid from as fastopen_no_cookie ttl-propagate".split()
-)
+_SKIPPED = frozenset({
+    "advmss", "hoplimit", "window", "rtt", "rttvar", "ssthresh", "cwnd", "initcwnd", "initrwnd", "reordering", "rto_min", "quickack", "features",
+    "congctl", "realm", "realms", "expires", "error", "pref", "users", "age", "mark", "iif", "oif", "nhid", "from", "as", "fastopen_no_cookie",
+    "ttl-propagate",
+})
 """Words of ``ip route`` whose value is of no use here."""
 _GET_MARKS = frozenset({"cache", "uid"})
 _NO_TABLE = "FIB table does not exist"
@@ -327,9 +328,10 @@ def _table_route(words: Sequence[str], metric_at: int) -> dict[str, Any] | None:
     """A line of the IPv4 table: Destination Gateway Genmask Flags Metric Ref Use Iface."""
     destination, gateway, mask, flags, device = words[0], words[1], words[2], words[3], words[7]
     try:
-        fields: dict[str, Any] = {"dst": str(prefix(f"{'0.0.0.0' if destination == 'default' else destination}/{mask}")), "table": "main", "family": 4}
+        target = _ANY[4] if destination == "default" else str(prefix(f"{destination}/{mask}"))
     except ValueError:
         return None
+    fields: dict[str, Any] = {"dst": target, "table": "main", "family": 4}
     if not flags.startswith(("U", "!")):
         return None
     fields["type"] = "unreachable" if "!" in flags else "unicast"
@@ -338,7 +340,7 @@ def _table_route(words: Sequence[str], metric_at: int) -> dict[str, Any] | None:
         fields["type"] = "blackhole"
     if device not in {"*", "-"}:
         fields["device"] = device
-    if "G" in flags and is_address(gateway) and gateway != "0.0.0.0":
+    if "G" in flags and is_address(gateway) and f"{gateway}/0" != _ANY[4]:
         fields["gateway"] = gateway
     if 0 <= metric_at < len(words) and words[metric_at].isdecimal():
         fields["metric"] = int(words[metric_at])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
@@ -56,7 +57,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
 
 def _is_v6(words: Sequence[str]) -> bool:
     """Whether a rule has an IPv6 prefix (one listing holds rules of one family)."""
-    return any(key in {"from", "to"} and ":" in value for key, value in zip(words, words[1:], strict=False))
+    return any(key in {"from", "to"} and ":" in value for key, value in pairwise(words))
 
 
 def _fields(words: Sequence[str], family: int) -> dict[str, Any] | None:

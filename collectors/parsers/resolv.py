@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from collectors.parsers.emit import Emitter
@@ -56,8 +57,6 @@ def parse_hosts(source: Source, place: Place) -> list[Fact]:
 def _words(text: str, comments: str) -> Iterator[tuple[int, list[str]]]:
     """Numbered lines as words, without comments and blank lines."""
     for number, line in clean_lines(text):
-        for mark in comments:
-            line = line.partition(mark)[0]
-        words = line.split()
+        words = re.split(f"[{comments}]", line, maxsplit=1)[0].split()
         if words:
             yield number, words

@@ -1,6 +1,7 @@
 """Sockets: ``ss`` and ``netstat`` with any of their options.
 
-Addresses come out in one form: ``*`` of ``ss`` (any address, IPv4 too) is ``::`` with ``v6only`` false, and an IPv4-mapped address is the IPv4 address.
+Addresses come out in one form: ``*`` of ``ss`` (any address, IPv4 too) is ``::`` with ``v6only`` false, and an IPv4-mapped address
+is the IPv4 address.
 What the listing covers follows from the options: ``tcp-listen``/``udp-listen`` (listening or unconnected), ``tcp``/``udp`` (every socket).
 """
 
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
     from collectors.place import Place
     from engine.facts import Fact, Source
 
-_SS_STATES = frozenset(
-    "LISTEN UNCONN ESTAB SYN-SENT SYN-RECV SYN_SENT SYN_RECV FIN-WAIT-1 FIN-WAIT-2 TIME-WAIT CLOSE-WAIT LAST-ACK CLOSING CLOSED NEW-SYN-RECV".split()
-)
+_SS_STATES = frozenset({
+    "LISTEN", "UNCONN", "ESTAB", "SYN-SENT", "SYN-RECV", "SYN_SENT", "SYN_RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSE-WAIT",
+    "LAST-ACK", "CLOSING", "CLOSED", "NEW-SYN-RECV",
+})
 _NETSTAT_STATES = {
     "LISTEN": "LISTEN", "ESTABLISHED": "ESTAB", "SYN_SENT": "SYN-SENT", "SYN_RECV": "SYN-RECV", "FIN_WAIT1": "FIN-WAIT-1", "FIN_WAIT2": "FIN-WAIT-2",
     "TIME_WAIT": "TIME-WAIT", "CLOSE_WAIT": "CLOSE-WAIT", "LAST_ACK": "LAST-ACK", "CLOSING": "CLOSING", "CLOSE": "CLOSED", "CLOSED": "CLOSED",
 }
-_OTHER_KINDS = frozenset(
-    "u_str u_dgr u_seq nl raw p_raw p_dgr icmp icmp6 sctp dccp mptcp tipc v_str v_dgr v_seq xdp ??? unix raw6 udplite udplite6 udpl udpl6 sctp6 l2tp rfcomm l2cap".split()
-)
+_OTHER_KINDS = frozenset({
+    "u_str", "u_dgr", "u_seq", "nl", "raw", "p_raw", "p_dgr", "icmp", "icmp6", "sctp", "dccp", "mptcp", "tipc", "v_str", "v_dgr", "v_seq", "xdp",
+    "???", "unix", "raw6", "udplite", "udplite6", "udpl", "udpl6", "sctp6", "l2tp", "rfcomm", "l2cap",
+})
 _LONG = {"--listening": "l", "--all": "a", "--tcp": "t", "--udp": "u", "--ipv4": "4", "--ipv6": "6"}
 _ANY4 = "0.0.0.0"  # noqa: S104  how tools print the unspecified address; nothing listens on it here
 
@@ -55,7 +58,9 @@ def _claim(out: Emitter, call: Invocation | None, lines: Sequence[tuple[int, str
         _claim_seen(out)
         return
     letters = {_LONG.get(letter, letter) for letter in call.letters}
-    if call.words or call.piped or not {"l", "a"} & letters or not (out.facts or any("Recv-Q" in line for _, line in lines) or not lines):
+    if call.words or call.piped or not {"l", "a"} & letters:
+        return
+    if lines and not out.facts and not any("Recv-Q" in line for _, line in lines):
         return
     # With no kind named, every kind is listed ("x" and "w" name kinds too).
     named = {"t", "u", "x", "w", "d", "f", "0"} & letters
@@ -136,7 +141,10 @@ def _set_ends(fields: dict[str, Any], local: tuple[str, int | None, str], peer: 
 
 
 def _end(text: str, protocol: str, old: bool) -> tuple[str, int | None, str] | None:
-    """Address, port (``None`` for ``*``) and device of ``[fe80::1]%eth0:546``, ``127.0.0.53%lo:53``, ``*:80`` or ``:::80``; ``None`` if it is no end."""
+    """Address, port (``None`` for ``*``) and device of ``[fe80::1]%eth0:546``, ``127.0.0.53%lo:53``, ``*:80`` or ``:::80``.
+
+    ``None`` if it is no end of a connection.
+    """
     host, separator, service = text.rpartition(":")
     if not separator:
         return None
