@@ -89,8 +89,10 @@ WORDS: Final = {
 
 KNOWN_FILES: Final = (
     (re.compile(r"(^|/)ls_(?:-\w+_)?etc_cni_net\.d$"), CNI_LISTING),
-    (re.compile(r"(^|/|_)etc[/_]cni[/_]net\.d[/_]"), "cni"),
-    (re.compile(r"(^|/)(?:net\.d|cni)/[^/]*$"), "cni"),
+    (re.compile(r"(^|/|_)etc[/_]cni[/_]net\.d[/_][^/]*(?<!kube)(?:conf|\.json)[^/]*$"), "cni"),
+    (re.compile(r"(^|/)(?:net\.d|cni)/[^/]*(?<!kube)(?:conf|\.json)[^/]*$"), "cni"),
+    # Locks and kubeconfigs lie there too.
+    (re.compile(r"(^|/|_)(?:etc[/_]cni[/_])?net\.d[/_]"), IGNORED),
     (re.compile(r"\.conflist(?:\.[\w.-]*)?$"), "cni"),
     (re.compile(r"(^|[/_-])subnet\.env$"), "flannel"),
     (re.compile(r"(^|[/_-])os-release$"), "host"),

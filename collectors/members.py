@@ -232,7 +232,8 @@ def _read_archive(file: IO[bytes], shown: str, size: int, found: Members, budget
                     raise EvidenceError(message, "unpack it yourself and give the folder with -b")
                 _read_member(archive, member, found, budget, level)
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
-        message = f"{shown} is not a whole tar archive: {str(error) or type(error).__name__}"
+        reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+        message = f"{shown} is not a whole tar archive: {reason}"
         raise EvidenceError(message, "copy it again (it may be cut short), or unpack it and give the folder with -b") from error
 
 

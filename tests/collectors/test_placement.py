@@ -1,0 +1,155 @@
+"""Joining pods' folders to nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from collectors.place import Place
+from collectors.placement import Placed, place
+from engine.facts import HOST, Fact
+
+
+def link(node: str, name: str, index: int, peer: int | None = None, **fields: Any) -> Fact:
+    """A device of a node's own stack."""
+    made = {"name": name, "index": index, "mac": f"02:00:00:{sum(node.encode()) % 251:02x}:00:{index:02x}", **({"peer_index": peer} if peer else {}), **fields}
+    return Fact("link", made, node)
+
+
+def address(node: str, device: str, text: str, length: int = 24) -> Fact:
+    """An address."""
+    return Fact("address", {"device": device, "address": text, "prefixlen": length, "family": 6 if ":" in text else 4, "scope": "global"}, node)
+
+
+def host(node: str, *pods: tuple[int, int], subnet: str = "10.244.1.1") -> list[Fact]:
+    """A node with a network card, a bridge, and a veth for each pod (own index, the pod's)."""
+    made = [link(node, "lo", 1, type="loopback"), link(node, "eth0", 2, type="ether"), link(node, "cni0", 3, type="bridge"), address(node, "cni0", subnet)]
+    return [*made, *(link(node, f"veth{index}", index, peer, master="cni0") for index, peer in pods)]
+
+
+def pod(name: str, peer: int, ip: str = "10.244.1.5", index: int = 2) -> list[Fact]:
+    """A pod whose eth0 names its other end's index."""
+    return [link(name, "lo", 1, type="loopback"), link(name, "eth0", index, peer), address(name, "eth0", ip)]
+
+
+def run(facts: list[Fact], **above: str) -> Placed:
+    """Place facts whose nodes are all mere folders; ``above``: the folder that another lies in."""
+    loose = {node: above.get(node, "") for node in dict.fromkeys(fact.node for fact in facts)}
+    return place(facts, loose, set(), {})
+
+
+def stacks(placed: Placed) -> set[tuple[str, str]]:
+    """All stacks."""
+    return {(f.node, f.stack) for f in placed.facts if f.kind == "netns"}
+
+
+def test_both_ends_must_name_each_other() -> None:
+    """A pod joins the node whose device it names and which names it; the facts move, the ends know each other, and a note says why."""
+    placed = run([*host("n1", (7, 2)), *pod("web", 7)])
+    assert stacks(placed) == {("n1", HOST), ("n1", "web")}
+    assert placed.notes == ["web: joined to n1 by veth 7 (veth7)"]
+    assert placed.warnings == []
+    ends = {(f.stack, f.get("name")): f.get("peer_stack") for f in placed.facts if f.kind == "link" and f.get("peer_stack")}
+    assert ends == {(HOST, "veth7"): "web", ("web", "eth0"): HOST}
+    assert stacks(run([*host("n1", (7, 9)), *pod("web", 7)])) == {("n1", HOST), ("web", HOST)}
+
+
+def test_equal_indices_are_told_apart_by_address() -> None:
+    """Both nodes have a device 7 for an index 2: the bridge's subnet decides."""
+    placed = run([*host("n1", (7, 2)), *host("n2", (7, 2), subnet="10.244.2.1"), *pod("a", 7, "10.244.2.9"), *pod("b", 7, "10.244.1.9")])
+    assert stacks(placed) == {("n1", HOST), ("n2", HOST), ("n2", "a"), ("n1", "b")}
+    assert placed.warnings == []
+
+
+def test_equal_indices_are_told_apart_by_mac() -> None:
+    """A neighbour entry with the pod's MAC decides where the addresses do not."""
+    web = pod("web", 7, "10.9.9.9")
+    seen = Fact("neighbor", {"address": "10.9.9.9", "device": "cni0", "mac": web[1].get("mac")}, "n2")
+    assert ("n2", "web") in stacks(run([*host("n1", (7, 2)), *host("n2", (7, 2)), seen, *web]))
+
+
+def test_a_host_route_decides_too() -> None:
+    """calico's way: a route to the pod's address through its device."""
+    route = Fact("route", {"dst": "10.9.9.9/32", "device": "veth7", "family": 4}, "n2")
+    assert ("n2", "web") in stacks(run([*host("n1", (7, 2)), *host("n2", (7, 2)), route, *pod("web", 7, "10.9.9.9")]))
+
+
+def test_what_fits_twice_is_a_warning() -> None:
+    """Where nothing decides, the folder stays a node of its own, and the warning says how to state it."""
+    placed = run([*host("n1", (7, 2)), *host("n2", (7, 2)), *pod("web", 7)])
+    assert ("web", HOST) in stacks(placed)
+    assert len(placed.warnings) == 1
+    assert "n1 and n2" in placed.warnings[0]
+    assert "--stack web=" in placed.warnings[0]
+
+
+def test_a_device_has_one_other_end() -> None:
+    """A node's device that is taken by one pod does not fit another: what is left over finds its node."""
+    facts = [*host("n1", (7, 2)), *host("n2", (7, 2), subnet="10.244.2.1"), *pod("a", 7, "10.244.1.9"), *pod("b", 7, "192.0.2.9")]
+    assert stacks(run(facts)) == {("n1", HOST), ("n2", HOST), ("n1", "a"), ("n2", "b")}
+
+
+def test_nodes_joined_by_a_veth_stay_nodes() -> None:
+    """Two nodes of a laboratory are wired by veths as well: what has bridges or cards is no pod."""
+    a = [*host("n1"), link("n1", "up", 9, 9)]
+    b = [*host("n2"), link("n2", "up", 9, 9)]
+    assert stacks(run([*a, *b])) == {("n1", HOST), ("n2", HOST)}
+    lone = [link("x", "eth0", 2, 2), link("y", "eth0", 2, 2)]
+    assert stacks(run(lone)) == {("x", HOST), ("y", HOST)}
+
+
+def test_a_copy_of_a_node_attracts_no_pods() -> None:
+    """A folder that lists the very devices of another is a copy: a warning says so, and the pods join the first."""
+    facts = host("n1", (7, 2))
+    copy = [fact.at("n1-old", HOST) for fact in facts]
+    placed = run([*facts, *copy, *pod("web", 7)])
+    assert stacks(placed) == {("n1", HOST), ("n1-old", HOST), ("n1", "web")}
+    assert any("copy" in warning for warning in placed.warnings)
+
+
+def test_a_folder_in_a_nodes_folder_is_its_namespace() -> None:
+    """A nested folder without a veth to prove it (or without links at all) belongs to the node that it lies in, unless it looks like a node."""
+    bare = [link("web", "lo", 1, type="loopback")]
+    names = [Fact("dns_config", {"nameservers": ("10.96.0.10",)}, "db")]
+    placed = run([*host("n1", (7, 2)), *bare, *names, *host("n2")], web="n1", db="n1", n2="n1")
+    assert stacks(placed) == {("n1", HOST), ("n1", "web"), ("n1", "db"), ("n2", HOST)}
+    assert "web: joined to n1, whose folder it lies in" in placed.notes
+
+
+def test_a_nested_folder_that_does_not_fit_stays_apart() -> None:
+    """Both list their veths, and they do not meet: lying in a node's folder proves nothing against that."""
+    assert stacks(run([*host("n1", (7, 4)), *pod("web", 9)], web="n1")) == {("n1", HOST), ("web", HOST)}
+
+
+def test_facts_of_bundles_are_not_moved() -> None:
+    """Only folders are up for placement; a node of a bundle stays, but a folder may join it."""
+    facts = [*host("n1", (7, 2)), *pod("web", 7)]
+    assert stacks(place(facts, {"web": ""}, set(), {})) == {("n1", HOST), ("n1", "web")}
+    assert stacks(place(facts, {}, set(), {})) == {("n1", HOST), ("web", HOST)}
+
+
+def test_a_stack_name_that_is_taken_gets_a_number() -> None:
+    """Two pods of one name on one node stay two stacks."""
+    named = Fact("route", {"dst": "10.0.0.0/8"}, "n1", "web")
+    placed = run([*host("n1", (7, 2)), named, *pod("web", 7)])
+    assert stacks(placed) == {("n1", HOST), ("n1", "web"), ("n1", "web-2")}
+
+
+def test_a_made_up_name_gives_way_to_the_host_name() -> None:
+    """The evidence's host name names a node whose name was made up, unless another has it."""
+    told = Fact("host", {"hostname": "worker-1"}, "folder")
+    assert {f.node for f in place([told], {}, {"folder"}, {}).facts} == {"worker-1"}
+    assert {f.node for f in place([told], {}, set(), {}).facts} == {"folder"}
+    other = Fact("link", {"name": "lo"}, "worker-1")
+    assert {f.node for f in place([told, other], {}, {"folder"}, {}).facts} == {"folder", "worker-1"}
+
+
+def test_link_netnsids_name_stacks() -> None:
+    """Where a collector resolved the namespace ids, the link gets its other end's stack."""
+    facts = [link("n1", "veth7", 7, 2, netnsid=4), link("n1", "veth8", 8, 2, netnsid=5)]
+    placed = place(facts, {}, set(), {Place("n1"): {4: "web"}})
+    assert [f.get("peer_stack") for f in placed.facts if f.kind == "link"] == ["web", None]
+
+
+def test_silence_makes_no_stack() -> None:
+    """A node of which nothing was read but a failure has no stack."""
+    assert stacks(run([Fact("unparsed", {"count": 1}, "n1")])) == set()
