@@ -37,10 +37,19 @@ def test_unknown_backend_stays_absent() -> None:
     assert all("backend" not in f.fields for kind in EXPANDERS for f in base.of_kind(kind))
 
 
-@pytest.mark.parametrize(("spec", "target"), [
-    ("-s 10.0.0.1/32 -j ACCEPT", "ACCEPT"), ("-g CHAIN", "CHAIN"), ('-m comment --comment "x -j DROP \\" -j DROP" -j ACCEPT', "ACCEPT"), ("", ""),
-    ('-m comment --comment "-j DROP"', ""), ('-j LOG --log-prefix "a -j B"', "LOG"), ("-m comment --comment a-j -j X", "X"), ('-m comment --comment "torn -j X', ""),
-])
+@pytest.mark.parametrize(
+    ("spec", "target"),
+    [
+        ("-s 10.0.0.1/32 -j ACCEPT", "ACCEPT"),
+        ("-g CHAIN", "CHAIN"),
+        ('-m comment --comment "x -j DROP \\" -j DROP" -j ACCEPT', "ACCEPT"),
+        ("", ""),
+        ('-m comment --comment "-j DROP"', ""),
+        ('-j LOG --log-prefix "a -j B"', "LOG"),
+        ("-m comment --comment a-j -j X", "X"),
+        ('-m comment --comment "torn -j X', ""),
+    ],
+)
 def test_target(spec: str, target: str) -> None:
     """The target is the word after ``-j`` or ``-g``, and nothing inside a quoted comment counts."""
     assert target_of(spec) == target

@@ -17,14 +17,17 @@ PLACE = Place("n1", "web")
 
 
 def facts(text: str, command: str = "") -> list[Fact]:
+    """Facts of a text, by the command or the file name that made it."""
     return parse(Source("pasted", text, command), PLACE)
 
 
 def recorded(name: str) -> str:
+    """A recorded output."""
     return (RECORDINGS / name).read_text()
 
 
 def sets(found: list[Fact]) -> dict[str, Fact]:
+    """The ipset facts by name."""
     return {f.fields["name"]: f for f in found if f.kind == "ipset"}
 
 
@@ -34,8 +37,16 @@ def test_list_and_save_agree() -> None:
     keys = ("name", "type", "family", "members")
     assert {n: [f.get(k) for k in keys] for n, f in listed.items()} == {n: [f.get(k) for k in keys] for n, f in saved.items()}
     assert len(listed) == 10
-    assert listed["nets"].fields["members"] == ("10.1.0.0/16 timeout 59 nomatch packets 0 bytes 0", '10.0.0.0/8 timeout 0 packets 0 bytes 0 comment "a note"')
-    assert (listed["six"].get("family"), listed["bip"].get("family"), listed["ports"].get("family"), listed["lists"].get("family")) == (6, 4, None, None)
+    assert listed["nets"].fields["members"] == (
+        "10.1.0.0/16 timeout 59 nomatch packets 0 bytes 0",
+        '10.0.0.0/8 timeout 0 packets 0 bytes 0 comment "a note"',
+    )
+    assert (listed["six"].get("family"), listed["bip"].get("family"), listed["ports"].get("family"), listed["lists"].get("family")) == (
+        6,
+        4,
+        None,
+        None,
+    )
     assert listed["empty"].fields["members"] == ()
 
 
@@ -47,10 +58,19 @@ def test_members_know_their_lines(name: str) -> None:
             assert found.source.line(line).endswith(member)
 
 
-@pytest.mark.parametrize(("name", "command", "whole"), [
-    ("ipset-list", "ipset list", True), ("ipset-list", "", True), ("ipset-save", "ipset save", True), ("ipset-list-t", "ipset list -t", True),
-    ("ipset-list-n", "ipset list -n", True), ("ipset-list-ips", "ipset list ips", False), ("ipset-list-ips", "", False), ("ipset-list", "ipset list | head", False),
-])
+@pytest.mark.parametrize(
+    ("name", "command", "whole"),
+    [
+        ("ipset-list", "ipset list", True),
+        ("ipset-list", "", True),
+        ("ipset-save", "ipset save", True),
+        ("ipset-list-t", "ipset list -t", True),
+        ("ipset-list-n", "ipset list -n", True),
+        ("ipset-list-ips", "ipset list ips", False),
+        ("ipset-list-ips", "", False),
+        ("ipset-list", "ipset list | head", False),
+    ],
+)
 def test_what_is_collected(name: str, command: str, whole: bool) -> None:
     """All sets were seen if the command asked for all; one set of unknown origin proves nothing about others."""
     found = facts(recorded(name), command)
@@ -83,8 +103,15 @@ def test_no_sets_and_no_program() -> None:
     assert (refusal.kind, refusal.fields["what"]) == ("not_collected", "ipsets")
 
 
-@given(st.lists(st.sampled_from(["Name: a", "Type: hash:ip", "Header: family inet6", "Members:", "10.0.0.1", "Number of entries: 9", "create a hash:ip", "add a 1", ""])
-                | st.text(max_size=20)).map("\n".join), st.sampled_from(["", "ipset list", "ipset list -n", "ipset save x"]))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Name: a", "Type: hash:ip", "Header: family inet6", "Members:", "10.0.0.1", "Number of entries: 9", "create a hash:ip", "add a 1", ""]
+        )
+        | st.text(max_size=20)
+    ).map("\n".join),
+    st.sampled_from(["", "ipset list", "ipset list -n", "ipset save x"]),
+)
 def test_never_raises(text: str, command: str) -> None:
     """Any text gives facts of a declared shape."""
     for fact in facts(text, command):

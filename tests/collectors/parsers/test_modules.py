@@ -25,6 +25,7 @@ nf_conntrack 172032 3 xt_conntrack,nf_nat,xt_MASQUERADE, Live 0xffffffffc09c0000
 
 
 def facts(text: str, command: str = "") -> list[Fact]:
+    """Facts of a text, by the command or the file name that made it."""
     return parse(Source("pasted", text, command), Place("n1"))
 
 

@@ -17,13 +17,19 @@ NATIVE = {"what": "netfilter", "scope": "nft-native", "backend": "nft"}
 
 
 def facts(text: str, command: str = "") -> list[Fact]:
+    """Facts of a text, by the command or the file name that made it."""
     return parse(Source("pasted", text, command), Place("n1", "web"))
 
 
-@pytest.mark.parametrize(("name", "format_name", "command"), [
-    ("nft-list-ruleset", "text", "nft list ruleset"), ("nft-list-ruleset", "text", ""), ("nft-j-list-ruleset", "json", "nft -j list ruleset"),
-    ("nft-list-ruleset", "text", "sudo nft -a list ruleset 2>/dev/null"),
-])
+@pytest.mark.parametrize(
+    ("name", "format_name", "command"),
+    [
+        ("nft-list-ruleset", "text", "nft list ruleset"),
+        ("nft-list-ruleset", "text", ""),
+        ("nft-j-list-ruleset", "json", "nft -j list ruleset"),
+        ("nft-list-ruleset", "text", "sudo nft -a list ruleset 2>/dev/null"),
+    ],
+)
 def test_ruleset_is_kept_whole(name: str, format_name: str, command: str) -> None:
     """One fact has the text, and the native ruleset counts as collected."""
     text = (RECORDINGS / name).read_text()
@@ -44,8 +50,12 @@ def test_empty_and_refused() -> None:
     """Nothing listed is an empty ruleset; a refusal is not; a part of the ruleset is not the whole."""
     assert [f.fields for f in facts("", "nft list ruleset")] == [NATIVE]
     assert facts("") == []
-    assert [f.kind for f in facts("Operation not permitted (you must be root)\nnetlink: Error: cache initialization failed: Operation not permitted\n",
-                                  "nft list ruleset")] == ["not_collected", "not_collected"]
+    assert [
+        f.kind
+        for f in facts(
+            "Operation not permitted (you must be root)\nnetlink: Error: cache initialization failed: Operation not permitted\n", "nft list ruleset"
+        )
+    ] == ["not_collected", "not_collected"]
     assert [f.kind for f in facts("table inet x {\n}\n", "nft list table inet x")] == ["nft_ruleset"]
 
 
@@ -56,7 +66,11 @@ def test_foreign_text_is_counted() -> None:
     assert [(f.kind, f.line) for f in found] == [("nft_ruleset", 2), ("collected", 0), ("unparsed", 1)]
 
 
-@given(st.text() | st.text(alphabet='{}[]",:ntable ip\n').map(lambda text: "{" + text) | st.integers(1, 5000).map(lambda n: "{" + '"nftables":' + "[" * n))
+@given(
+    st.text()
+    | st.text(alphabet='{}[]",:ntable ip\n').map(lambda text: "{" + text)
+    | st.integers(1, 5000).map(lambda n: "{" + '"nftables":' + "[" * n)
+)
 def test_never_raises(text: str) -> None:
     """Any text gives facts."""
     for fact in facts(text, "nft list ruleset"):

@@ -16,18 +16,22 @@ RECORDINGS = Path(__file__).parents[2] / "recordings" / "netfilter"
 
 
 def facts(text: str, command: str = "", name: str = "pasted") -> list[Fact]:
+    """Facts of a text, by the command or the file name that made it."""
     return parse(Source(name, text, command), Place("n1", "web"))
 
 
 def recorded(name: str) -> str:
+    """A recorded output."""
     return (RECORDINGS / name).read_text()
 
 
 def values(found: list[Fact]) -> dict[str, str]:
+    """Parameters by key."""
     return {f.fields["key"]: f.fields["value"] for f in found if f.kind == "sysctl"}
 
 
 def scopes(found: list[Fact]) -> list[str]:
+    """Scopes that count as collected."""
     return [f.fields["scope"] for f in found if f.kind == "collected"]
 
 
@@ -44,7 +48,9 @@ def test_all_parameters(command: str) -> None:
     assert all(f.source.line(f.line).startswith(f.fields["key"]) for f in found if f.kind == "sysctl")
 
 
-@pytest.mark.parametrize("command", ["sysctl -a | grep net", "sysctl -a -r forward", "sysctl -a --pattern=net", "sysctl -ar net", "sysctl net.ipv4", "cat sysctl.conf"])
+@pytest.mark.parametrize(
+    "command", ["sysctl -a | grep net", "sysctl -a -r forward", "sysctl -a --pattern=net", "sysctl -ar net", "sysctl net.ipv4", "cat sysctl.conf"]
+)
 def test_parts_are_not_all(command: str) -> None:
     """A filter, a pattern or a named subtree covers a part only."""
     assert scopes(facts(recorded("sysctl-a"), command)) == []
@@ -73,19 +79,22 @@ def test_permission_denied() -> None:
     assert not [f for f in found if f.kind == "unparsed"]
 
 
-@pytest.mark.parametrize(("name", "command", "key"), [
-    ("proc_sys_net_ipv4_ip_forward", "", "net.ipv4.ip_forward"),
-    ("nodes/n1/files/proc/sys/net/ipv4/ip_forward", "", "net.ipv4.ip_forward"),
-    ("proc_sys_net_bridge_bridge-nf-call-iptables", "", "net.bridge.bridge-nf-call-iptables"),
-    ("proc_sys_net_ipv4_conf_eth0_rp_filter.txt", "", "net.ipv4.conf.eth0.rp_filter"),
-    ("proc_sys_net_ipv4_conf_all_mc_forwarding", "", "net.ipv4.conf.all.mc_forwarding"),
-    ("proc_sys_net_ipv4_conf_my_if_route_localnet", "", "net.ipv4.conf.my_if.route_localnet"),
-    ("x/proc/sys/net/ipv4/conf/eth0.100/forwarding", "", "net.ipv4.conf.eth0/100.forwarding"),
-    ("proc_sys_net_netfilter_nf_conntrack_max", "", "net.netfilter.nf_conntrack_max"),
-    ("proc_sys_kernel_hostname", "", "kernel.hostname"),
-    ("out", "cat /proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
-    ("out", "sysctl -n net.ipv4.ip_forward", "net.ipv4.ip_forward"),
-])
+@pytest.mark.parametrize(
+    ("name", "command", "key"),
+    [
+        ("proc_sys_net_ipv4_ip_forward", "", "net.ipv4.ip_forward"),
+        ("nodes/n1/files/proc/sys/net/ipv4/ip_forward", "", "net.ipv4.ip_forward"),
+        ("proc_sys_net_bridge_bridge-nf-call-iptables", "", "net.bridge.bridge-nf-call-iptables"),
+        ("proc_sys_net_ipv4_conf_eth0_rp_filter.txt", "", "net.ipv4.conf.eth0.rp_filter"),
+        ("proc_sys_net_ipv4_conf_all_mc_forwarding", "", "net.ipv4.conf.all.mc_forwarding"),
+        ("proc_sys_net_ipv4_conf_my_if_route_localnet", "", "net.ipv4.conf.my_if.route_localnet"),
+        ("x/proc/sys/net/ipv4/conf/eth0.100/forwarding", "", "net.ipv4.conf.eth0/100.forwarding"),
+        ("proc_sys_net_netfilter_nf_conntrack_max", "", "net.netfilter.nf_conntrack_max"),
+        ("proc_sys_kernel_hostname", "", "kernel.hostname"),
+        ("out", "cat /proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+        ("out", "sysctl -n net.ipv4.ip_forward", "net.ipv4.ip_forward"),
+    ],
+)
 def test_copied_files(name: str, command: str, key: str) -> None:
     """A file of /proc/sys has its key in its path, whose slashes may have become underscores."""
     assert values(facts("1\n", command, name)) == {key: "1"}
@@ -93,7 +102,9 @@ def test_copied_files(name: str, command: str, key: str) -> None:
 
 def test_copied_file_that_is_missing() -> None:
     """``cat`` of a key that does not exist is no value."""
-    found = facts("cat: /proc/sys/net/bridge/bridge-nf-call-iptables: No such file or directory\n", "cat /proc/sys/net/bridge/bridge-nf-call-iptables")
+    found = facts(
+        "cat: /proc/sys/net/bridge/bridge-nf-call-iptables: No such file or directory\n", "cat /proc/sys/net/bridge/bridge-nf-call-iptables"
+    )
     assert scopes(found) == ["net.bridge.bridge-nf-call-iptables"]
     assert values(found) == {}
 
@@ -105,7 +116,11 @@ def test_spellings() -> None:
     assert [(f.line, f.fields["count"]) for f in found if f.kind == "unparsed"] == [(4, 1)]
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z]+(\.[a-z0-9_-]{1,8}){1,3}", fullmatch=True), st.from_regex(r"[0-9a-z]{0,5}( [0-9a-z]{1,5}){0,3}", fullmatch=True)))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]+(\.[a-z0-9_-]{1,8}){1,3}", fullmatch=True), st.from_regex(r"[0-9a-z]{0,5}( [0-9a-z]{1,5}){0,3}", fullmatch=True)
+    )
+)
 def test_parse_is_the_inverse_of_print(keys: dict[str, str]) -> None:
     """What ``sysctl`` prints for some parameters parses to these parameters."""
     assert values(facts("".join(f"{k} = {v}\n" for k, v in keys.items()))) == {k: v.strip() for k, v in keys.items()}
