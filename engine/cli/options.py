@@ -29,7 +29,7 @@ def evidence_options(command: F) -> F:
     for option in (
         click.option("--netns", multiple=True, metavar="NAME", help="Live node: read this network namespace (default: all). Repeatable."),
         click.option("--stack", "stacks", multiple=True, metavar="FOLDER=NODE[/NETNS]", help="Node or namespace that a folder shows. Repeatable."),
-        click.option("-b", "--bundle", "bundles", multiple=True, metavar="PATH", help="Bundle, folder or archive (default: this node, live). Repeatable."),
+        click.option("-b", "--bundle", "bundles", multiple=True, metavar="PATH", help="Bundle, folder or archive (default: this node). Repeatable."),
     ):
         command = option(command)
     return command

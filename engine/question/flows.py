@@ -69,7 +69,7 @@ def flows_of(inventory: Inventory, pairs: Iterable[tuple[Endpoint, Goal]], ask: 
     if len(ordered) > MAX_FLOWS:
         notes.assume(
             f"{len(ordered)} flows fit the question; the first {MAX_FLOWS} are walked. --from, --to and --port narrow it.",
-            f"共有 {len(ordered)} 条流符合问题,只推演前 {MAX_FLOWS} 条;可用 --from、--to、--port 缩小范围。",
+            f"共有 {len(ordered)} 条流符合问题，只推演前 {MAX_FLOWS} 条；可用 --from、--to、--port 缩小范围。",
         )
     return tuple(ordered[:MAX_FLOWS])
 
@@ -222,7 +222,7 @@ def _default(target: Endpoint, ask: Ask, notes: Notes) -> list[Port]:
         return chosen
     notes.assume(
         f"No port was named for {target.name}: a ping is walked; --port N asks for a port.",
-        f"未指定 {target.name} 的端口:按 ping 推演;可用 --port 指定端口。",
+        f"未指定 {target.name} 的端口：按 ping 推演；可用 --port 指定端口。",
     )
     return [(0, "icmp")]
 
@@ -230,5 +230,5 @@ def _default(target: Endpoint, ask: Ask, notes: Notes) -> list[Port]:
 def _say_ports(notes: Notes, target: Endpoint, ports: Sequence[Port], reason: tuple[str, str]) -> None:
     en, zh = listed([f"{protocol}/{number}" for number, protocol in ports])
     notes.assume(
-        f"Ports of {target.name}: {en} ({reason[0]}); --port names another.", f"{target.name} 的端口:{zh}({reason[1]});可用 --port 另行指定。"
+        f"Ports of {target.name}: {en} ({reason[0]}); --port names another.", f"{target.name} 的端口：{zh}（{reason[1]}）；可用 --port 另行指定。"
     )

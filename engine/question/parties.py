@@ -200,7 +200,7 @@ class Cast:
         """A client outside the evidence."""
         self.notes.assume(
             f"{OUTSIDE_CLIENT} stands for a client outside the evidence; --from ADDRESS names the real one.",
-            f"用 {OUTSIDE_CLIENT} 代表证据之外的客户端;可用 --from 指定真实地址。",
+            f"用 {OUTSIDE_CLIENT} 代表证据之外的客户端；可用 --from 指定真实地址。",
         )
         return (Endpoint("address", OUTSIDE_CLIENT, addresses=(OUTSIDE_CLIENT,), fixed=True),)
 
@@ -273,7 +273,7 @@ class Cast:
         address = INTERNET[6 if only_six else 4]
         self.notes.assume(
             f"{address} stands for addresses outside the evidence; --to ADDRESS:PORT names the real one.",
-            f"用 {address} 代表证据之外的地址;可用 --to 地址:端口 指定真实目标。",
+            f"用 {address} 代表证据之外的地址；可用 --to ADDRESS:PORT 指定真实目标。",
         )
         return (Endpoint("address", address, addresses=(address,), fixed=True),)
 
@@ -347,4 +347,4 @@ def say_who(notes: Notes, party: Party, *, sends: bool) -> None:
         return
     en, zh = listed(names)
     option = "--from" if sends else "--to"
-    notes.assume(f'"{party.word}" is taken to be {en}; {option} names another.', f"“{party.word}”被理解为 {zh};可用 {option} 另行指定。")
+    notes.assume(f'"{party.word}" is taken to be {en}; {option} names another.', f"“{party.word}”被理解为 {zh}；可用 {option} 另行指定。")

@@ -51,7 +51,7 @@ def fold(text: str) -> str:
 
 def _fold_character(character: str, table: dict[str, str]) -> str:
     if character.isascii():
-        return character.lower() if character not in "‘’" else "'"
+        return character.lower()
     if character in "‘’“”":
         return "'"
     half = unicodedata.normalize("NFKC", table.get(character, character)).lower()

@@ -267,7 +267,7 @@ class _Asking:
         if chosen:
             en, zh = listed([e.name for e in chosen])
             self.notes.assume(
-                f"The question names no sender; assumed: {en} (--from names another).", f"问题没有说明发起方;假定为 {zh}(可用 --from 指定)。"
+                f"The question names no sender; assumed: {en} (--from names another).", f"问题没有说明发起方；假定为 {zh}（可用 --from 指定）。"
             )
         return tuple(chosen)
 
@@ -336,7 +336,7 @@ class _Asking:
             en, zh = listed(names)
             self.notes.assume(
                 f"The question names no target that the evidence has; assumed: {en} (--to names another).",
-                f"问题没有指明证据中的目标;假定为 {zh}(可用 --to 指定)。",
+                f"问题没有指明证据中的目标；假定为 {zh}（可用 --to 指定）。",
             )
 
     def _near_or_far(self, pairs: list[tuple[Endpoint, Goal]]) -> list[tuple[Endpoint, Goal]]:
@@ -360,7 +360,7 @@ class _Asking:
         unknown = [m.host or m.text for m in (*self.heard.roles.targets, *self.heard.roles.senders) if not m.known]
         for name in unknown[:MAX_FALLBACK]:
             notes.lack(
-                node, f"getent hosts {name}", f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”:此命令可得到它的地址"
+                node, f"getent hosts {name}", f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”：此命令可得到它的地址"
             )
         if goals and goals[0].role == "dns":
             notes.lack(node, "cat /etc/resolv.conf", "the sender's name servers are not in the evidence", "证据中没有发起方的域名服务器")
@@ -372,5 +372,5 @@ class _Asking:
                 node,
                 f"diagnose --from {senders[0].name} --to ADDRESS:PORT",
                 f"it is not clear which machine does not answer; the evidence names {en}",
-                f"不清楚访问的是哪个目标;证据中有 {zh}",
+                f"不清楚访问的是哪个目标；证据中有 {zh}",
             )

@@ -18,7 +18,7 @@ def width(text: str) -> int:
 def _pieces() -> re.Pattern[str]:
     # A wide character with the punctuation that may not begin a line, or a run of other characters; each with the spaces after it.
     wide = r"[\u2e80-\u9fff\uac00-\ud7a3\uff00-\uffef\u3000-\u303f]"
-    closing = r"[,。;:!?、)”’》」』】〕…]"
+    closing = r"[,;:!?)\u3001\u3002\u300b\u300d\u300f\u3011\u3015\u2019\u201d\u2026\uff01\uff09\uff0c\uff1a\uff1b\uff1f]"
     return re.compile(rf"{wide}{closing}*\s*|(?:(?!{wide})\S)+{closing}*\s*|\s+")
 
 

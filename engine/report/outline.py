@@ -34,21 +34,21 @@ def outline(report: Report, lang: str) -> Iterator[Part]:
     causes = [f for f in report.findings if f.standing is Standing.ROOT_CAUSE]
     yield Part("title", f"diagnose: {say(f'verdict-{report.verdict.value}', lang)}")
     if report.question.symptom:
-        yield Part("paragraph", f"{say('question', lang)}: {line(report.question.symptom)}")
+        yield Part("paragraph", f"{say('question', lang)}{say('colon', lang)}{line(report.question.symptom)}")
     for number, finding in enumerate(causes, 1):
         yield from _cause(finding, number if len(causes) > 1 else 0, lang)
     if not causes:
         no_fault = report.verdict is Verdict.NO_FAULT_FOUND
         yield Part("cause", say(("no-fault" if report.traces else "no-fault-flowless") if no_fault else "undecided", lang))
     if report.mismatch:
-        yield Part("paragraph", f"{say('mismatch', lang)}: {line(pick(report.mismatch, lang))}")
+        yield Part("paragraph", f"{say('mismatch', lang)}{say('colon', lang)}{line(pick(report.mismatch, lang))}")
     yield from _rest(report, lang)
 
 
 def _cause(finding: Finding, number: int, lang: str) -> Iterator[Part]:
     label = say("cause-n", lang, n=number) if number else say("cause", lang)
-    yield Part("cause", f"{label}: {line(pick(finding.title, lang))}")
-    place = say("on-node", lang, node=where(finding.node, finding.stack)) + ", " if finding.node else ""
+    yield Part("cause", f"{label}{say('colon', lang)}{line(pick(finding.title, lang))}")
+    place = say("on-node", lang, node=where(finding.node, finding.stack)) + say("comma", lang) if finding.node else ""
     yield Part("paragraph", line(f"{place}{say(f'certainty-{finding.certainty.value}', lang)} [{finding.id}]"))
     yield from (Part("paragraph", line(p)) for p in pick(finding.explanation, lang).split("\n") if p.strip())
     if finding.evidence:
@@ -65,7 +65,7 @@ def _cell(item: Line) -> tuple[str, str]:
 
 def _remedy(remedy: RemedyPlan, lang: str) -> Iterator[Part]:
     head = say("mend", lang, node=remedy.node) if remedy.node else say("mend-here", lang)
-    yield Part("heading", line(f"{head}: {pick(remedy.title, lang)}"))
+    yield Part("heading", line(f"{head}{say('colon', lang)}{pick(remedy.title, lang)}"))
     risk = say(f"risk-{remedy.risk}", lang) if remedy.risk in {"low", "medium", "high"} else line(remedy.risk)
     yield Part("paragraph", f"{say(f'verified-{remedy.verified.value}', lang)} {say('risk', lang, risk=risk)}")
     if remedy.note:
@@ -86,7 +86,7 @@ def _rest(report: Report, lang: str) -> Iterator[Part]:
     for key, standing in (("suspected", Standing.UNDECIDED), ("contributing", Standing.CONTRIBUTING), ("latent", Standing.LATENT)):
         found = [line(f"{pick(f.title, lang)} ({where(f.node, f.stack)}, {f.id})") for f in report.findings if f.standing is standing]
         yield from _listed(key, found, lang)
-    walked = [f"{flow_text(t.flow)}: {say('client-sees', lang, what=sees(t.client_sees, lang))}" for t in report.traces]
+    walked = [f"{flow_text(t.flow)}{say('colon', lang)}{say('client-sees', lang, what=sees(t.client_sees, lang))}" for t in report.traces]
     yield from _listed("walked", walked, lang)
     yield from _listed("assumed", [line(text) for text in assumed(report, lang)], lang)
     if report.missing:

@@ -69,7 +69,16 @@ class _Page:
         self.causes = [f for f in report.findings if f.standing is Standing.ROOT_CAUSE]
 
     def rows(self) -> Iterator[Row]:
-        """Every line."""
+        """Every line; never two blank ones in a row, and none at the end."""
+        blank = False
+        for row in self._sections():
+            if blank and row.text:
+                yield Row("")
+            blank = not row.text
+            if row.text:
+                yield row
+
+    def _sections(self) -> Iterator[Row]:
         for number, finding in enumerate(self.causes, 1):
             yield from self._finding(finding, number)
         if not self.causes:
@@ -103,15 +112,15 @@ class _Page:
         label = self._say("cause") if len(self.causes) == 1 else self._say("cause-n", n=number)
         if number > 1:
             yield Row("")
-        yield from self._wrapped(f"{label}: {pick(finding.title, self.lang)}", "", "cause")
-        place = self._say("on-node", node=where(finding.node, finding.stack)) + ", " if finding.node else ""
+        yield from self._wrapped(f"{label}{self._say('colon')}{pick(finding.title, self.lang)}", "", "cause")
+        place = self._say("on-node", node=where(finding.node, finding.stack)) + self._say("comma") if finding.node else ""
         yield from self._wrapped(f"{place}{self._say(f'certainty-{finding.certainty.value}')} [{finding.id}]", "  ", "dim")
         explanation = pick(finding.explanation, self.lang)
         if explanation.strip():
             yield Row("")
             yield from self._wrapped(explanation)
         if number == 1 and self.report.mismatch:
-            yield from self._wrapped(f"{self._say('mismatch')}: {pick(self.report.mismatch, self.lang)}")
+            yield from self._wrapped(f"{self._say('mismatch')}{self._say('colon')}{pick(self.report.mismatch, self.lang)}")
         yield from self._proof(finding.evidence)
         for place_, remedy in enumerate(finding.remedies):
             yield from self._remedy(remedy, first=place_ == 0)
@@ -131,7 +140,7 @@ class _Page:
         title = pick(remedy.title, self.lang)
         head = self._say("mend", node=remedy.node) if remedy.node else self._say("mend-here")
         placed = f"{title} ({self._say('on-node', node=remedy.node)})" if remedy.node else title
-        yield from self._head(f"{head}: {title}" if first else self._say("alternative", title=placed))
+        yield from self._head(f"{head}{self._say('colon')}{title}" if first else self._say("alternative", title=placed))
         risk = self._say("risk", risk=self._say(f"risk-{remedy.risk}") if remedy.risk in {"low", "medium", "high"} else line(remedy.risk))
         yield from self._wrapped(f"{self._say(f'verified-{remedy.verified.value}')} {risk}", "  ", "dim")
         if remedy.note:
@@ -139,7 +148,7 @@ class _Page:
         yield from self._commands(remedy.commands)
         for key, commands in (("persist", remedy.persist), ("verify", remedy.verify), ("undo", remedy.undo)):
             if commands:
-                yield Row("  " + self._say(key) + ":")
+                yield Row("  " + self._say(key) + self._say("colon").rstrip())
                 yield from self._commands(commands)
 
     def _commands(self, commands: Sequence[str]) -> Iterator[Row]:
@@ -159,7 +168,7 @@ class _Page:
         else:
             yield Row(self._say("undecided"), "open")
         if self.report.mismatch:
-            yield from self._wrapped(f"{self._say('mismatch')}: {pick(self.report.mismatch, self.lang)}")
+            yield from self._wrapped(f"{self._say('mismatch')}{self._say('colon')}{pick(self.report.mismatch, self.lang)}")
         if self.report.verdict is Verdict.INSUFFICIENT_EVIDENCE:
             yield from self._missing("undecided-next")
 
@@ -167,9 +176,8 @@ class _Page:
         if not self.report.missing:
             return
         yield from self._head(self._say(key))
-        nodes = {m.node for m in self.report.missing}
         for need in self.report.missing:
-            place = f" ({self._say('on-node', node=need.node)})" if need.node and len(nodes) > 1 else ""
+            place = f" ({self._say('on-node', node=need.node)})" if need.node else ""
             yield from self._wrapped(f"# {pick(need.why, self.lang)}{place}", "", "dim")
             yield from (Row(part, "command") for part in block(need.command).split("\n"))
 
@@ -196,7 +204,8 @@ class _Page:
         yield from self._head(self._say("walked"))
         shown = traces if self.verbose else traces[:MAX_FLOWS]
         for trace in shown:
-            yield from self._wrapped(f"- {flow_text(trace.flow)}: {self._say('client-sees', what=sees(trace.client_sees, self.lang))}")
+            result = self._say("client-sees", what=sees(trace.client_sees, self.lang))
+            yield from self._wrapped(f"- {flow_text(trace.flow)}{self._say('colon')}{result}")
             for when, share, outcome in trace.branches:
                 said = self._say("outcome", when=f"{when} ({share})" if share else when, what=sees(outcome, self.lang))
                 yield from self._wrapped(f"- {said}", "    ")
@@ -249,7 +258,7 @@ def evidence_rows(evidence: Sequence[Line], indent: str, *, several: bool) -> It
 def trace_rows(number: int, trace: Trace, lang: str, width: int) -> Iterator[Row]:
     """One walk: hops, decisions, and the lines that decided."""
     result = say("client-sees", lang, what=sees(trace.client_sees, lang))
-    yield Row(f"{say('flow', lang, n=number)}: {flow_text(trace.flow)}", "head")
+    yield Row(f"{say('flow', lang, n=number)}{say('colon', lang)}{flow_text(trace.flow)}", "head")
     yield from (Row(part) for part in wrap(result, width, "  "))
     yield from _direction("request", trace.request, lang)
     if trace.reply is not None:
@@ -261,7 +270,7 @@ def trace_rows(number: int, trace: Trace, lang: str, width: int) -> Iterator[Row
 
 
 def _direction(key: str, walked: Walked, lang: str) -> Iterator[Row]:
-    yield Row(f"  {say(key, lang)}: {say(f'disposition-{walked.disposition.value}', lang)}")
+    yield Row(f"  {say(key, lang)}{say('colon', lang)}{say(f'disposition-{walked.disposition.value}', lang)}")
     for number, hop in enumerate(walked.hops, 1):
         yield from _hop(number, hop)
 

@@ -1,0 +1,49 @@
+"""The process as a whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+START = "import sys; from engine.cli import main; main()"
+
+
+def _run(code: str, *args: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, env=environment, check=False, **kwargs)  # type: ignore[call-overload,no-any-return]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """``--help`` imports click and the command line, and none of the libraries, models or readers."""
+    code = (
+        "import sys\nfrom engine.cli.app import program\n"
+        "try:\n    program.main(['--help'], prog_name='diagnose')\nexcept SystemExit:\n    pass\n"
+        "bad = {'rich', 'yaml', 'jinja2', 'networkx', 'pyroute2', 'durable', 'tarfile', 'collectors', 'dataclasses_json'}\n"
+        "bad |= {'engine.facts', 'engine.findings', 'engine.walk', 'engine.question', 'engine.pipeline', 'engine.rulebase'}\n"
+        "print(sorted(bad & set(sys.modules)), file=sys.stderr)"
+    )
+    assert _run(code).stderr == "[]\n"
+
+
+def test_statuses_of_the_process() -> None:
+    """The process ends with the status itself, not only the runner."""
+    assert _run(START).returncode == 2
+    assert _run(START, "--version").returncode == 0
+
+
+def test_closed_pipe_is_quiet() -> None:
+    """A reader that goes away ("| head") causes no message."""
+    code = "import sys; from engine.cli.output import emit; emit('x\\n' * 100000, None)"
+    done = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{code}" | head -n 1'], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert (done.stdout, done.stderr) == ("x\n", "")
+
+
+def test_narrow_encoding_is_no_error() -> None:
+    """A terminal that cannot show Chinese gets escapes instead of a crash."""
+    code = "from engine.cli.program import _lenient_streams\n_lenient_streams()\nprint('根因')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "\\u6839\\u56e0\n"

@@ -1,0 +1,31 @@
+"""``diagnose rules``: prints what the rulebase answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Run = Callable[..., Result]
+
+
+def test_a_new_rule_can_be_linted_tested_listed_and_shown(run: Run, tmp_path: Path) -> None:
+    """The rule that ``new`` writes passes lint and its own tests, is listed, and is shown."""
+    folder = str(tmp_path / "own")
+    assert run("rules", "new", "our-rule", "--dir", folder).exit_code == 0
+    assert run("rules", "lint", folder).exit_code == 0
+    assert run("rules", "test", folder).exit_code == 0
+    assert "our-rule" in run("rules", "list", "--rules", folder).stdout
+    assert "id: our-rule" in run("rules", "show", "our-rule", "--rules", folder).stdout
+
+
+def test_unknown_rule_is_bad_input(run: Run, tmp_path: Path) -> None:
+    """An id that no rule has ends with status 2 and says how to find the right one."""
+    run("rules", "new", "our-rule", "--dir", str(tmp_path))
+    result = run("rules", "show", "our-rul", "--rules", str(tmp_path))
+    assert result.exit_code == 2
+    assert "our-rule" in result.stderr
