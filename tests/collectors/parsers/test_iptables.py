@@ -371,7 +371,7 @@ def test_broken_row_is_counted() -> None:
 
 def test_an_unknown_text_hides_what_follows_but_not_the_target() -> None:
     """Behind a text that nobody knows no match is believed, up to the target's own text."""
-    row = '    0     0 REJECT     6    --  *      *       0.0.0.0/0            0.0.0.0/0  tcp dpt:80 frobnicate "ctstate NEW" x reject-with tcp-reset\n'
+    row = '    0     0 REJECT     6    --  *      *       0.0.0.0/0          0.0.0.0/0  tcp dpt:80 frobnicate "ctstate NEW" x reject-with tcp-reset\n'
     text = "Chain INPUT (policy ACCEPT 0 packets, 0 bytes)\n pkts bytes target     prot opt in     out     source               destination\n" + row
     assert words(tables(text)["filter"])["INPUT"] == [
         '-p tcp -m tcp --dport 80 -m unknown --text "frobnicate \\"ctstate NEW\\" x" -j REJECT --reject-with tcp-reset',
