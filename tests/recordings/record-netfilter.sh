@@ -10,7 +10,7 @@ for program in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
   run ipset create nets hash:net counters timeout 0
   run ipset create ports hash:ip,port
   run ipset create nets6 hash:net family inet6
-  run "$program-restore" < "$out/$program/save-c"
+  run "$program-restore" -c < "$out/$program/save-c"
   run "$program-save" > "$out/$program/save"
   for table in filter nat mangle raw; do
     run "$program" -t $table -S > "$out/$program/$table-S"
