@@ -474,7 +474,7 @@ def fdb_state(state: int) -> str:
 READERS: Final[dict[str, Callable[[Any], list[Object]]]] = {
     "ip -d -s -j link": links,
     "ip -j address": addresses,
-    "ip -j route show table all": lambda ipr: routes(ipr, 20_000),
+    "ip -j route show table all": lambda ipr: routes(ipr, 5_000),
     "ip -j rule": lambda ipr: rules(ipr, AF_INET),
     "ip -6 -j rule": lambda ipr: rules(ipr, AF_INET6),
     "ip -j neigh": neighbors,

@@ -46,7 +46,9 @@ class FolderSink:
     def put(self, path: str, data: bytes) -> None:
         """Write one file."""
         target = self.root / path
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (*reversed(target.relative_to(self.root).parents[:-1]), target.parent.relative_to(self.root)):
+            # One by one: mkdir's mode holds for the last folder only.
+            (self.root / folder).mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
