@@ -267,7 +267,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "type": "str: source | destination", "target": "str: MASQUERADE | SNAT | DNAT | REDIRECT | NETMAP", "table": "str",
          "chain": "str", "number": "int", "spec": "str", "before": "str: address", "after": "str: address", "before_port": "int", "after_port": "int",
          "src": "str: source before", "dst": "str: destination before", "in_device": "str", "out_device": "str", "out_type": "str: type of the out device",
-         "source_prefix": "str: the stack's on-link prefix that holds the source before"},
+         "source_prefix": "str: the stack's on-link prefix that holds the source before", "overlay": "bool: the out device carries an overlay"},
         "walk",
     ),
     "arrival": Kind(

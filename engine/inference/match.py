@@ -153,6 +153,11 @@ def _matches(operand: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and len(value) <= MAX_SUBJECT and full(value) is not None
 
 
+def _not_matching(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Text that could be compared and does not match; what is too long to compare is unknown."""
+    return lambda value: isinstance(value, str) and len(value) <= MAX_SUBJECT and not test(value)
+
+
 def _negated(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: not test(value)
 
@@ -168,17 +173,20 @@ TESTS: dict[str, Callable[[Any], Callable[[Any], bool]]] = {
     "le": lambda operand: lambda value: ordered("le", value, operand),
     "exists": lambda operand: lambda _value: bool(operand),
     "prefix": _starts,
+    "not-prefix": lambda operand: _negated(_starts(operand)),
     "suffix": _ends,
     "contains": lambda operand: lambda value: contains(value, operand) is True,
+    "not-contains": lambda operand: lambda value: contains(value, operand) is False,
     "matches": _matches,
+    "not-matches": lambda operand: _not_matching(_matches(operand)),
     "in-prefix": lambda operand: lambda value: inside(value, operand) is True,
     "not-in-prefix": lambda operand: lambda value: inside(value, operand) is False,
     "overlaps": lambda operand: lambda value: overlapping(value, operand) is True,
 }
 """Operator → maker of the predicate from the (checked) operand."""
 
-_COST = ("exists", "eq", "in", "ne", "not-in", "prefix", "suffix", "gt", "ge", "lt", "le", "contains", "in-prefix", "not-in-prefix", "overlaps",
-         "matches")  # fmt: skip
+_COST = ("exists", "eq", "in", "ne", "not-in", "prefix", "not-prefix", "suffix", "gt", "ge", "lt", "le", "contains", "not-contains", "in-prefix",
+         "not-in-prefix", "overlaps", "matches", "not-matches")  # fmt: skip
 
 
 def predicate(conditions: Sequence[Condition]) -> Callable[[Fact], bool]:
@@ -212,11 +220,11 @@ def operand_fault(op: str, operand: Any) -> str:
         return "" if number(operand) is not None else f"{op} takes a number"
     if op == "exists":
         return "" if isinstance(operand, bool) else "exists takes true or false"
-    if op == "contains":
-        return "contains takes one value" if operand is None or isinstance(operand, (tuple, dict)) else ""
-    if op in ("prefix", "suffix"):
+    if op in ("contains", "not-contains"):
+        return f"{op} takes one value" if operand is None or isinstance(operand, (tuple, dict)) else ""
+    if op in ("prefix", "not-prefix", "suffix"):
         return "" if _all_text(operand) else f"{op} takes text or a list of texts"
-    if op == "matches":
+    if op in ("matches", "not-matches"):
         return regex_fault(operand)
     return _prefix_fault(op, operand)
 

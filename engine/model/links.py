@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
 """Device types that have no layer 2 neighbour outside the stack (a frame never leaves by them as it is)."""
 
+TUNNEL_TYPES = frozenset({"vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "sit"})
+"""Device types that carry an overlay."""
+
+TUNNEL_NAMES = ("flannel", "tunl", "vxlan", "geneve", "weave", "cilium_vxlan", "wg", "antrea-gw", "ovn-k8s")
+"""Beginnings of names that overlay devices bear, for listings that do not show the type (``ip link`` without ``-d``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -40,6 +46,11 @@ class Link:
     port_state: str = ""
     nf_call_iptables: bool | None = None
     fact: Fact | None = None
+
+
+def is_overlay(link: Link) -> bool:
+    """Whether a device carries an overlay: by its type, or by its name where the type was not shown."""
+    return link.type in TUNNEL_TYPES or (not link.type and link.name.startswith(TUNNEL_NAMES))
 
 
 _FIELDS = tuple(f for f in Link.__dataclass_fields__ if f not in {"name", "fact"})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TYPES = {"str": str, "int": int, "bool": bool, "tuple": tuple, "dict": dict}
 """Types by the word in front of a field's meaning in the schema."""
-TEXT_ONLY = ("prefix", "suffix", "matches")
+TEXT_ONLY = ("prefix", "not-prefix", "suffix", "matches", "not-matches")
 ADDRESS = ("in-prefix", "not-in-prefix", "overlaps")
 ORDERED = ("gt", "ge", "lt", "le")
 RESERVED = ("branch", "remedies", "lang", "part", "standing", "certainty", "range", "self", "super", "loop", "caller", "true", "false", "none",
@@ -217,6 +217,7 @@ TYPES_OF: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(ADDRESS, (str, tuple)),
     **dict.fromkeys(ORDERED, (int, str)),
     "contains": (str, tuple, dict),
+    "not-contains": (str, tuple, dict),
 }
 """Field types that an operator can be true for."""
 

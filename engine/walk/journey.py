@@ -143,8 +143,10 @@ class _Journey:
         holders = self.network.holders(packet.dst, packet.family)
         for stack in [s for s in holders if s.is_host] or holders:
             found = stack.fib.lookup(Key(packet.family, packet.src, packet.dst))
-            if found.route is not None and found.route.hops[0].device:
-                device = found.route.hops[0].device
+            device = found.route.hops[0].device if found.route is not None else ""
+            own = stack.own(packet.dst, packet.family)
+            device = device or (own.device if own is not None else "")
+            if device:
                 return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
         return None
 

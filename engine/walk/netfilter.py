@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.inet import prefix, to_int, to_text
+from engine.model.links import is_overlay
 from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
 from engine.model.packet import Entry, HookContext, Packet, State, Tuple
@@ -359,6 +360,7 @@ class Passage:
             after=to_text(new, family), before_port=before.sport if source else before.dport, after_port=after.sport if source else after.dport,
             src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=context.in_device, out_device=context.out_device,
             out_type=self.stack.link(context.out_device).type if context.out_device else "", source_prefix=self._source_prefix(before),
+            overlay=is_overlay(self.stack.link(context.out_device)) if context.out_device else False,
         )
 
     def _source_prefix(self, packet: Packet) -> str:

@@ -1,0 +1,387 @@
+"""From matches to findings: which cause stops the flow, how sure that is, and what the model says of each remedy.
+
+Pure: facts, question and rules in, findings out.  The what-if changes facts, rebuilds the model, and walks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from engine.facts import HOST, Fact, FactBase
+from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, Verdict, Verified
+from engine.inference.engine import Match, infer
+from engine.inference.suppression import suppressed
+from engine.model import Network, build
+from engine.remedies import OPERATIONS, Site
+from engine.schema import KINDS
+from engine.walk import walk
+from engine.walk.recorder import line_of
+
+if TYPE_CHECKING:
+    from engine.findings import Question
+    from engine.remedies import Operation
+    from engine.rulebase.model import RemedySpec, Rule
+    from engine.walk.trace import Flow, Line, Trace, Unknown
+
+FALLBACK = "flow-stopped"
+"""Rule that names the deciding line where no failure mode explains it; it gives way to every other finding on the same drop."""
+
+MAX_FAULTS = 4
+"""Faults one behind the other that are looked for by mending and walking on."""
+
+PATH_KINDS = frozenset({"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends"})
+"""Derived facts that put a finding on the flow's path."""
+
+COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPERM", "EACCES", "EINVAL", "ENOPROTOOPT", "EADDRNOTAVAIL"})
+"""Error classes that the walk can predict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Outcome for a question."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    traces: tuple[Trace, ...]
+    missing: tuple[Missing, ...]
+    mismatch: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The model at one point of the what-if: facts, network, and the walks on it."""
+
+    facts: FactBase
+    network: Network
+    traces: tuple[Trace, ...]
+    matches: tuple[Match, ...]
+
+    @property
+    def seen(self) -> FactBase:
+        """Evidence and what the walks derived from it."""
+        return self.facts.plus(f for t in self.traces for f in t.facts)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A match on its way to becoming a finding."""
+
+    match: Match
+    flows: tuple[int, ...]
+    standing: Standing
+    plans: list[RemedyPlan] = field(default_factory=list)
+    mended: FactBase | None = None
+    """Facts after the first remedy that has an effect on the model."""
+    restores: bool = False
+    together: bool = False
+    """The flow lives once this and the following faults are mended."""
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that fired."""
+        return self.match.rule
+
+
+class Diagnoser:
+    """Answers one question on one body of evidence."""
+
+    def __init__(self, question: Question, facts: FactBase, rules: Sequence[Rule], lang: str = "en", network: Network | None = None) -> None:
+        self.question = question
+        self.rules = rules
+        self.languages = ("en",) if lang == "en" else ("en", lang)
+        self.start = self._state(facts, network or build(facts))
+
+    def _state(self, facts: FactBase, network: Network) -> State:
+        error = self.question.error_class
+        traces = tuple(walk(network, flow, number, error) for number, flow in enumerate(self.question.flows))
+        state = State(facts, network, traces, ())
+        return replace(state, matches=tuple(self._infer(state)))
+
+    def _infer(self, state: State) -> list[Match]:
+        matches = infer(self.rules, state.seen)
+        gone = suppressed(matches)
+        kept = [m for i, m in enumerate(matches) if i not in gone]
+        explained = {id(f) for m in kept if m.rule.id != FALLBACK for f in m.facts() if f.kind == "drop"}
+        spoken = {n for m in kept if m.rule.id != FALLBACK and _on_path(m) for n in _flows(m)}
+        return [m for m in kept if m.rule.id != FALLBACK or not (explained & {id(f) for f in m.facts()} or spoken & set(_flows(m)))]
+
+    # --- the answer -----------------------------------------------------------------------------------------------
+
+    def run(self) -> Diagnosis:
+        """Findings best first, verdict, and what is missing."""
+        candidates = self._candidates(self.start)
+        for candidate in candidates:
+            self._plan(candidate, self.start)
+        self._rank_roots(candidates)
+        later = self._walk_on(candidates)
+        findings = [self._finding(c, self.start) for c in candidates] + later
+        findings.sort(key=_order)
+        mismatch = self._mismatch(findings)
+        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch)
+
+    def _candidates(self, state: State) -> list[Candidate]:
+        return [Candidate(m, _flows(m), self._standing(m, state)) for m in state.matches]
+
+    def _standing(self, match: Match, state: State) -> Standing:
+        said = match.branch.standing
+        if said:
+            return Standing(said)
+        flows = _flows(match)
+        if not _on_path(match):
+            return Standing.LATENT
+        failing = any(state.traces[n].client_sees != "connected" for n in flows)
+        wrong_source = self.question.error_class == "wrong-source" and any(f.kind == "nat" for f in match.facts())
+        return Standing.ROOT_CAUSE if failing or wrong_source else Standing.LATENT
+
+    # --- what-if --------------------------------------------------------------------------------------------------
+
+    def _plan(self, candidate: Candidate, state: State) -> None:
+        """Render every remedy and try it on the model."""
+        for spec in candidate.rule.remedies:
+            operation, site = self._operation(spec, candidate.match, state)
+            if operation is None or site is None:
+                continue
+            verified, mended = self._try(operation, candidate, state)
+            candidate.plans.append(self._remedy(spec, operation, site, candidate.match, verified))
+            candidate.restores = candidate.restores or verified is Verified.RESTORES_FLOW
+            if mended is not None and candidate.mended is None:
+                candidate.mended = mended
+
+    def _operation(self, spec: RemedySpec, match: Match, state: State) -> tuple[Operation | None, Site | None]:
+        from engine import templates
+
+        extra = {"branch": match.branch.name}
+        if spec.when and templates.render(spec.when, match.bindings, extra).strip().lower() != "true":
+            return None, None
+        given = {k: _rendered(v, match, extra) for k, v in spec.parameters.items()}
+        place = match.bindings.get(str(given.pop("on", ""))) or _main(match)
+        stack = state.network.stack(place.node, place.stack)
+        site = Site(state.facts, place.node, place.stack, stack.entry if stack is not None else "")
+        return OPERATIONS[spec.op](given, site), site
+
+    def _try(self, operation: Operation, candidate: Candidate, state: State) -> tuple[Verified, FactBase | None]:
+        if candidate.standing is Standing.LATENT or not candidate.flows:
+            return Verified.NOT_CHECKED, None
+        changed = operation.apply(state.facts)
+        if changed is None:
+            return Verified.NOT_CHECKED, None
+        network = build(changed, state.network)
+        traces = {n: walk(network, self._flow_after(n, state.network, network), n, self.question.error_class) for n in candidate.flows}
+        failing = [n for n in candidate.flows if state.traces[n].client_sees != "connected"] or list(candidate.flows)
+        lives = all(traces[n].client_sees == "connected" for n in failing)
+        if lives and not self._fires_again(candidate, changed, traces):
+            return Verified.RESTORES_FLOW, changed
+        moved = any(_deaths(traces[n]) != _deaths(state.traces[n]) or traces[n].client_sees != state.traces[n].client_sees for n in failing)
+        return (Verified.NO_EFFECT, changed if moved else None)
+
+    def _flow_after(self, number: int, before: Network, after: Network) -> Flow:
+        """The flow, with a source address that still exists (a recreated pod has another)."""
+        flow = self.question.flows[number]
+        if not flow.src:
+            return flow
+        from engine.inet import family_of, to_int
+
+        stack = after.stack(flow.node, flow.stack)
+        value, family = to_int(flow.src), family_of(flow.src)
+        old = before.stack(flow.node, flow.stack)
+        owned = old is not None and old.own(value, family) is not None
+        return replace(flow, src="") if owned and stack is not None and stack.own(value, family) is None else flow
+
+    def _fires_again(self, candidate: Candidate, changed: FactBase, traces: Mapping[int, Trace]) -> bool:
+        """Whether the same rule still finds its fault on these flows after the change."""
+        seen = changed.plus(f for t in traces.values() for f in t.facts)
+        same = [m for m in infer([candidate.rule], seen) if set(_flows(m)) & set(candidate.flows)]
+        return any(m.branch.name == candidate.match.branch.name and _main(m).node == _main(candidate.match).node for m in same)
+
+    def _remedy(self, spec: RemedySpec, operation: Operation, site: Site, match: Match, verified: Verified) -> RemedyPlan:
+        from engine import templates
+
+        title = {lang: templates.render(spec.title.get(lang) or spec.title.get("en", ""), match.bindings, {"branch": match.branch.name}) for lang in self.languages}
+        return RemedyPlan(site.node, title, operation.commands(), operation.undo(), operation.RISK, verified, operation.persist(), operation.verify())
+
+    # --- several faults -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _rank_roots(candidates: list[Candidate]) -> None:
+        """A cause whose mending restores a flow outranks what the same flow also met: those become contributing or latent."""
+        restored = {n for c in candidates if c.standing is Standing.ROOT_CAUSE and c.restores for n in c.flows}
+        for candidate in candidates:
+            if candidate.standing is Standing.ROOT_CAUSE and not candidate.restores and set(candidate.flows) <= restored:
+                candidate.standing = Standing.CONTRIBUTING if any(f.kind == "drop" for f in candidate.match.facts()) else Standing.LATENT
+
+    def _walk_on(self, candidates: list[Candidate]) -> list[Finding]:
+        """Mend the first fault on the model, walk on, and name what would stop the flow next."""
+        found: list[Finding] = []
+        chain = [c for c in candidates if c.standing is Standing.ROOT_CAUSE and not c.restores and c.mended is not None][:1]
+        known = {(c.rule.id, _main(c.match).node, _main(c.match).stack) for c in candidates}
+        while chain and len(found) < MAX_FAULTS:
+            last = chain[-1]
+            assert last.mended is not None  # noqa: S101 - only candidates with an effect enter the chain
+            state = self._state(last.mended, build(last.mended, self.start.network))
+            following = [c for c in self._candidates(state) if c.standing is Standing.ROOT_CAUSE and set(c.flows) & set(last.flows)]
+            following = [c for c in following if (c.rule.id, _main(c.match).node, _main(c.match).stack) not in known]
+            if not following:
+                break
+            for candidate in following:
+                self._plan(candidate, state)
+                known.add((candidate.rule.id, _main(candidate.match).node, _main(candidate.match).stack))
+            following.sort(key=lambda c: not c.restores)
+            step = following[0]
+            restored = step.restores
+            step.standing = Standing.CONTRIBUTING
+            found.append(self._finding(step, state))
+            if restored:
+                for link in chain:
+                    link.together = True
+                break
+            if step.mended is None:
+                break
+            chain.append(step)
+        return found
+
+    # --- findings -------------------------------------------------------------------------------------------------
+
+    def _finding(self, candidate: Candidate, state: State) -> Finding:
+        from engine import templates
+
+        rule, match = candidate.rule, candidate.match
+        main = _main(match)
+        plans = tuple(self._with_others(p) if candidate.together and p.verified is Verified.NO_EFFECT else p for p in candidate.plans)
+        extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
+        title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
+        explanation = {lang: templates.explain(rule, lang, match.bindings, extra)["cause"] for lang in self.languages}
+        return Finding(
+            rule.id, candidate.standing, self._certainty(candidate, state), main.node, main.stack, title, explanation, _evidence(match), plans, rule.severity, rule.layer,
+            rule.references, candidate.flows,
+        )
+
+    @staticmethod
+    def _with_others(plan: RemedyPlan) -> RemedyPlan:
+        note = {"en": "Restores the flow together with the remedies of the contributing findings below.", "zh": "与下面“促成因素”的修复一起执行后, 流量恢复。"}
+        return replace(plan, verified=Verified.RESTORES_FLOW, note=note)
+
+    def _certainty(self, candidate: Candidate, state: State) -> Certainty:
+        if candidate.standing is Standing.LATENT:
+            return Certainty.LIKELY
+        if candidate.standing is Standing.UNDECIDED:
+            return Certainty.POSSIBLE
+        traces = [state.traces[n] for n in candidate.flows]
+        visible = all(not t.depends and not t.assumed for t in traces)
+        dies = all(t.client_sees not in {"connected", "depends"} for t in traces)
+        wrong_source = self.question.error_class == "wrong-source"
+        if visible and (dies or wrong_source) and (candidate.restores or candidate.together) and not self._contradicts(candidate, state):
+            return Certainty.PROVEN
+        return Certainty.LIKELY
+
+    def _contradicts(self, candidate: Candidate, state: State) -> bool:
+        """Whether the symptom names an error that the walk predicts for none of the candidate's flows."""
+        said = self.question.error_class
+        if said not in COMPARABLE:
+            return False
+        return all(state.traces[n].client_sees != said for n in candidate.flows)
+
+    def _mismatch(self, findings: Sequence[Finding]) -> Mapping[str, str] | None:
+        said = self.question.error_class
+        roots = [f for f in findings if f.standing is Standing.ROOT_CAUSE and f.flows]
+        if said not in COMPARABLE or not roots:
+            return None
+        predicted = sorted({self.start.traces[n].client_sees for f in roots for n in f.flows} - {"depends"})
+        if not predicted or said in predicted:
+            return None
+        told = ", ".join(predicted)
+        return {
+            "en": f"The symptom says {said}, this cause makes the client see {told}: there may be another fault, or the error was read elsewhere.",
+            "zh": f"症状描述为 {said}, 而该原因会让客户端看到 {told}: 可能还有别的故障, 或者报错来自别处。",
+        }
+
+    def _verdict(self, findings: Sequence[Finding]) -> Verdict:
+        if any(f.standing is Standing.ROOT_CAUSE for f in findings):
+            return Verdict.CAUSE_FOUND
+        if not self.start.traces or any(t.client_sees != "connected" for t in self.start.traces):
+            return Verdict.INSUFFICIENT_EVIDENCE
+        return Verdict.NO_FAULT_FOUND
+
+    def _missing(self, findings: Sequence[Finding]) -> tuple[Missing, ...]:
+        del findings
+        found: dict[tuple[str, str], Missing] = {}
+        for missing in self.question.missing:
+            found.setdefault((missing.node, missing.command), missing)
+        for trace in self.start.traces:
+            for unknown in (*trace.depends, *trace.assumed):
+                made = _missing_of(unknown, self.start.network, assumed=unknown in trace.assumed)
+                if made.command:
+                    found.setdefault((made.node, made.command), made)
+        return tuple(found.values())
+
+
+def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing:
+    stack = network.stack(unknown.node, unknown.stack)
+    command = unknown.command
+    if command and stack is not None and stack.entry and unknown.stack != HOST:
+        command = f"{stack.entry} {command}"
+    tail = (" (assumed harmless)", "（已按无害处理）") if assumed else ("", "")
+    place = unknown.node if unknown.stack == HOST else f"{unknown.node}/{unknown.stack}"
+    return Missing(unknown.node, command, {"en": f"{unknown.why}{tail[0]}", "zh": f"{place} 缺少证据: {unknown.what}{tail[1]}"})
+
+
+def _rendered(value: Any, match: Match, extra: Mapping[str, Any]) -> Any:
+    from engine import templates
+
+    if isinstance(value, str):
+        return templates.render(value, match.bindings, extra)
+    if isinstance(value, (list, tuple)):
+        return [_rendered(v, match, extra) for v in value]
+    return value
+
+
+def _flows(match: Match) -> tuple[int, ...]:
+    """Numbers of the flows that a match speaks of."""
+    return tuple(sorted({int(f.fields["flow"]) for f in match.facts() if "flow" in f.fields and _origin(f) == "walk"}))
+
+
+def _origin(fact: Fact) -> str:
+    kind = KINDS.get(fact.kind)
+    return kind.origin if kind is not None else ""
+
+
+def _on_path(match: Match) -> bool:
+    return any(f.kind in PATH_KINDS for f in match.bindings.values())
+
+
+def _main(match: Match) -> Fact:
+    """The bound fact that places the finding: where the packet ends, else where it is changed, else the first one."""
+    facts = list(match.bindings.values())
+    for kind in ("drop", "nat", "rule_seen", "no_nat", "left_evidence"):
+        for fact in facts:
+            if fact.kind == kind:
+                return fact
+    return next((f for f in facts if f.node), facts[0])
+
+
+def _deaths(trace: Trace) -> list[tuple[object, ...]]:
+    """Where a walk ended: node, stack and deciding line of every drop."""
+    names = ("by", "table", "chain", "spec", "in_device", "out_device", "direction")
+    return [(f.node, f.stack, *(f.fields.get(n) for n in names)) for f in trace.facts if f.kind == "drop"]
+
+
+def _evidence(match: Match) -> tuple[Line, ...]:
+    """Lines of the bound facts, in the order of the rule's patterns, each once."""
+    lines: dict[tuple[str, int, str], Line] = {}
+    for fact in match.bindings.values():
+        for line in line_of(fact):
+            if line.text or line.source:
+                lines.setdefault((line.source, line.line, line.text), line)
+    return tuple(lines.values())
+
+
+_STANDINGS = (Standing.ROOT_CAUSE, Standing.CONTRIBUTING, Standing.UNDECIDED, Standing.LATENT)
+_CERTAINTIES = (Certainty.PROVEN, Certainty.LIKELY, Certainty.POSSIBLE)
+_SEVERITIES = ("critical", "high", "medium", "low")
+
+
+def _order(finding: Finding) -> tuple[int, int, int, int, str]:
+    restores = any(r.verified is Verified.RESTORES_FLOW for r in finding.remedies)
+    severity = _SEVERITIES.index(finding.severity) if finding.severity in _SEVERITIES else len(_SEVERITIES)
+    return _STANDINGS.index(finding.standing), not restores, _CERTAINTIES.index(finding.certainty), severity, finding.id

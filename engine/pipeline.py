@@ -1,0 +1,65 @@
+"""The whole run: evidence → facts → question → walk → rules → findings → report.  The only module that sees both ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.facts import FactBase
+from engine.findings import Report
+
+if TYPE_CHECKING:
+    from collectors.evidence import Evidence
+    from engine.findings import Question
+    from engine.request import Request
+    from engine.walk.trace import Trace
+
+
+def evidence_of(request: Request) -> Evidence:
+    """Read the bundles, or this node if none is given."""
+    if request.bundles:
+        from collectors.evidence import read
+
+        return read(request.bundles, request.stacks)
+    from collectors.live import CollectOptions, snapshot
+
+    return snapshot(CollectOptions(node=request.node or "", netns=request.netns or None))
+
+
+def fact_base(evidence: Evidence) -> FactBase:
+    """Facts with the kinds that are computed on demand."""
+    from engine.views import EXPANDERS
+
+    return FactBase(evidence.facts, EXPANDERS)
+
+
+def question_of(request: Request, facts: FactBase) -> Question:
+    """Understand the symptom in the light of the evidence."""
+    from engine.question import understand
+
+    node = request.node if request.bundles else None
+    return understand(request.symptom, facts, from_=request.from_, to=request.to, port=request.port, protocol=request.protocol, node=node)
+
+
+def diagnose(request: Request) -> Report:
+    """Answer a question; raises :class:`~engine.errors.NorouteError` for input that cannot be used."""
+    from engine.diagnosis import Diagnoser
+    from engine.rulebase.loader import load
+
+    rulebase = load(request.rules)
+    evidence = evidence_of(request)
+    facts = fact_base(evidence)
+    question = question_of(request, facts)
+    outcome = Diagnoser(question, facts, rulebase.rules, request.lang).run()
+    warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings)
+    return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
+
+
+def trace(request: Request) -> tuple[Trace, ...]:
+    """Walk the flows of a question without any rule."""
+    from engine.model import build
+    from engine.walk import walk
+
+    facts = fact_base(evidence_of(request))
+    question = question_of(request, facts)
+    network = build(facts)
+    return tuple(walk(network, flow, number, question.error_class) for number, flow in enumerate(question.flows))
