@@ -16,10 +16,12 @@ from engine.facts import HOST, Fact, Source
 from engine.inet import family_of, in_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 VIRTUAL: Final = (
-    "lo", "docker", "veth", "cni", "br-", "virbr", "flannel", "cali", "tunl", "vxlan", "cilium", "lxc", "kube-", "nodelocaldns", "dummy", "tun", "tap", "wg", "ip6tnl", "sit",
+    "lo", "docker", "veth", "cni", "br-", "virbr", "flannel", "cali", "tunl", "vxlan", "cilium", "lxc", "kube-", "nodelocaldns", "dummy", "tun",
+    "tap", "wg", "ip6tnl", "sit",
     "gre", "erspan", "nerdctl", "podman", "weave", "vethwe", "datapath",
 )
 """Beginnings of names that virtual devices of nodes bear."""
@@ -136,7 +138,7 @@ class _Joiner:
         self.views = views
         self.loose = loose
         self.placed = placed
-        self.taken: set[tuple[str, int]] = set()
+        self.taken: set[tuple[str, int]] = _paired(placed.facts)
         """Devices of nodes (node, index) whose other end was found."""
         self.joined: dict[str, tuple[str, list[_Join]]] = {}
 
@@ -161,7 +163,8 @@ class _Joiner:
         for folder in open_folders:
             if folder in ambiguous:
                 nodes = " and ".join(ambiguous[folder])
-                self.placed.warnings.append(f"{folder} could be a namespace of {nodes} alike: it is read as a node of its own (say which with --stack {folder}=NODE/NAME)")
+                way_out = f"say which with --stack {folder}=NODE/NAME"
+                self.placed.warnings.append(f"{folder} could be a namespace of {nodes} alike: it is read as a node of its own ({way_out})")
             else:
                 self._nested(folder)
         for folder, parent in self.loose.items():
@@ -194,7 +197,7 @@ class _Joiner:
             if node == folder or node in self.joined or node in copies:
                 continue
             pairs = [pair for link in inner.ends if (pair := self._pair(link, outer))]
-            if len(pairs) == len(inner.ends) and self._is_above(outer, inner):
+            if len(pairs) == len(inner.ends) and self._is_above(outer, inner) and not any(_elsewhere(pair, inner, outer) for pair in pairs):
                 fits[node] = pairs
         return fits
 
@@ -247,23 +250,47 @@ class _Joiner:
         parent = self.loose[folder]
         if not parent or parent in self.joined or self.views[folder].node_like:
             return
-        if parent not in self.views or self.views[folder].ends and self.views[parent].ends:
+        if parent not in self.views or (self.views[folder].ends and self.views[parent].ends):
             # Both tell the other ends of their veths, and they do not meet.
             return
         self.joined[folder] = (parent, [])
         self.placed.notes.append(f"{folder}: joined to {parent}, whose folder it lies in")
 
 
+def _paired(facts: Iterable[Fact]) -> set[tuple[str, int]]:
+    """Devices of nodes whose other end lies in a namespace that the layout already names."""
+    hosts = {(f.node, f.get("index")): f for f in facts if f.kind == "link" and f.stack == HOST and f.get("index") is not None}
+    found = set()
+    for fact in facts:
+        if fact.kind == "link" and fact.stack != HOST and fact.get("peer_index") is not None:
+            other = hosts.get((fact.node, fact.get("peer_index")))
+            if other is not None and other.get("peer_index") == fact.get("index"):
+                found.add((fact.node, int(fact.get("peer_index"))))
+    return found
+
+
+def _elsewhere(pair: _Join, inner: _View, outer: _View) -> bool:
+    """Whether the node has the folder's address on a wire of its own: then equal indices are chance, and the folder is its neighbour.
+
+    A bridge of the node does not count: a veth that fell out of it is a fault to be found, not a reason to part them.
+    """
+    devices = {pair.outer.get("name"), pair.outer.get("master")}
+    for address in (a for a in inner.addresses if a.get("device") == pair.inner.get("name") and a.get("scope") != "link"):
+        for own in outer.addresses:
+            link = outer.links.get(str(own.get("device")))
+            if own.get("device") in devices or own.get("family") != address.get("family") or link is None or own.get("prefixlen") in {None, 32, 128}:
+                continue
+            wired = link.get("type") != "bridge" and not any(x.get("master") == own.get("device") for x in outer.links.values())
+            if wired and own.get("device") != "lo" and in_prefix(str(address.get("address")), f"{own.get('address')}/{own.get('prefixlen')}"):
+                return True
+    return False
+
+
 def _routed_to(address: str, devices: AbstractSet[str], outer: _View) -> bool:
     """Whether the node reaches an address through one of the devices."""
-    for route in outer.routes:
-        destination = route.get("dst")
-        if route.get("device") in devices and destination not in {None, "0.0.0.0/0", "::/0"} and family_of(destination) == family_of(address) and in_prefix(address, destination):
-            return True
-    return any(
-        own.get("device") in devices and own.get("family") == family_of(address) and in_prefix(address, f"{own.get('address')}/{own.get('prefixlen')}")
-        for own in outer.addresses
-    )
+    routes = [str(route.get("dst")) for route in outer.routes if route.get("device") in devices and route.get("dst") not in {None, "0.0.0.0/0", "::/0"}]
+    subnets = [f"{own.get('address')}/{own.get('prefixlen')}" for own in outer.addresses if own.get("device") in devices]
+    return any(family_of(prefix) == family_of(address) and in_prefix(address, prefix) for prefix in (*routes, *subnets))
 
 
 # --- carrying out ------------------------------------------------------------------------------------------------------

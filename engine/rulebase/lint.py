@@ -242,9 +242,9 @@ def _remedy_issues(rule: Rule, operations: Mapping[str, Any] | None) -> Iterator
 
 def _parameter_issues(remedy: RemedySpec, operation: Any) -> Iterator[Issue]:
     known: Collection[str] = getattr(operation, "PARAMETERS", ())
-    required: Iterable[str] = getattr(operation, "REQUIRED", ())
+    required: Iterable[str] = [name for name, parameter in operation.PARAMETERS.items() if parameter.required]
     for name in remedy.parameters:
-        if name not in known:
+        if name not in known and name != "on":  # every operation takes the alias that says where
             yield Issue(remedy.marks.get(name, remedy.at), "unknown-parameter", f"{remedy.op} has no parameter {name!r}{did_you_mean(name, known)}")
     for name in required:
         if name not in remedy.parameters:
