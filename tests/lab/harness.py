@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +116,7 @@ class Lab:
             if not node.evidence:
                 continue
             bundle = folder / node.name
-            argv = [sys.executable, "-m", "engine.cli", "collect", "-o", str(bundle)]
-            self.machines[node.name].must(shlex.join(argv))
+            self.machines[node.name].must(shlex.join(["diagnose", "collect", "-o", str(bundle)]))
             bundles.append(bundle)
         return bundles
 
@@ -126,13 +124,13 @@ class Lab:
         """Collect everywhere, then diagnose the bundles on one machine that sees none of the network."""
         with tempfile.TemporaryDirectory(prefix="noroute-lab-") as folder:
             bundles = self.collect(Path(folder))
-            argv = [sys.executable, "-m", "engine.cli", "--symptom", symptom, *options, "--format", "json"]
+            argv = ["diagnose", "--symptom", symptom, *options, "--format", "json"]
             argv += [word for bundle in bundles for word in ("-b", str(bundle))]
             return self._run(argv, "switch")
 
     def diagnose_live(self, node: str) -> Diagnosis:
         """Diagnose on the machine itself, without a bundle."""
-        argv = [sys.executable, "-m", "engine.cli", "--symptom", self.scenario.symptom, *self.scenario.options, "--format", "json"]
+        argv = ["diagnose", "--symptom", self.scenario.symptom, *self.scenario.options, "--format", "json"]
         return self._run(argv, node)
 
     def _run(self, argv: Sequence[str], machine: str) -> Diagnosis:

@@ -75,9 +75,11 @@ class Machine:
     def _install(self, backend: str) -> None:
         """Put the lab's programs and the wanted iptables first on the machine's PATH."""
         lines = [f"ln -s $(command -v {tool.replace('tables', f'tables-{backend}', 1)}) /run/lab/bin/{tool}" for tool in XTABLES]
-        for program in sorted(PROGRAMS.glob("*.py")):
-            starter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(program))} "$@"\n'
-            lines.append(f"printf %s {shlex.quote(starter)} > /run/lab/bin/{program.stem}; chmod +x /run/lab/bin/{program.stem}")
+        starts = {program.stem: shlex.quote(str(program)) for program in PROGRAMS.glob("*.py")}
+        starts["diagnose"] = "-c 'from engine.cli import main; main()'"
+        for name, start in starts.items():
+            starter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {start} "$@"\n'
+            lines.append(f"printf %s {shlex.quote(starter)} > /run/lab/bin/{name}; chmod +x /run/lab/bin/{name}")
         self.must("\n".join(lines))
 
     @property
@@ -156,8 +158,11 @@ class Machines:
         switch = self._machines["switch"]
         self._ports += 1
         port = f"port{self._ports}"
+        # A real card has no peer; one whose index (the N of eth0@ifN) no device of a machine has comes nearest.
+        index = 1000 + self._ports
         switch.must(f"ip link show {wire} >/dev/null 2>&1 || ip link add {wire} up type bridge")
-        argv = ["ip", "link", "add", "name", device, "netns", str(self[machine].pid), "type", "veth", "peer", "name", port, "netns", str(switch.pid)]
+        near = ["name", port, "index", str(index), "netns", str(switch.pid)]
+        argv = ["ip", "link", "add", *near, "type", "veth", "peer", "name", device, "netns", str(self[machine].pid)]
         result = subprocess.run(argv, capture_output=True, text=True, check=False)
         if result.returncode:
             raise LabError(_told(shlex.join(argv), "the test's own namespace", result))

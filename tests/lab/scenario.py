@@ -129,6 +129,8 @@ class Scenario:
     options: Sequence[str] = ()
     """Further options of ``diagnose``."""
     certainty: str = "proven"
+    predicted: str = ""
+    """What the walk says the client sees; "" = what it really sees.  ``depends`` where the fault lies on a machine that is no evidence."""
     finding_node: str = ""
     undo_restores_fault: bool = True
     """Whether the printed undo brings the fault back at once (an undone file matters only when a pod is next created)."""
@@ -170,9 +172,25 @@ def _node(name: str, values: Mapping[str, Any], where: str) -> Node:
     return node
 
 
+def merged(base: Any, changes: Any) -> Any:
+    """``changes`` laid over ``base``: mappings key by key, everything else replaced, ``null`` removes a key."""
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return changes
+    both = {key: merged(base.get(key), value) for key, value in changes.items()}
+    return {key: value for key, value in {**base, **both}.items() if value is not None}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A lab file's keys, with those of the file that it is ``like``."""
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    like = values.pop("like", "")
+    document: dict[str, Any] = merged(_read(path.with_name(f"{like}.yaml")), values) if like else values
+    return document
+
+
 def load(path: Path) -> Scenario:
     """Read a lab file; raises :class:`ScenarioError` naming the key that is wrong."""
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = _read(path)
     base = dict(values.pop("traffic"))
     values["traffic"] = _traffic(base, f"{path.name}: traffic")
     values["breaks"] = values.pop("break")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.machine import ROOT, LabError, Machine, Machines, why_not
-from tests.lab.scenario import ScenarioError, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,11 +101,3 @@ def test_icmp_error_reaches_the_probe(machine: Machine) -> None:
     """A rejected echo request is an errno, not a time-out."""
     machine.must("ip addr add 10.9.0.1/24 dev lo; iptables -A INPUT -p icmp --icmp-type echo-request -j REJECT --reject-with icmp-host-prohibited")
     assert machine.must("probe icmp 10.9.0.1 0 1.5").strip() == "EHOSTUNREACH -"
-
-
-def test_unknown_key_is_named(tmp_path: Path) -> None:
-    """A misspelt key of a lab file is an error that names the file, the place and the key."""
-    file = tmp_path / "x.yaml"
-    file.write_text("{id: x, about: y, symptom: z, traffic: {from: a, to: b, prot: 1}, break: {}, nodes: {}}")
-    with pytest.raises(ScenarioError, match=r"x\.yaml: traffic: unknown key 'prot'"):
-        load(file)
