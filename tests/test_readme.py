@@ -121,6 +121,15 @@ def test_live_commands(block: Block, place: Path) -> None:
             assert not [option for option in options if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", done.stdout)], command
 
 
+@pytest.mark.parametrize("block", with_info("yaml"), ids=lambda block: f"line {block.line}")
+def test_documents(block: Block, place: Path) -> None:
+    """A rule document shown in the README passes rule lint."""
+    (place / "shown").mkdir()
+    (place / "shown" / "shown.yaml").write_text(block.text, encoding="utf-8")
+    done = shell(place, "diagnose rules lint shown")
+    assert done.returncode == 0, done.stdout
+
+
 def test_collecting_by_hand(tmp_path: Path) -> None:
     """The loop that collects by hand names its files as readers expect them, and leaves none for a command that failed."""
     (block,) = with_info("sh by hand")
