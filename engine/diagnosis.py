@@ -114,6 +114,7 @@ class Diagnoser:
         candidates = self._candidates(self.start)
         for candidate in candidates:
             self._plan(candidate, self.start)
+        candidates = _unexplained(candidates)
         self._rank_roots(candidates)
         later = self._walk_on(candidates)
         findings = [self._finding(c, self.start) for c in candidates] + later
@@ -324,6 +325,18 @@ def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing
     tail = (" (assumed harmless)", "（已按无害处理）") if assumed else ("", "")
     place = unknown.node if unknown.stack == HOST else f"{unknown.node}/{unknown.stack}"
     return Missing(unknown.node, command, {"en": f"{unknown.why}{tail[0]}", "zh": f"{place} 缺少证据: {unknown.what}{tail[1]}"})
+
+
+def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Without the findings that a root cause of the same flows explains (``suppresses``)."""
+    roots = [c for c in candidates if c.standing is Standing.ROOT_CAUSE]
+
+    def explained(candidate: Candidate) -> bool:
+        return bool(candidate.flows) and any(
+            candidate.rule.id in root.rule.suppresses and set(candidate.flows) <= set(root.flows) and (root.restores or not candidate.restores) for root in roots
+        )
+
+    return [c for c in candidates if not explained(c)]
 
 
 def _rendered(value: Any, match: Match, extra: Mapping[str, Any]) -> Any:

@@ -123,10 +123,15 @@ class CniRetireConfig(Operation):
         return fact.having(dst=str(prefix(f"{address}/{length}")), src=address)
 
     def _move_port(self, facts: FactBase, change: dict[int, Fact | None], bridge: str) -> None:
-        """Enslave the pod's host-side veth to the right bridge."""
+        """Enslave the pod's host-side veth to the right bridge, which thereby has a carrier."""
         ends = {f.fields.get("peer_index") for f in facts.at("link", self.site.node, self.text("pod_stack")) if f.fields.get("name") != "lo"}
+        for fact in facts.at("route", self.site.node, HOST):
+            if fact.fields.get("device") == bridge and "linkdown" in fact.fields.get("flags", ()):
+                change[id(fact)] = fact.having(flags=tuple(f for f in fact.fields["flags"] if f != "linkdown"))
         for fact in facts.at("link", self.site.node, HOST):
-            if fact.fields.get("index") in ends and fact.fields.get("peer_index") is not None:
+            if fact.fields.get("name") == bridge:
+                change[id(fact)] = fact.having(up=True, carrier=True)
+            elif fact.fields.get("index") in ends and fact.fields.get("peer_index") is not None:
                 change[id(fact)] = fact.having(master=bridge)
                 ports = [p for p in facts.at("bridge_port", self.site.node, HOST) if p.fields.get("device") == fact.fields.get("name")]
                 change.update({id(p): p.having(master=bridge) for p in ports})

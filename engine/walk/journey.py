@@ -19,6 +19,7 @@ from engine.walk.walker import At, End, Walker
 
 if TYPE_CHECKING:
     from engine.facts import Fact
+    from engine.model.stack import NetStack
 
 CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
@@ -139,7 +140,11 @@ class _Journey:
         return self._from_outside(packet)
 
     def _from_outside(self, packet: Packet) -> At | None:
-        """A sender that is not in the evidence: the packet arrives on the device by which its answer would leave."""
+        """A sender that was not collected: its packet arrives where its answers would be delivered on-link, else at the target, from the target's way back."""
+        near = self._nearest(packet)
+        if near is not None:
+            stack, device = near
+            return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
         holders = self.network.holders(packet.dst, packet.family)
         for stack in [s for s in holders if s.is_host] or holders:
             found = stack.fib.lookup(Key(packet.family, packet.src, packet.dst))
@@ -149,6 +154,21 @@ class _Journey:
             if device:
                 return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
         return None
+
+    def _nearest(self, packet: Packet) -> tuple[NetStack, str] | None:
+        """The stack with the most specific on-link route to the sender; of equal ones the target's own (sender and target share a wire)."""
+        best: tuple[int, bool, NetStack, str] | None = None
+        for stack in self.network.stacks.values():
+            if not packet.src or not stack.is_host:
+                continue
+            found = stack.fib.lookup(Key(packet.family, packet.src))
+            route = found.route
+            if route is None or route.type != "unicast" or route.hops[0].gateway or not route.dst.length or not route.hops[0].device:
+                continue
+            rank = (route.dst.length, stack.own(packet.dst, packet.family) is not None)
+            if best is None or rank > best[:2]:
+                best = (*rank, stack, route.hops[0].device)
+        return (best[2], best[3]) if best else None
 
     # --- answers --------------------------------------------------------------------------------------------------
 
