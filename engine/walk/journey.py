@@ -103,6 +103,8 @@ class _Journey:
         self.choices = choices
         self.error_class = error_class
         self.open: list[Unknown] = []
+        self.outside = False
+        """The sender's own stack is not in the evidence."""
 
     def run(self) -> _Run:
         """Request, then whatever comes back."""
@@ -134,10 +136,12 @@ class _Journey:
 
     def _start(self) -> At | None:
         packet = self._packet()
-        if self.flow.node:
-            stack = self.network.stack(self.flow.node, self.flow.stack)
-            return At(stack, "", packet, "output") if stack is not None else None
-        return self._from_outside(packet)
+        stack = self.network.stack(self.flow.node, self.flow.stack) if self.flow.node else None
+        if stack is not None:
+            return At(stack, "", packet, "output")
+        # A sender whose stack was not collected (a container known by name and address only) enters from its wire.
+        self.outside = True
+        return self._from_outside(packet) if packet.src else None
 
     def _from_outside(self, packet: Packet) -> At | None:
         """A sender that was not collected: its packet arrives where its answers would be delivered on-link, else at the target, from the target's way back."""
@@ -159,7 +163,7 @@ class _Journey:
         """The stack with the most specific on-link route to the sender; of equal ones the target's own (sender and target share a wire)."""
         best: tuple[int, bool, NetStack, str] | None = None
         for stack in self.network.stacks.values():
-            if not packet.src or not stack.is_host:
+            if not stack.is_host or (self.flow.node and stack.node != self.flow.node):
                 continue
             found = stack.fib.lookup(Key(packet.family, packet.src))
             route = found.route
@@ -206,7 +210,7 @@ class _Journey:
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""
         if back.disposition is Disposition.LEFT_EVIDENCE:
-            if not self.flow.node:
+            if self.outside:
                 return good
             src = to_text(back.packet.dst, back.packet.family)
             self.open.append(Unknown(back.stack.node, back.stack.name, "the way back", f"ip route get {src}", f"the answer to {src} leaves the evidence by {back.device}"))
@@ -245,7 +249,7 @@ class _Journey:
             self.recorder.direction = "request"
             self._note_closed(end)
         good = seen_as(end.error, protocol)
-        if back.disposition is Disposition.LEFT_EVIDENCE and not self.flow.node:
+        if back.disposition is Disposition.LEFT_EVIDENCE and self.outside:
             return good, walked
         if back.disposition in {Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}:
             return "depends", walked
