@@ -31,8 +31,18 @@ _ADDRESS_FLAGS = frozenset({
 })
 _ADDRESS_VALUED = frozenset({"any", "metric", "proto", "flags"})
 _COUNTERS = {"packets": "packets", "dropped": "dropped"}
-_VXLAN_TEXTS = {"vxlan_local": ("local", "local6"), "vxlan_remote": ("group", "remote", "group6", "remote6"), "vxlan_device": ("dev", "link")}
-"""Field → words of ``ip -d`` and keys of its JSON."""
+_KIND_TEXTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "vxlan": {"vxlan_local": ("local", "local6"), "vxlan_remote": ("group", "remote", "group6", "remote6"), "vxlan_device": ("dev", "link")},
+    "macvlan": {"macvlan_mode": ("mode",)},
+    "macvtap": {"macvlan_mode": ("mode",)},
+    "tun": {"tun_mode": ("type",)},
+}
+"""Kind of device → field → words of ``ip -d`` and keys of its JSON, the first that has a value counts."""
+_KIND_INTEGERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "vxlan": {"vxlan_id": ("id",), "vxlan_port": ("dstport", "port")},
+    "vlan": {"vlan_id": ("id",)},
+}
+"""As :data:`_KIND_TEXTS`, for numbers."""
 _TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "geneve", "vti", "ip6tnl", "ip6gre", "ip6gretap", "erspan"})
 _JSON_INTEGERS = {"ifindex": "index", "mtu": "mtu", "promiscuity": "promiscuity", "link_index": "peer_index", "link_netnsid": "netnsid"}
 _KNOWN_LINES = frozenset({"altname", "vf", "prog/xdp", "xdp", "valid_lft", "bond_slave", "team_slave", "vrf_slave", "tc"})
@@ -110,8 +120,8 @@ class _Reader:
         self._link: dict[str, Any] | None = None
         self._device = ""
         self._layer = ""
+        self._kind = ""
         self._counters: tuple[str, list[str]] | None = None
-        self._last_address: dict[str, Any] | None = None
         self.layer_2 = False
         """Some line showed the link layer: the listing is not restricted to one address family."""
         self.link_mode = False
@@ -141,7 +151,7 @@ class _Reader:
         link, self._counters = self._link, None
         if link is not None and "type" not in link and self._layer == "ether" and "promiscuity" in link:
             link["type"] = "ether"
-        self._link, self._device, self._layer = None, "", ""
+        self._link, self._device, self._layer, self._kind = None, "", "", ""
 
     def _open(self, number: int, words: Sequence[str]) -> bool:
         """``2: eth0@if3: <FLAGS> mtu 1500 … state UP`` or ``2: eth0    inet 10.0.0.1/24 …`` of ``-o addr``."""
@@ -214,7 +224,8 @@ class _Reader:
             link["alias"] = " ".join(words[1:])
         elif words[0] == "bridge_slave":
             _set_port(link, dict(pairwise(words[1:])))
-        elif "promiscuity" in link and "type" not in link and words[0].isidentifier() and words[0] not in _KNOWN_LINES:
+        elif "promiscuity" in link and not self._kind and words[0].isidentifier() and words[0] not in _KNOWN_LINES:
+            self._kind = words[0]
             _set_kind(link, words[0], _after(words), "nolearning" not in words)
         else:
             return words[0] in _KNOWN_LINES or words[0].endswith("_slave")
@@ -274,36 +285,21 @@ def _set_layer(link: dict[str, Any], layer: str, words: Sequence[str]) -> None:
 def _set_kind(link: dict[str, Any], kind: str, look: Callable[[str], str], learning: bool) -> None:
     """Set the type of a device and what its kind tells; ``look`` gives the value of a word of ``ip -d`` or of a key of its JSON."""
     link["type"] = kind
-    if kind == "vxlan":
-        for key, names in _VXLAN_TEXTS.items():
-            value = next(filter(None, map(look, names)), "")
-            if value:
-                link[key] = value
-        _set_integers(link, look, {"vxlan_id": ("id",), "vxlan_port": ("dstport", "port")})
-        link["vxlan_learning"] = learning
-    elif kind == "vlan":
-        _set_integers(link, look, {"vlan_id": ("id",)})
-    elif kind in {"macvlan", "macvtap"} and look("mode"):
-        link["macvlan_mode"] = look("mode")
-    elif kind == "tun" and look("type"):
-        link["tun_mode"] = look("type")
-    elif kind == "bridge":
-        for key in ("vlan_filtering", "nf_call_iptables"):
-            if look(key):
-                link[key] = look(key) in {"1", "True"}
-    elif kind in _TUNNELS:
-        for key in ("local", "remote"):
-            value = "0.0.0.0" if look(key) == "any" else look(key)  # noqa: S104  "any" is how the tools print the unspecified address
-            if is_address(value):
-                link["tunnel_" + key] = value
-
-
-def _set_integers(link: dict[str, Any], look: Callable[[str], str], names: dict[str, tuple[str, ...]]) -> None:
-    """Set integer fields from the first of their names that has a value."""
-    for field, words in names.items():
-        value = next(filter(None, map(look, words)), "")
+    for key, names in _KIND_TEXTS.get(kind, {}).items():
+        value = next(filter(None, map(look, names)), "")
+        if value:
+            link[key] = value
+    for key, names in _KIND_INTEGERS.get(kind, {}).items():
+        value = next(filter(None, map(look, names)), "")
         if value.isdecimal():
-            link[field] = int(value)
+            link[key] = int(value)
+    if kind == "vxlan":
+        link["vxlan_learning"] = learning
+    elif kind == "bridge":
+        link.update({key: look(key) in {"1", "True"} for key in ("vlan_filtering", "nf_call_iptables") if look(key)})
+    elif kind in _TUNNELS:
+        ends = {key: "0.0.0.0" if look(key) == "any" else look(key) for key in ("local", "remote")}  # noqa: S104  how tools print "any"
+        link.update({f"tunnel_{key}": end for key, end in ends.items() if is_address(end)})
 
 
 def _set_port(link: dict[str, Any], data: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ _FLAGS = frozenset({"dead", "linkdown", "offload", "offload_failed", "rt_offload
 _TABLES = {"254": "main", "255": "local", "253": "default", "0": "all", "unspec": "all"}
 _FIELDS = {"dev": "device", "src": "src", "proto": "protocol", "protocol": "protocol", "scope": "scope", "tos": "tos", "dsfield": "tos"}
 """Word of ``ip route`` → field that holds the next word as it is."""
+_CHECKED = frozenset({"via", "metric", "mtu", "weight", "table"})
+_QUALIFIERS = frozenset({"inet", "inet6", "lock"})
+"""Words between a keyword and its value: ``via inet6 fe80::1``, ``mtu lock 1400``."""
 _SKIPPED = frozenset({
     "advmss", "hoplimit", "window", "rtt", "rttvar", "ssthresh", "cwnd", "initcwnd", "initrwnd", "reordering", "rto_min", "quickack", "features",
     "congctl", "realm", "realms", "expires", "error", "pref", "users", "age", "mark", "iif", "oif", "nhid", "from", "as", "fastopen_no_cookie",
@@ -156,22 +159,24 @@ def _read_words(words: Sequence[str], at: int, fields: dict[str, Any]) -> None:
         at += 2
         if word in _FIELDS:
             fields[_FIELDS[word]] = value
-        elif word == "via":
-            if value in {"inet", "inet6"}:
+        elif word in _CHECKED:
+            if value in _QUALIFIERS:
                 value = words[at] if at < len(words) else ""
                 at += 1
-            if is_address(value):
-                fields["gateway"] = value
-        elif word in {"metric", "mtu", "weight"}:
-            if value == "lock":
-                value = words[at] if at < len(words) else ""
-                at += 1
-            if value.isdecimal():
-                fields[word] = int(value)
-        elif word == "table":
-            fields["table"] = _TABLES.get(value, value)
+            _set_checked(fields, word, value)
         elif word not in _SKIPPED:
             at -= 1
+
+
+def _set_checked(fields: dict[str, Any], word: str, value: str) -> None:
+    """Set a field whose value must be an address or a number."""
+    if word == "table":
+        fields["table"] = _TABLES.get(value, value)
+    elif word == "via":
+        if is_address(value):
+            fields["gateway"] = value
+    elif value.isdecimal():
+        fields[word] = int(value)
 
 
 def _nexthop(words: Sequence[str]) -> dict[str, Any]:

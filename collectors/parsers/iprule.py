@@ -79,25 +79,33 @@ def _read_words(words: Sequence[str], fields: dict[str, Any]) -> None:
         word = words[at]
         value = words[at + 1] if at + 1 < len(words) else ""
         at += 2
-        if word in {"from", "to"}:
-            if value != "all":
-                fields["src" if word == "from" else "dst"] = str(prefix(value))
-        elif word in _TEXT_FIELDS:
+        if word in _TEXT_FIELDS:
             fields[_TEXT_FIELDS[word]] = value
-        elif word == "fwmark":
-            mark, _, mask = value.partition("/")
-            fields["fwmark"], fields["fwmask"] = int(mark, 0), int(mask, 0) if mask else 0xFFFFFFFF
         elif word in {"lookup", "table"}:
             _lookup(fields, value, words[at : at + 1])
             at += value == "unspec"
-        elif word in {"suppress_prefixlength", "goto"}:
-            fields[word] = int(value)
-            if word == "goto":
-                fields["action"] = word
-        elif word not in _SKIPPED:
+        elif word in _ACTIONS:
+            fields["action"] = word
             at -= 1
-            if word in _ACTIONS:
-                fields["action"] = word
+        elif not _set_checked(fields, word, value) and word not in _SKIPPED:
+            at -= 1
+
+
+def _set_checked(fields: dict[str, Any], word: str, value: str) -> bool:
+    """Set a field whose value must be a prefix or a number; gives whether ``word`` is such a field."""
+    if word in {"from", "to"}:
+        if value != "all":
+            fields["src" if word == "from" else "dst"] = str(prefix(value))
+    elif word == "fwmark":
+        mark, _, mask = value.partition("/")
+        fields["fwmark"], fields["fwmask"] = int(mark, 0), int(mask, 0) if mask else 0xFFFFFFFF
+    elif word == "suppress_prefixlength":
+        fields[word] = int(value)
+    elif word == "goto":
+        fields.update(goto=int(value), action=word)
+    else:
+        return False
+    return True
 
 
 def _lookup(fields: dict[str, Any], table: str, following: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collectors.parsers.emit import Emitter
 
 _PHASES = {
-    "Running": "Running", "Pending": "Pending", "ContainerCreating": "Pending", "Succeeded": "Succeeded", "Completed": "Succeeded", "Failed": "Failed",
+    "Running": "Running", "Pending": "Pending", "ContainerCreating": "Pending", "Succeeded": "Succeeded", "Completed": "Succeeded",
+    "Failed": "Failed",
 }
 _NOTHING = frozenset({"", "<none>", "<unset>", "<pending>", "<unknown>", "None", "-"})
 

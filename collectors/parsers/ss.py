@@ -73,7 +73,7 @@ def _claim(out: Emitter, call: Invocation | None, lines: Sequence[tuple[int, str
 
 
 def _claim_seen(out: Emitter) -> None:
-    """Without options (a bare ``ss`` shows no listening socket): a listing that shows listening sockets of a protocol is taken to show all of them."""
+    """Without options (a bare ``ss`` shows no listening socket): a listing that shows listening sockets of a protocol counts as whole."""
     states = {(fact.get("protocol"), fact.get("state")) for fact in out.facts}
     for protocol, state in (("tcp", "LISTEN"), ("udp", "UNCONN")):
         if (protocol, state) in states:
