@@ -61,7 +61,7 @@ def flows_of(inventory: Inventory, pairs: Iterable[tuple[Endpoint, Goal]], ask: 
         if _same(sender, goal.endpoint) and not ask.names_both:
             continue
         address = address_for(inventory, sender, goal.endpoint)
-        if not address:
+        if not address or (address in sender.addresses and not ask.names_both):
             continue
         for step, (port, protocol) in enumerate(ports_for(inventory, sender, goal, ask, notes)):
             ranked.append((rank + step, _flow(inventory, sender, goal.endpoint, (address, port, protocol), ask)))

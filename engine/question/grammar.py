@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from engine.question import phrases
-from engine.question.tokens import MASK, Token, clauses, holds, occurrences, tells_success, tokens
+from engine.question.tokens import MASK, MASKED_VERB, Token, clauses, holds, occurrences, tells_success, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -88,6 +88,9 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
     if mutual and not targets and (senders or loose):
         everyone = senders + loose
         return Roles(tuple(everyone[:1]), tuple(everyone[1:]) or tuple(everyone), mutual=True)
+    through = [m for m in loose if m.role == "service" or (m.host and m.known)]
+    if through and any(m.role == "itself" for m in targets):
+        return Roles(tuple(senders), tuple(replace(m, role="own-service") if not m.host else m for m in through))
     for mention in loose:
         sends = not senders and mention.role in ("pod", "container", "own-host", "localhost") and not mention.host
         if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):
@@ -143,7 +146,7 @@ def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
     if product:
         return replace(base, host="", role=f"product:{product}")
     if word in phrases.FILLERS or word in _role_words() or word.endswith("ly") or word.startswith("-"):
-        return replace(base, known=False, role=_role_words()[word], host="") if token.sure and word in _role_words() else None
+        return replace(base, role=_role_words()[word], host="") if token.sure and word in _role_words() else None
     return replace(base, known=False)
 
 
@@ -181,7 +184,8 @@ def _kinds(clause: str, original: str) -> list[Mention]:
 def _markers(clause: str, mentions: Sequence[Mention]) -> list[Marker]:
     known = [(m.start, m.end) for m in mentions if m.known]
     found = _longest(clause, phrases.MARKERS)
-    return [Marker(a, b, kind) for a, b, kind in found if not any(a < end and start < b for start, end in known)]
+    found += [(run.start(), run.end(), "to") for run in re.finditer(f"{MASKED_VERB}+", clause)]
+    return [Marker(a, b, kind) for a, b, kind in sorted(found) if not any(a < end and start < b for start, end in known)]
 
 
 @cache
@@ -270,6 +274,10 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
         if not side and previous and clause[left : mention.start].strip() in phrases.CONJUNCTIONS:
             side = previous.side
         sided.append(replace(mention, side=side))
+    for index in range(len(sided) - 2, -1, -1):
+        gap = clause[sided[index].end : sided[index + 1].start].strip()
+        if not sided[index].side and gap in phrases.CONJUNCTIONS:
+            sided[index] = replace(sided[index], side=sided[index + 1].side)
     return _opposite(sided)
 
 
@@ -285,6 +293,8 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
         return TARGET
     if mention.role in {"published", "nodeport"}:
         return TARGET
+    if mention.role == "clients":
+        return SENDER
     if following.startswith(phrases.INSIDE):
         return SENDER
     if not after:

@@ -96,7 +96,7 @@ class Cast:
 
     def containers(self) -> tuple[Endpoint, ...]:
         """Containers of runtimes and other container stacks."""
-        return spread(distinct([*self._runtime(), *self._stacks(), *(n.endpoint for n in self.inventory.pod_endpoints if n.endpoint.stack != HOST)]))
+        return spread(distinct([*self._runtime(), *(n.endpoint for n in self.inventory.pod_endpoints if n.endpoint.stack != HOST), *self._stacks()]))
 
     def _stacks(self) -> list[Endpoint]:
         known = {(e.node, e.stack): e for e in self._runtime()}
@@ -126,6 +126,17 @@ class Cast:
         """Services with an address, those of users first."""
         found = [n.endpoint for n in self.inventory.service_endpoints if n.endpoint.addresses]
         return tuple(sorted(found, key=lambda e: e.name.startswith(("svc/kube-system/", "svc/default/kubernetes"))))[:3]
+
+    def own_services(self, sender: Endpoint | None) -> tuple[Endpoint, ...]:
+        """Services that the sender itself stands behind."""
+        return tuple(n.endpoint for n in self.inventory.service_endpoints if sender is not None and self.serves(sender, n.endpoint))
+
+    def serves(self, machine: Endpoint, service: Endpoint) -> bool:
+        """Whether a machine is one of those behind a Service."""
+        if service.kind != "service":
+            return False
+        space, _, name = service.name.removeprefix("svc/").partition("/")
+        return any(set(e.addresses) & set(machine.addresses) for e in self.inventory.behind(space, name))
 
     def databases(self) -> tuple[Endpoint, ...]:
         """Databases: named so, running such an image, listening on such a port, or spoken of by rules and connections."""
@@ -188,7 +199,7 @@ class Cast:
         """Machines that may send."""
         if mention.host:
             return Party(self.named(mention, loose=loose, sender=True), mention.host, exact=True)
-        if mention.role == "internet":
+        if mention.role in {"internet", "clients"}:
             return Party(self.outside())
         found = self._of_kind(mention.role, None)
         found = self.placed(self.senders_of(found), mention)
@@ -239,6 +250,8 @@ class Cast:
             "own-host": lambda: self.own_host(sender),
             "others": lambda: self.other_hosts(sender),
             "internet": lambda: self.internet(sender),
+            "clients": lambda: self.internet(sender),
+            "own-service": lambda: self.own_services(sender),
             "localhost": lambda: self.localhost(sender),
             "itself": lambda: (replace(sender, fixed=False),) if sender else (),
             "gateway": lambda: self.gateways(sender),

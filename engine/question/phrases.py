@@ -82,6 +82,12 @@ ERRORS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 """(error class, phrases), in the order in which a text that holds several is read."""
 
+ACTIVE: Final = frozenset(
+    {"cannot resolve", "can not resolve", "can't resolve", "could not resolve", "couldn't resolve", "unable to resolve", "fails to resolve",
+     "failed to resolve", "解析失败", "解析不了", "解析不到", "解析不出", "无法解析", "不能解析"}
+)
+"""Error strings that are verbs: whoever stands before them sends."""
+
 WEAK_DNS: Final = ("dns", "nslookup", "域名")
 """Words that make a question one about names if no error string says otherwise."""
 
@@ -167,8 +173,8 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("services", "service"), ("service", "service"),
     ("svc", "service"), ("clusterip", "service"), ("cluster ip", "service"), ("databases", "database"), ("database", "database"), ("db",
     "database"), ("internet", "internet"),
-    ("outside world", "internet"), ("outside", "internet"), ("external network", "internet"), ("external client", "internet"),
-    ("external clients", "internet"), ("the public network", "internet"),
+    ("outside world", "internet"), ("outside", "internet"), ("external network", "internet"), ("external client", "clients"),
+    ("external clients", "clients"), ("the public network", "internet"),
     ("localhost", "localhost"), ("itself", "itself"), ("default gateway", "gateway"), ("gateway", "gateway"),
     ("其他容器", "container"), ("其它容器", "container"), ("别的容器", "container"), ("另一个容器", "container"), ("其他pod", "pod"), ("其它pod",
     "pod"), ("另一个pod", "pod"), ("其他 pod", "pod"), ("其它 pod", "pod"),
@@ -179,11 +185,11 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("node节点", "node"), ("工作节点", "node"), ("计算节点", "node"), ("节点", "node"), ("所在主机", "own-host"), ("所在节点", "own-host"),
     ("宿主机", "own-host"), ("宿主", "own-host"), ("主机", "node"), ("物理机", "node"),
     ("容器组", "pod"), ("容器", "container"), ("数据库", "database"), ("资料库", "database"), ("公网", "internet"), ("外网", "internet"),
-    ("互联网", "internet"), ("外部", "internet"), ("集群外", "internet"), ("因特网", "internet"), ("上网", "internet"),
+    ("互联网", "internet"), ("外部", "clients"), ("集群外", "clients"), ("因特网", "internet"), ("上网", "internet"),
     ("域名服务器", "dns"), ("本机", "localhost"), ("本地", "localhost"), ("自己", "itself"), ("自身", "itself"), ("默认网关", "gateway"),
     ("预设闸道", "gateway"), ("闸道", "gateway"), ("网关", "gateway"), ("映射端口", "published"), ("端口映射", "published"),
     ("服务", "service"), ("服务器", "node"), ("机器", "node"), ("虚拟机", "node"), ("云主机", "node"),
-    ("machine", "node"), ("machines", "node"),
+    ("outside clients", "clients"), ("clients outside", "clients"), ("machine", "node"), ("machines", "node"),
 )
 """(word, role): kinds of machine rather than names; a name in the evidence beats them."""
 
@@ -229,11 +235,11 @@ INSIDE: Final = ("里面", "内部", "里", "内", "上", "中", "端", "侧")
 
 TRADITIONAL: Final = (
     "連線無訪問過請時應網絡達絕節點機個資庫務據數斷傳輸誤異從間這裡裏內卻對響沒與調錯變遲遠隨穩偽裝報導發標權許參閘關虛擬雲鏈"
-    "實為夠長會還說並給臺號條別該單則轉換啟動開閉電業後來種處測試題類驗逾儲組"
+    "實為夠長會還說並給臺號條別該單則轉換啟動開閉電業後來種處測試題類驗逾儲組爾掛頻"
 )
 SIMPLIFIED: Final = (
     "连线无访问过请时应网络达绝节点机个资库务据数断传输误异从间这里里内却对响没与调错变迟远随稳伪装报导发标权许参闸关虚拟云链"
-    "实为够长会还说并给台号条别该单则转换启动开闭电业后来种处测试题类验逾储组"
+    "实为够长会还说并给台号条别该单则转换启动开闭电业后来种处测试题类验逾储组尔挂频"
 )
 """Traditional characters and their simplified form, place by place (only those that the phrases of this module use, and common neighbours)."""
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MASK = "\x00"
 """Stands for a character of an error string that was read already ("No route to host" names no host)."""
+MASKED_VERB = "\x01"
+"""The same for an error string that is a verb with the sender before it ("cannot resolve")."""
 MAX_TEXT = 4000
 """Characters of a symptom that are read; a pasted log beyond that says nothing new."""
 MAX_PORT = 65535
@@ -87,7 +89,8 @@ def mask(text: str, spans: Iterable[Span]) -> str:
     """The text with some places blanked."""
     characters = list(text)
     for start, end in spans:
-        characters[start:end] = MASK * (end - start)
+        sign = MASKED_VERB if text[start:end] in phrases.ACTIVE else MASK
+        characters[start:end] = sign * (end - start)
     return "".join(characters)
 
 
@@ -145,12 +148,12 @@ def clauses(text: str) -> list[Span]:
         places.append((start, end.start()))
         start = end.end()
     places.append((start, len(text)))
-    return [(a, b) for a, b in places if text[a:b].strip(" " + MASK + ":.'\"()") or MASK in text[a:b]]
+    return [(a, b) for a, b in places if text[a:b].strip()]
 
 
 def tells_success(text: str) -> bool:
     """Whether a folded clause tells what works, rather than what fails."""
-    return MASK not in text and holds(text, phrases.WORKS) and not any(word in text for word in phrases.FAILS)
+    return MASK not in text and MASKED_VERB not in text and holds(text, phrases.WORKS) and not any(word in text for word in phrases.FAILS)
 
 
 @cache
@@ -159,7 +162,7 @@ def _literals() -> re.Pattern[str]:
         r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@\s]*@)?(?P<url>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<uport>\d{1,5}))?(?:/[^\s'\"]*)?"
         r"|\[(?P<v6b>[0-9a-f:.]+)(?:%[\w.-]+)?\](?::(?P<v6port>\d{1,5}))?"
         r"|(?<![\w:.])(?P<v6>[0-9a-f]{0,4}:[0-9a-f:.]*:[0-9a-f:.]*)"
-        r"|(?<![\w.])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?:/\d{1,2})?(?::(?P<v4port>\d{1,5}))?(?![\w])"
+        r"|(?<![\w.])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?:/\d{1,2})?(?::(?P<v4port>\d{1,5}))?(?!\.?\w)"
         r"|(?P<name>[a-z0-9](?:[a-z0-9._/@-]*[a-z0-9])?)(?::(?P<nport>\d{1,5})(?![\d.:]))?",
         re.ASCII,
     )

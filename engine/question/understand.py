@@ -182,11 +182,14 @@ class _Asking:
         mentions = list(self.heard.roles.targets)
         if self.heard.error == "dns":
             return [m for m in mentions if m.address or m.role == "dns"] or [Mention(0, 0, "DNS", role="dns")]
+        if self.heard.error == "wrong-source":
+            # "is changed to the node's address" names the wrong source, not the target.
+            mentions = [m for m in mentions if m.role not in {"node", "own-host"} and not m.address]
         addresses = [m for m in mentions if m.address or (m.port and m.known)]
         if addresses:
             return [self._with_product(m, mentions) for m in addresses]
         known = [m for m in mentions if m.known]
-        return [m for m in known if m.host] + [m for m in known if not m.host] if known else []
+        return [m for m in known if m.host] + [m for m in known if not m.host]
 
     def _with_product(self, mention: Mention, others: Sequence[Mention]) -> Mention:
         """An address keeps the kind of the word beside it: "mysql at 10.2.0.9"."""
@@ -291,7 +294,7 @@ class _Asking:
             pairs += [
                 (sender, Goal(_shown(endpoint, mention), party.usual, mention.port, mention.protocol))
                 for sender, party in parties
-                for endpoint in party.endpoints
+                for endpoint in self._not_behind(sender, party.endpoints, mention)
             ]
         vague = all(m.role == "database" or m.role.startswith("product:") for m in goals)
         if not pairs and vague:
@@ -299,6 +302,13 @@ class _Asking:
             pairs = [(sender, Goal(endpoint, usual)) for sender in senders for endpoint in self._likely_targets(sender)]
             self._say_likely([goal.endpoint.name for _, goal in pairs])
         return pairs
+
+    def _not_behind(self, sender: Endpoint, endpoints: Sequence[Endpoint], mention: Mention) -> Sequence[Endpoint]:
+        """Targets without the Services that the sender itself stands behind, unless the user named the sender."""
+        named = self.options.from_ or any(m.host for m in self.heard.roles.senders)
+        if named or mention.role == "own-service":
+            return endpoints
+        return [e for e in endpoints if not self.cast.serves(sender, e)]
 
     def _say_target(self, parties: Sequence[tuple[Endpoint, Party]], mention: Mention) -> None:
         if mention.role in ("internet", "localhost", "itself", "dns") or not parties:
@@ -315,12 +325,16 @@ class _Asking:
     def _likely_targets(self, sender: Endpoint) -> tuple[Endpoint, ...]:
         """Targets for a question that names none: what the sender tried, else the other machines, else the internet."""
         unknown = [m for m in self.heard.roles.targets if not m.known]
+        if not sender.node:
+            return self.cast.published()
         tried = [str(f.get("dst")) for f in self.inventory.facts.of_kind("conntrack") if f.get("src") in sender.addresses and f.get("unreplied")]
         others = [
             e
             for e in (*self.cast.containers(), *self.cast.hosts())
             if e.addresses and not (e.seen and (e.node, e.stack) == (sender.node, sender.stack))
         ]
+        if self.heard.error == "wrong-source":
+            others.sort(key=lambda e: e.node == sender.node)
         containers = [e for e in others if e.kind != "node"]
         if unknown:
             return tuple(containers) if len(containers) == 1 else ()
@@ -351,6 +365,8 @@ class _Asking:
 
     def _lack(self, senders: Sequence[Endpoint], goals: Sequence[Mention]) -> None:
         """Say what would make a question of it."""
+        from shlex import quote
+
         notes = self.notes
         if not self.inventory.nodes:
             for command in ("ip -d addr show", "ip route show table all", "iptables-save"):
@@ -358,10 +374,9 @@ class _Asking:
             return
         node = senders[0].node if senders else self.cast.node or self.inventory.nodes[0]
         unknown = [m.host or m.text for m in (*self.heard.roles.targets, *self.heard.roles.senders) if not m.known]
-        for name in unknown[:MAX_FALLBACK]:
-            notes.lack(
-                node, f"getent hosts {name}", f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”：此命令可得到它的地址"
-            )
+        for name in unknown[:MAX_FALLBACK] if self.heard.error != "dns" else ():
+            en, zh = f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”：此命令可得到它的地址"
+            notes.lack(node, f"getent hosts {quote(name)}", en, zh)
         if goals and goals[0].role == "dns":
             notes.lack(node, "cat /etc/resolv.conf", "the sender's name servers are not in the evidence", "证据中没有发起方的域名服务器")
         if not senders:
@@ -370,7 +385,7 @@ class _Asking:
             en, zh = listed(list(dict.fromkeys(n.endpoint.name for n in self.inventory.named())))
             notes.lack(
                 node,
-                f"diagnose --from {senders[0].name} --to ADDRESS:PORT",
+                f"diagnose --from {quote(senders[0].name)} --to ADDRESS:PORT",
                 f"it is not clear which machine does not answer; the evidence names {en}",
                 f"不清楚访问的是哪个目标；证据中有 {zh}",
             )

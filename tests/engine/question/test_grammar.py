@@ -1,0 +1,88 @@
+"""Who sends and who answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.question.grammar import Mention, read
+from engine.question.tokens import error_class, fold, without_noise
+
+NAMES = {"pod-a", "pod-b", "web", "node1", "node2", "nas", "docker0", "frontend"}
+
+SENTENCES: list[tuple[str, str, str]] = [
+    ("pod cannot reach db", "pod", "database"),
+    ("pod-a cannot reach web: No route to host", "pod-a", "web"),
+    ("pod-a can't connect to web", "pod-a", "web"),
+    ("pod-a is unable to ping web", "pod-a", "web"),
+    ("pod-a fails to reach web", "pod-a", "web"),
+    ("pod-a times out connecting to web", "pod-a", "web"),
+    ("traffic from pod-a to web is lost", "pod-a", "web"),
+    ("web is unreachable from pod-a", "pod-a", "web"),
+    ("web cannot be reached from inside pod-a", "pod-a", "web"),
+    ("connection between pod-a and pod-b times out", "pod-a", "pod-b"),
+    ("pod-a -> web: timeout", "pod-a", "web"),
+    ("pod-a → web 不通", "pod-a", "web"),
+    ("curl http://web:8080/x from pod-a hangs", "pod-a", "web"),
+    ("in pod-a, curl web hangs", "pod-a", "web"),
+    ("pod-a has no network", "pod-a", ""),
+    ("dial tcp 10.96.0.1:443: i/o timeout", "", "10.96.0.1"),
+    ("read tcp 10.244.1.5:40000->10.96.0.1:443: i/o timeout", "10.244.1.5", "10.96.0.1"),
+    ("lookup web on 10.96.0.10:53: no such host", "", "10.96.0.10"),
+    ("connection refused on web:5432", "", "web"),
+    ("PING web (10.1.0.6) 56(84) bytes of data. From 10.1.0.1 icmp_seq=1 Destination Host Unreachable", "", "web 10.1.0.6"),
+    ("curl: (7) Failed to connect to 10.2.0.9 port 5432 after 3000 ms: No route to host", "", "10.2.0.9"),
+    ("ssh: connect to host nas port 22: No route to host", "", "nas"),
+    ("ERROR 2003 (HY000): Can't connect to MySQL server on '10.2.0.9' (113)", "", "product:mysql 10.2.0.9"),
+    (
+        'could not connect to server: No route to host Is the server running on host "10.2.0.9" and accepting TCP/IP connections on port 5432?',
+        "",
+        "10.2.0.9",
+    ),
+    ("pods on node1 cannot reach nas", "pod@node1", "nas"),
+    ("the frontend container cannot reach the database", "frontend", "database"),
+    ("pod web cannot reach service nas", "web", "nas"),
+    ("containers cannot ping each other", "container", "container"),
+    ("container can't access the internet", "container", "internet"),
+    ("pod cannot reach itself through its service", "pod", "own-service"),
+    ("redis refused connections from web", "web", "product:redis"),
+    ("web and frontend cannot reach nas", "web frontend", "nas"),
+    ("ping from pod-a to web fails, ping from node1 to web works", "pod-a", "web"),
+    ("pod-a can ping node1 but cannot ping node2", "pod-a", "node2"),
+    ("pod-a cannot reach shop.example.com", "pod-a", "?shop.example.com"),
+    ("pod-a cannot reach pod-x", "pod-a", "?pod-x"),
+    ("blorp cannot connect to web", "?blorp", "web"),
+    ("从 pod-a 到 web 不通", "pod-a", "web"),
+    ("从pod-a访问web超时", "pod-a", "web"),
+    ("pod-a 访问不了 web", "pod-a", "web"),
+    ("pod-a 連不上 web", "pod-a", "web"),
+    ("pod-a ping 不通 web", "pod-a", "web"),
+    ("pod-a无法连接web", "pod-a", "web"),
+    ("在 pod-a 里 ping 10.2.0.9 报 Destination Host Unreachable", "pod-a", "10.2.0.9"),
+    ("pod 内无法连接到数据库 dial tcp 10.2.0.9:3306: i/o timeout", "pod", "database 10.2.0.9"),
+    ("数据库连不上", "", "database"),
+    ("資料庫連不上", "", "database"),
+    ("pod 无法连接数据库", "pod", "database"),
+    ("容器訪問不了外網", "container", "internet"),
+    ("容器之间互相 ping 不通", "container", "container"),
+    ("pod-a 和 pod-b 之间不通", "pod-a", "pod-b"),
+    ("node1 上的 pod 访问不了 web", "pod@node1", "web"),
+    ("外部无法访问机器的 80 端口", "clients", "node"),
+    ("Pod可以跨节点访问docker0 IP,但是不能跨节点访问Pod IP", "pod", "pod"),
+    ("从Docker容器内可以ping通宿主机IP,但ping不通其它主机", "container", "others"),
+    ("K8s Master主机上ping不通Node节点上的docker0和容器,但在Node上可以ping通", "master", "docker0 container"),
+    ("扩容节点访问 service 地址不通", "node", "service"),
+    ("pod 网络不通", "pod", ""),
+    ("", "", ""),
+]
+
+
+def _names(mentions: tuple[Mention, ...]) -> str:
+    return " ".join(("" if m.known else "?") + (m.host or m.role) + (f"@{m.at}" if m.at else "") for m in mentions)
+
+
+@pytest.mark.parametrize(("text", "senders", "targets"), SENTENCES)
+def test_roles(text: str, senders: str, targets: str) -> None:
+    """The sentence gives these senders and these targets."""
+    masked = error_class(without_noise(fold(text)))[1]
+    roles = read(masked, text, NAMES.__contains__)
+    assert (_names(roles.senders), _names(roles.targets)) == (senders, targets)

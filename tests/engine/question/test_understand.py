@@ -1,0 +1,276 @@
+"""From a symptom and options to flows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine.errors import QuestionError
+from engine.facts import HOST, Fact, FactBase
+from engine.question import understand
+from engine.question.flows import MAX_FLOWS
+
+if TYPE_CHECKING:
+    from engine.findings import Question
+
+
+def flows(question: Question) -> list[str]:
+    """Flows on one line each: ``n1/pod-a[src] > 10.2.0.9:5432/tcp``."""
+    return [f"{f.node}/{f.stack}" + (f"[{f.src}]" if f.src else "") + f" > {f.dst}:{f.port}/{f.protocol}" for f in question.flows]
+
+
+def ask(base: FactBase, symptom: str = "", **options: Any) -> list[str]:
+    """Flows of a question."""
+    return flows(understand(symptom, base, **options))
+
+
+POD_DB = ["n1/pod-a > 10.2.0.9:5432/tcp"]
+LAB: list[tuple[str, list[str]]] = [
+    ("pod cannot reach db", POD_DB),
+    ("pod-a cannot reach db: No route to host", POD_DB),
+    ("pod 无法连接数据库", POD_DB),
+    ("pod-a 连不上 db", POD_DB),
+    ("pod-a ping 不通 db", ["n1/pod-a > 10.2.0.9:0/icmp"]),
+    ("pod-a cannot reach db at 10.2.0.9:3306", ["n1/pod-a > 10.2.0.9:3306/tcp"]),
+    ("pod-a cannot reach mysql at 10.9.9.9", ["n1/pod-a > 10.9.9.9:3306/tcp"]),
+    ("pod-a cannot reach db port 6379", ["n1/pod-a > 10.2.0.9:6379/tcp"]),
+    ("pod-a cannot ssh to db", ["n1/pod-a > 10.2.0.9:5432/tcp"]),
+    ("curl http://web:8081/x from pod-a hangs", ["n1/pod-a > 10.1.0.6:8081/tcp"]),
+    ("pod-a cannot reach web", ["n1/pod-a > 10.1.0.6:8080/tcp"]),
+    ("web cannot reach pod-a", ["n1/web > 10.1.0.5:0/icmp"]),
+    ("web cannot reach pod-a: connection refused", ["n1/web > 10.1.0.5:80/tcp"]),
+    ("pod-a cannot reach the internet", ["n1/pod-a > 8.8.8.8:0/icmp"]),
+    ("pod-a cannot ping its gateway", ["n1/pod-a > 10.1.0.1:0/icmp"]),
+    ("pod-a cannot ping the host", ["n1/pod-a > 192.168.1.10:0/icmp"]),
+    ("pod-a ping 不通其它主机", ["n1/pod-a > 192.168.1.11:0/icmp"]),
+    ("pod-a cannot resolve names", ["n1/pod-a > 10.96.0.10:53/udp"]),
+    ("pod-a: lookup x on 10.96.0.99:53: no such host", ["n1/pod-a > 10.96.0.99:53/udp"]),
+    ("n1 cannot ping n2", ["n1/host > 192.168.1.11:0/icmp"]),
+    ("10.1.0.5 cannot reach 10.2.0.9:5432", ["n1/pod-a[10.1.0.5] > 10.2.0.9:5432/tcp"]),
+    ("10.7.7.7 cannot reach 10.2.0.9:5432", ["/[10.7.7.7] > 10.2.0.9:5432/tcp"]),
+    ("数据库连不上", ["n1/pod-a > 10.2.0.9:5432/tcp", "n1/web > 10.2.0.9:5432/tcp"]),
+    ("pod-a cannot reach docker0", ["n1/pod-a > 172.17.0.1:0/icmp"]),
+    ("pod-a cannot connect to localhost:80", ["n1/pod-a > 127.0.0.1:80/tcp"]),
+    ("pods cannot reach each other across nodes with ping", ["n1/pod-a > 10.2.0.9:0/icmp"]),
+    ("pod-a cannot reach shop.example.com", []),
+    ("pod-a cannot reach pod-x", []),
+]
+
+
+@pytest.mark.parametrize(("symptom", "expected"), LAB)
+def test_symptoms_on_namespaces(lab: FactBase, symptom: str, expected: list[str]) -> None:
+    """The symptom becomes exactly these flows."""
+    assert ask(lab, symptom) == expected
+
+
+CLUSTER: list[tuple[str, list[str]]] = [
+    ("web cannot reach postgres: i/o timeout", ["node-1/cni-1 > 10.96.7.7:5432/tcp"]),
+    ("web cannot connect to postgres.shop.svc.cluster.local:5432", ["node-1/cni-1 > 10.96.7.7:5432/tcp"]),
+    ("web cannot reach the API server", ["node-1/cni-1 > 10.96.0.1:443/tcp"]),
+    ("web cannot resolve names", ["node-1/cni-1 > 10.96.0.10:53/udp"]),
+    ("agent cannot reach web", ["node-1/host > 10.96.7.8:80/tcp"]),
+    ("postgres cannot connect to web", ["node-2/[10.244.2.9] > 10.96.7.8:80/tcp"]),
+    ("master cannot ping pods", ["node-1/host > 10.244.1.5:0/icmp", "node-1/host > 10.244.2.9:0/icmp"]),
+    ("pod cannot reach itself through its service", ["node-1/cni-1 > 10.96.7.8:80/tcp"]),
+    ("cannot reach nodeport 30080", ["/[203.0.113.10] > 192.168.0.1:30080/tcp", "/[203.0.113.10] > 192.168.0.2:30080/tcp"]),
+    ("node-1 cannot reach node-2", ["node-1/host > 192.168.0.2:0/icmp"]),
+    ("web cannot reach bare", ["node-1/cni-1 > 10.244.2.9:8080/tcp"]),
+    ("source IP of pod web is changed to the node address", ["node-1/cni-1 > 10.244.2.9:5432/tcp"]),
+]
+
+
+@pytest.mark.parametrize(("symptom", "expected"), CLUSTER)
+def test_symptoms_on_a_cluster(cluster: FactBase, symptom: str, expected: list[str]) -> None:
+    """Pods, Services and nodes of the API are senders and targets."""
+    assert ask(cluster, symptom) == expected
+
+
+DOCKER: list[tuple[str, list[str]]] = [
+    ("container cannot reach db", ["dock/[172.17.0.2] > 172.17.0.3:3306/tcp"]),
+    ("frontend cannot reach mysql", ["dock/[172.17.0.2] > 172.17.0.3:3306/tcp"]),
+    ("frontend cannot reach redis", ["dock/[172.17.0.2] > 192.168.50.7:6379/tcp"]),
+    ("frontend cannot ping the host", ["dock/[172.17.0.2] > 10.0.0.4:0/icmp"]),
+    ("cannot reach http://10.0.0.4:8080", ["/[203.0.113.10] > 10.0.0.4:8080/tcp"]),
+    ("外部访问不了 8080 端口", ["/[203.0.113.10] > 10.0.0.4:8080/tcp"]),
+    ("metrics cannot reach frontend", ["dock/host > 172.17.0.2:80/tcp"]),
+    ("frontend cannot resolve example.com", []),
+]
+
+
+@pytest.mark.parametrize(("symptom", "expected"), DOCKER)
+def test_symptoms_on_a_docker_host(docker: FactBase, symptom: str, expected: list[str]) -> None:
+    """Containers that were not entered send from their address on their node."""
+    assert ask(docker, symptom) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"from_": "pod-a", "to": "db"}, POD_DB),
+        ({"from_": "n1/pod-a", "to": "n2/db"}, POD_DB),
+        ({"from_": "pod-a", "to": "db:3306", "protocol": "udp"}, ["n1/pod-a > 10.2.0.9:3306/udp"]),
+        ({"from_": "pod-a", "to": "db:3306", "port": 80}, ["n1/pod-a > 10.2.0.9:80/tcp"]),
+        ({"from_": "10.9.9.9", "to": "[fd00:2::9]:80"}, ["/[10.9.9.9] > fd00:2::9:80/tcp"]),
+        ({"from_": "pod-a", "to": "internet", "port": 443}, ["n1/pod-a > 8.8.8.8:443/tcp"]),
+        ({"from_": "pod-a", "to": "localhost:80"}, ["n1/pod-a > 127.0.0.1:80/tcp"]),
+        ({"from_": "pod-a", "to": "pod-a", "port": 80}, ["n1/pod-a > 10.1.0.5:80/tcp"]),
+        ({"from_": "node/n1", "to": "db", "protocol": "icmp"}, ["n1/host > 10.2.0.9:0/icmp"]),
+        ({"to": "web"}, ["n1/pod-a > 10.1.0.6:8080/tcp", "n2/db > 10.1.0.6:8080/tcp"]),
+        ({"to": "web", "node": "n1"}, ["n1/pod-a > 10.1.0.6:8080/tcp"]),
+        ({"from_": "pod-a", "to": "mysql"}, ["n1/pod-a > 10.2.0.9:3306/tcp"]),
+        ({"from_": "pod-a"}, ["n1/pod-a > 10.2.0.9:5432/tcp", "n1/pod-a > 10.1.0.6:8080/tcp"]),
+    ],
+)
+def test_options(lab: FactBase, options: dict[str, Any], expected: list[str]) -> None:
+    """Options take every form of name, and make the flow alone."""
+    assert ask(lab, **options) == expected
+
+
+def test_options_override_the_text(lab: FactBase) -> None:
+    """What an option says beats what the text says."""
+    assert ask(lab, "web cannot ping n2", from_="pod-a", to="db", port=5432) == POD_DB
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"from_": "poda", "to": "db"}, "--from poda: nothing in the evidence has this name", "did you mean pod-a?"),
+        ({"to": "shop.example.org"}, "--to shop.example.org", "--to ADDRESS"),
+        ({"node": "n7"}, "--node n7", "the evidence names"),
+        ({"to": "db", "port": 70000}, "no such port: 70000", "1 to 65535"),
+    ],
+)
+def test_options_that_name_nothing(lab: FactBase, options: dict[str, Any], message: str, hint: str) -> None:
+    """A name given by option must exist; the error suggests the nearest."""
+    with pytest.raises(QuestionError) as caught:
+        understand("x", lab, **options)
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_unknown_name_in_the_text_is_missing_evidence(lab: FactBase) -> None:
+    """A name that only the text has is no error: the report says how to find its address."""
+    question = understand("pod-a cannot reach shop.example.com", lab)
+    assert [(m.node, m.command) for m in question.missing] == [
+        ("n1", "getent hosts shop.example.com"),
+        ("n1", "diagnose --from pod-a --to ADDRESS:PORT"),
+    ]
+
+
+def test_nothing_to_understand() -> None:
+    """Without any stack in the evidence the report asks for the basic listings."""
+    question = understand("pod cannot reach db", FactBase([]))
+    assert question.flows == ()
+    assert [m.command for m in question.missing] == ["ip -d addr show", "ip route show table all", "iptables-save"]
+
+
+def test_missing_command_quotes_hostile_names() -> None:
+    """A name from the evidence cannot smuggle a command into what the user is told to run."""
+    base = FactBase([Fact("netns", {"name": "x; rm -rf y", "role": "container"}, "n1", "x; rm -rf y")])
+    question = understand("", base, from_="x; rm -rf y", to="203.0.113.1")
+    assert question.flows
+    alone = understand("x; rm -rf y cannot reach nowhere.example", base, from_="x; rm -rf y")
+    assert any("--from 'x; rm -rf y' " in m.command for m in alone.missing)
+
+
+def test_assumptions_are_told_in_both_languages(lab: FactBase) -> None:
+    """Whatever was taken for granted is said once, in English and Chinese."""
+    question = understand("pod cannot reach db", lab)
+    texts = [a.text for a in question.assumptions]
+    assert {"en": '"pod" is taken to be pod-a; --from names another.', "zh": "“pod”被理解为 pod-a；可用 --from 另行指定。"} in texts
+    assert all(set(text) == {"en", "zh"} for text in texts)
+    assert len(texts) == len({text["en"] for text in texts})
+
+
+def test_names_that_need_no_assumption(lab: FactBase) -> None:
+    """Where both ends and the port are named, nothing is assumed."""
+    question = understand("pod-a cannot reach db:5432", lab)
+    assert question.assumptions == ()
+    assert question.mentioned == ("pod-a", "db:5432")
+    assert (question.flows[0].from_name, question.flows[0].to_name) == ("pod-a", "db (10.2.0.9)")
+
+
+def test_large_packets_use_the_mtu_of_the_sender(lab: FactBase) -> None:
+    """A question about large packets walks one as large as the sender's device lets out."""
+    assert understand("large files hang from pod-a to db", lab).flows[0].size == 1450
+    assert understand("pod-a: ping -s 1472 db hangs", lab).flows[0].size == 1500
+    assert understand("web: large files to db hang", lab).flows[0].size == 1500
+
+
+def test_unanswered_connections_tell_sender_and_port() -> None:
+    """Conntrack entries without an answer show who tried, and which port."""
+    base = FactBase(
+        [
+            *(
+                Fact("address", {"device": "eth0", "address": a, "prefixlen": 24, "family": 4, "scope": "global"}, "n1", s)
+                for s, a in (("a", "10.0.0.2"), ("b", "10.0.0.3"), ("c", "10.0.0.4"))
+            ),
+            Fact("netns", {"name": "host", "role": "host"}, "n1", HOST),
+            Fact(
+                "conntrack",
+                {"protocol": "tcp", "state": "SYN_SENT", "src": "10.0.0.3", "dst": "10.5.5.5", "sport": 4, "dport": 8443, "unreplied": True},
+                "n1",
+            ),
+        ]
+    )
+    assert ask(base, "timeout to 10.5.5.5") == ["n1/b > 10.5.5.5:8443/tcp"]
+    assert ask(base, "", from_="b") == ["n1/b > 10.5.5.5:8443/tcp"]
+
+
+def test_database_without_a_name() -> None:
+    """A database that nothing names is guessed, with both usual ports, and the guess is told."""
+    facts = [
+        Fact("address", {"device": "eth0", "address": a, "prefixlen": 24, "family": 4, "scope": "global"}, "n1", s)
+        for s, a in (("pod-a", "10.0.0.2"), ("other", "10.0.0.3"))
+    ]
+    question = understand("pod-a cannot reach db", FactBase(facts))
+    assert flows(question) == ["n1/pod-a > 10.0.0.3:5432/tcp", "n1/pod-a > 10.0.0.3:3306/tcp"]
+    assert any("nothing shows which database" in a.text["en"] for a in question.assumptions)
+
+
+def test_flows_are_bounded_and_nodes_take_turns() -> None:
+    """A question that fits hundreds of pods walks a bounded number, and says so."""
+    facts = [
+        Fact(
+            "address", {"device": "eth0", "address": f"10.{node}.0.{pod}", "prefixlen": 16, "family": 4, "scope": "global"}, f"n{node}", f"pod-{pod}"
+        )
+        for node in range(1, 4)
+        for pod in range(2, 60)
+    ]
+    question = understand("pods cannot ping each other", FactBase(facts))
+    assert len(question.flows) == MAX_FLOWS
+    assert {f.node for f in question.flows} == {"n1", "n2", "n3"}
+    assert any(f"the first {MAX_FLOWS} are walked" in a.text["en"] for a in question.assumptions)
+
+
+def test_never_the_same_stack_on_both_sides(lab: FactBase) -> None:
+    """No flow asks a machine about itself unless both ends were named so."""
+    for symptom in ("pods cannot ping each other", "containers cannot reach containers", "db cannot reach db"):
+        assert all(
+            (f.node, f.stack, f.dst) not in {("n1", "pod-a", "10.1.0.5"), ("n1", "web", "10.1.0.6"), ("n2", "db", "10.2.0.9")}
+            for f in understand(symptom, lab).flows
+        )
+
+
+def test_target_address_is_on_the_senders_side() -> None:
+    """Of several addresses the one on the sender's network is taken, and never a bridge's."""
+
+    def address(node: str, stack: str, text: str, device: str = "eth0", length: int = 24) -> Fact:
+        return Fact(
+            "address", {"device": device, "address": text, "prefixlen": length, "family": 6 if ":" in text else 4, "scope": "global"}, node, stack
+        )
+
+    base = FactBase(
+        [
+            address("n1", "a", "10.2.0.5"),
+            address("n1", "six", "fd00::5", length=64),
+            address("n1", "b", "172.17.0.1", "docker0", 16),
+            address("n1", "b", "fd00::9", length=64),
+            address("n1", "b", "10.1.0.9"),
+            address("n1", "b", "10.2.0.9", "eth1"),
+        ]
+    )
+    assert ask(base, "a cannot ping b", from_="a", to="b", protocol="icmp") == ["n1/a > 10.2.0.9:0/icmp"]
+    assert ask(base, "", from_="six", to="b", protocol="icmp") == ["n1/six > fd00::9:0/icmp"]
+    assert ask(base, "", from_="six", to="internet") == ["n1/six > 2001:4860:4860::8888:0/icmp"]
