@@ -94,7 +94,7 @@ class Document:
         import yaml
 
         found = False
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if isinstance(event, yaml.AliasEvent):
                 found = True
                 start: Any = event.start_mark
