@@ -28,8 +28,10 @@ PARSERS: Final = {
 """Format → module and function below :mod:`collectors.parsers`."""
 
 COMMANDS: Final = {
-    "iptables": "", "ipset": "ipset list", "sysctl": "sysctl -a", "conntrack": "conntrack -L", "nft": "nft list ruleset", "modules": "lsmod", "link": "ip address",
-    "route": "ip route", "rule": "ip rule", "neigh": "ip neigh", "fdb": "bridge fdb show", "port": "bridge link", "brctl": "brctl show", "socket": "ss", "docker": "docker inspect",
+    "iptables": "", "ipset": "ipset list", "sysctl": "sysctl -a", "conntrack": "conntrack -L", "nft": "nft list ruleset", "modules": "lsmod",
+    "link": "ip address",
+    "route": "ip route", "rule": "ip rule", "neigh": "ip neigh", "fdb": "bridge fdb show", "port": "bridge link", "brctl": "brctl show",
+    "socket": "ss", "docker": "docker inspect",
 }
 """Command line of a format, where neither name nor heading says more."""
 
@@ -76,13 +78,19 @@ IP_OBJECTS: Final = (
 """Objects of ``ip`` with their abbreviations; the first that fits wins, as in iproute2."""
 
 WORDS: Final = {
-    "nft": "nft", "nftables": "nft", "ruleset": "nft", "ipset": "ipset", "ipsets": "ipset", "conntrack": "conntrack", "sysctl": "sysctl", "sysctls": "sysctl",
-    "lsmod": "modules", "modules": "modules", "resolv": "resolv", "hosts": "hosts", "ifconfig": "ifconfig", "interfaces": "link", "addr": "link", "addrs": "link", "address": "link",
-    "addresses": "link", "links": "link", "link": "link", "ipaddr": "link", "iplink": "link", "ipa": "link", "ipr": "route", "iproute": "route", "routes": "route", "route": "route",
-    "routing": "route", "iprule": "rule", "iprules": "rule", "rules": "rule", "rule": "rule", "ipneigh": "neigh", "neigh": "neigh", "neighbors": "neigh", "neighbours": "neigh",
+    "nft": "nft", "nftables": "nft", "ruleset": "nft", "ipset": "ipset", "ipsets": "ipset", "conntrack": "conntrack", "sysctl": "sysctl",
+    "sysctls": "sysctl",
+    "lsmod": "modules", "modules": "modules", "resolv": "resolv", "hosts": "hosts", "ifconfig": "ifconfig", "interfaces": "link", "addr": "link",
+    "addrs": "link", "address": "link",
+    "addresses": "link", "links": "link", "link": "link", "ipaddr": "link", "iplink": "link", "ipa": "link", "ipr": "route", "iproute": "route",
+    "routes": "route", "route": "route",
+    "routing": "route", "iprule": "rule", "iprules": "rule", "rules": "rule", "rule": "rule", "ipneigh": "neigh", "neigh": "neigh",
+    "neighbors": "neigh", "neighbours": "neigh",
     "arp": "neigh", "fdb": "fdb", "bridge": "port", "brctl": "brctl", "ss": "socket", "netstat": "socket", "sockets": "socket", "listeners": "socket",
-    "docker": "docker", "podman": "docker", "nerdctl": "docker", "crictl": "crictl", "kubectl": "kubernetes", "pods": "kubernetes", "nodes": "kubernetes",
-    "services": "kubernetes", "svc": "kubernetes", "endpoints": "kubernetes", "endpointslices": "kubernetes", "networkpolicies": "kubernetes", "ippools": "kubernetes",
+    "docker": "docker", "podman": "docker", "nerdctl": "docker", "crictl": "crictl", "kubectl": "kubernetes", "pods": "kubernetes",
+    "nodes": "kubernetes",
+    "services": "kubernetes", "svc": "kubernetes", "endpoints": "kubernetes", "endpointslices": "kubernetes", "networkpolicies": "kubernetes",
+    "ippools": "kubernetes",
     "configmaps": "kubernetes", "flannel": "flannel", "uname": "host", "hostname": "host", "hostnamectl": "host",
 }
 """Words of file names that tell a format."""
@@ -107,7 +115,8 @@ KNOWN_FILES: Final = (
 """Copied files, by their path or by that path written as a name."""
 
 PROGRAMS: Final = (
-    "ip", "ss", "nft", "ipset", "bridge", "brctl", "sysctl", "conntrack", "netstat", "route", "arp", "ifconfig", "lsmod", "docker", "podman", "nerdctl", "crictl",
+    "ip", "ss", "nft", "ipset", "bridge", "brctl", "sysctl", "conntrack", "netstat", "route", "arp", "ifconfig", "lsmod", "docker", "podman",
+    "nerdctl", "crictl",
     "kubectl", "uname", "hostname", "hostnamectl", "ls", "cat",
 )
 """Programs whose command lines are recognised (iptables apart)."""
@@ -150,8 +159,9 @@ def iptables_command(name: str, match: re.Match[str]) -> str:
 
 
 INSIDE: Final = re.compile(
-    r"(?:^|\s)(?:ip\s+netns\s+exec\s+(?P<exec>[\w.@-]+)|ip\s+(?:-\w+\s+)*?-n(?:etns)?\s+(?P<dash_n>[\w.@-]+)|nsenter\s[^\n]*?(?:-t|--target)[ =]*(?P<pid>\d+)"
-    r"|nsenter\s[^\n]*?--net=\S*/(?P<handle>[\w.@-]+)|(?:docker|podman|nerdctl)\s+exec\s+(?:-\w+\s+)*(?P<container>[\w.-]+)"
+    r"(?:^|\s)(?:ip\s+netns\s+exec\s+(?P<exec>[\w.@-]+)|ip\s+(?:-\w+\s+)*?-n(?:etns)?\s+(?P<dash_n>[\w.@-]+)"
+    r"|nsenter\s[^\n]*?(?:-t|--target)[ =]*(?P<pid>\d+)|nsenter\s[^\n]*?--net=\S*/(?P<handle>[\w.@-]+)"
+    r"|(?:docker|podman|nerdctl)\s+exec\s+(?:-\w+\s+)*(?P<container>[\w.-]+)"
     r"|kubectl\s+(?:-n\s+\S+\s+)?exec\s+(?:-\w+\s+)*?(?:-n\s+\S+\s+)?(?:pods?/)?(?P<pod>[a-z0-9][\w.-]*))\s"
 )
 """Command prefixes that lead into another network namespace."""
@@ -159,6 +169,7 @@ INSIDE: Final = re.compile(
 
 def namespace_of(command: str) -> str:
     """The namespace that a command line was run in; "" if it does not tell (no space between the words of a name is needed)."""
+    command = command[:MAX_COMMAND]
     match = INSIDE.search(command if " " in command else re.sub(r"_+", " ", command))
     if match is None:
         return ""
@@ -218,7 +229,7 @@ def known_word(name: str, words: list[str], at: int) -> Hint:
 
 def from_command(command: str) -> Hint | None:
     """The format of a command line's output."""
-    inside = INSIDE.search(command)
+    inside = INSIDE.search(command[:MAX_COMMAND])
     words = command[inside.end() if inside else 0 :].split()
     for at in range(len(words)):
         program = words[at].rpartition("/")[2]
@@ -255,42 +266,56 @@ ADDRESS: Final = r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]{0,4}:[0-9a-fA-F:
 MAC: Final = r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}"
 STATES: Final = r"(?:REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|PERMANENT|NOARP)"
 TCP_STATES: Final = r"(?:LISTEN|UNCONN|ESTAB|TIME-WAIT|CLOSE-WAIT|SYN-SENT|SYN-RECV|FIN-WAIT-[12]|LAST-ACK|CLOSING)"
-IP_LINE: Final = r"ip(?:\s+-\S+(?:\s+\S+)?)*?\s+(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|netns\s+exec)\b"
+OPTIONS: Final = r"(?:[ \t]+-[^ \t\n]+){0,6}"
+IP_LINE: Final = (
+    rf"ip{OPTIONS}(?:[ \t]+[^ \t\n-][^ \t\n]*{OPTIONS})?[ \t]+(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|netns[ \t]+exec)\b"
+)
 OWN_LINE: Final = (
-    rf"(?:{IP_LINE}|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft\s+(?:-\w+\s+)*list\b|ipset\s+(?:list|save|-[LS])|sysctl\s+-?\w|ss\s+-\w|ss$|netstat\s+-\w|route(?:\s+-\w+)?$|"
-    r"arp(?:\s+-\w+)?$|ifconfig|bridge\s+(?:-\w+\s+)*(?:fdb|link|vlan)|brctl\s+show|conntrack\s+-\w|docker\s+(?:network\s+)?(?:inspect|ps)|podman\s+(?:network\s+)?(?:inspect|ps)|"
-    r"crictl\s+\w|kubectl\s+(?:-\S+\s+(?:\S+\s+)?)*get\b|lsmod\b|uname\b|hostname\b|cat\s+/)"
+    rf"(?:{IP_LINE}|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
+    r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|"
+    r"netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
+    r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
+    r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
+    r"crictl[ \t]+\w|kubectl(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
 """Command lines that may stand in a heading."""
 HEADING: Final = (
     # A shell prompt, a banner, "set -x" …
-    rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
-    rf"(?:sudo[ \t]+|time[ \t]+|nsenter[ \t][^\n]{{1,80}}?[ \t]|(?:docker|kubectl)[ \t]+exec[ \t][^\n]{{1,80}}?[ \t](?:--[ \t]+)?)*(?P<heading>{OWN_LINE}[^\n]{{0,200}})$"
+    rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|"
+    rf"[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
+    r"(?:sudo[ \t]+|time[ \t]+)?"
+    rf"(?P<heading>(?:(?:nsenter|docker|kubectl)[ \t][^\n]{{1,120}}?[ \t])?{OWN_LINE}[^\n]{{0,200}})$"
 )
 
 SIGNATURES: Final = (
-    ("iptables", r"^\*(?:raw|mangle|nat|filter|security)[ \t\r]*$|^:\S+ (?:ACCEPT|DROP|-)(?: \[|\s*$)|^-[PN] \S+|^(?:\[\d+:\d+\] )?-A \S+ |^Chain \S+ \((?:policy|\d+ ref)|^# Generated by \S*ip6?tables"),
+    ("iptables", (r"^\*(?:raw|mangle|nat|filter|security)[ \t\r]*$|^:\S+ (?:ACCEPT|DROP|-)(?: \[|[ \t\r]*$)|^-[PN] \S+|"
+                  r"^(?:\[\d+:\d+\] )?-A \S+ |^Chain \S+ \((?:policy|\d+ ref)|^# Generated by \S*ip6?tables")),
     ("nft", r"^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{"),
-    ("rule", r"^\d+:\s+(?:not\s+)?from\s"),
+    ("rule", r"^\d+:[ \t]+(?:not[ \t]+)?from\s"),
     ("fdb", rf"^{MAC} dev \S+"),
-    ("brctl", r"^bridge name\s+bridge id"),
+    ("brctl", r"^bridge name[ \t]+bridge id"),
     ("port", r"^\d+: \S+ .*\bstate (?:forwarding|disabled|blocking|listening|learning) priority \d+"),
-    ("link", r"^\d+: \S+: <[A-Z0-9_,-]*>|^\d+: \S+\s+(?:inet6?|link)\S* |^\S+\s+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\s+(?:[0-9a-f.:]+[/:]|<|$)"),
-    ("ifconfig", r"^\S+: flags=\d+<|^\S+\s+Link encap:"),
-    ("neigh", rf"^{ADDRESS} dev \S+ .*\b{STATES}\b|^{ADDRESS} dev \S+ (?:lladdr|proxy)|^Address\s+HWtype|^\S+ \({ADDRESS}\) at "),
-    ("route", rf"^(?:(?:unicast|local|broadcast|multicast|anycast|unreachable|blackhole|prohibit|throw) )?(?:default|{ADDRESS}(?:/\d+)?)\s+(?:via|dev|proto|nhid|scope|metric|nexthop|table|src|tos)\b"
-              rf"|^(?:unreachable|blackhole|prohibit|throw) (?:default|{ADDRESS})|^(?:default|{ADDRESS}(?:/\d+)?)[ \t]*\\?$(?=\n\s+nexthop)|^Kernel IP(?:v6)? routing table|^Destination\s+(?:Gateway|Next Hop)\s"),
-    ("ipset", r"^Name: \S+[ \t\r]*$(?=\n\s*Type:)|^create \S+ (?:hash|bitmap|list):|^add \S+ \S+"),
+    ("link", (r"^\d+: \S+: <[A-Z0-9_,-]*>|^\d+: \S+[ \t]+(?:inet6?|link)\S* |"
+             r"^\S+[ \t]+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)[ \t]+(?:[0-9a-f.:]+[/:]|<|$)")),
+    ("ifconfig", r"^\S+: flags=\d+<|^\S+[ \t]+Link encap:"),
+    ("neigh", rf"^{ADDRESS} dev \S+ .*\b{STATES}\b|^{ADDRESS} dev \S+ (?:lladdr|proxy)|^Address[ \t]+HWtype|^\S+ \({ADDRESS}\) at "),
+    ("route", (rf"^(?:(?:unicast|local|broadcast|multicast|anycast|unreachable|blackhole|prohibit|throw) )?(?:default|{ADDRESS}(?:/\d+)?)[ \t]+"
+               r"(?:via|dev|proto|nhid|scope|metric|nexthop|table|src|tos)\b"
+               rf"|^(?:unreachable|blackhole|prohibit|throw) (?:default|{ADDRESS})|^(?:default|{ADDRESS}(?:/\d+)?)[ \t]*\\?$(?=\n[ \t]+nexthop)"
+               r"|^Kernel IP(?:v6)? routing table|^Destination[ \t]+(?:Gateway|Next Hop)\s")),
+    ("ipset", r"^Name: \S+[ \t\r]*$(?=\n[ \t]*Type:)|^create \S+ (?:hash|bitmap|list):|^add \S+ \S+"),
     ("sysctl", r"^(?:net|kernel|fs|vm|user|dev|debug|abi|sunrpc|crypto)[./][\w./:@-]+[ \t]*="),
-    ("conntrack", r"^(?:ipv[46][ \t]+\d+[ \t]+)?(?:tcp|udp|icmp|icmpv6|sctp|dccp|gre|udplite|unknown)[ \t]+\d+[ \t]+(?:\d+[ \t]+)?(?:[A-Z_0-9]+[ \t]+)?src="),
-    ("socket", rf"^(?:Netid\s+)?State\s+Recv-Q|^Proto\s+Recv-Q|^Active Internet|^(?:tcp|udp)6?\s+{TCP_STATES}\s+\d+|^{TCP_STATES}\s+\d+\s+\d+\s|^(?:tcp|udp)6?\s+\d+\s+\d+\s+\S+:\S+\s"),
-    ("modules", r"^Module\s+Size\s+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
+    ("conntrack", (r"^(?:ipv[46][ \t]+\d+[ \t]+)?(?:tcp|udp|icmp|icmpv6|sctp|dccp|gre|udplite|unknown)[ \t]+\d+[ \t]+"
+                   r"(?:\d+[ \t]+)?(?:[A-Z_0-9]+[ \t]+)?src=")),
+    ("socket", (rf"^(?:Netid[ \t]+)?State[ \t]+Recv-Q|^Proto[ \t]+Recv-Q|^Active Internet|^(?:tcp|udp)6?[ \t]+{TCP_STATES}[ \t]+\d+|"
+                rf"^{TCP_STATES}[ \t]+\d+[ \t]+\d+\s|^(?:tcp|udp)6?[ \t]+\d+[ \t]+\d+[ \t]+\S+:\S+\s")),
+    ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),
-    ("hosts", r"^(?:127\.\d+\.\d+\.\d+|::1)[ \t]+(?:\S+[ \t]+)*\S*localhost"),
-    ("kubernetes", r"^apiVersion:|^(?:NAMESPACE\s+)?NAME\s+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR)\b"),
+    ("hosts", r"^(?:127\.\d+\.\d+\.\d+|::1)[ \t]+[^\n]{0,200}localhost"),
+    ("kubernetes", r"^apiVersion:|^(?:NAMESPACE[ \t]+)?NAME[ \t]+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR)\b"),
     ("host", r"^Linux \S+ \d+\.\d+|^(?:PRETTY_NAME|VERSION_ID|ID_LIKE)=|^\s*Static hostname:"),
-    ("docker", r"^CONTAINER ID\s+IMAGE|^NETWORK ID\s+NAME"),
+    ("docker", r"^CONTAINER ID[ \t]+IMAGE|^NETWORK ID[ \t]+NAME"),
 )
 """Lines that only one format has."""
 
@@ -326,6 +351,16 @@ KEYS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
 )
 """Keys near the start of a JSON document that tell its format; the first set that is there wins."""
 
+MAX_SECTIONS: Final = 400
+"""Outputs that one file is cut into; a file that would give more is no person's."""
+MAX_LARGE: Final = 20
+"""The same for a file of more than :data:`LARGE` characters (every section costs a newline for each line before it)."""
+LARGE: Final = 1 << 22
+ATTEMPTS: Final = 16
+"""JSON documents that may break off before such beginnings are taken for text."""
+MAX_COMMAND: Final = 1000
+"""Characters of a command line that are looked at."""
+
 PEEK: Final = 16_384
 """Characters of a JSON document that are looked at."""
 
@@ -355,7 +390,9 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
     hint = (from_command(command) if command else None) or from_name(path)
     if hint and command:
         hint = Hint(hint.format, command)
-    if hint and (hint.format in {IGNORED, CNI_LISTING, "cni"} or not text.strip()):
+    # A manifest is to be trusted, and so is a JSON document under a name that agrees: no need to look for more.
+    sure = bool(command) or (path.endswith(".json") and hint is not None and json_format(text) == hint.format)
+    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni"} or not text.strip()):
         return [Section(hint.format, hint.command, text, netns=inside)]
     marks = list(_marks(text, hint))
     if not marks:
@@ -371,22 +408,24 @@ def _plausible(hint: Hint, text: str) -> bool:
 def _marks(text: str, hint: Hint | None) -> list[Mark]:
     """Lines where an output may begin, in order."""
     found: list[Mark] = []
-    at = 0
+    at = broken = 0
     search = scanner().search
-    while match := search(text, at):
+    most = MAX_SECTIONS if len(text) < LARGE else MAX_LARGE
+    while len(found) < most and (match := search(text, at)):
         kind = match.lastgroup or ""
         if match["heading"]:
             found.append((match.start(), "heading", _heading_command(match["heading"])))
             at = match.end()
-        elif kind == "json":
+        elif kind == "json" and broken < ATTEMPTS:
             format_name = json_format(text, match.end()) or (hint.format if hint else "")
+            at, whole = _json_end(text, match.end())
+            broken += not whole
             found.append((match.start(), format_name, ""))
-            at = _json_end(text, match.end())
         else:
-            if not found or found[-1][1] != kind or _restarts(kind, match[0], text, found[-1][0], match.start()):
+            if kind != "json" and (not found or found[-1][1] != kind or _restarts(kind, match[0], text, found[-1][0], match.start())):
                 found.append((match.start(), kind, ""))
             at = _line_end(text, match.start())
-            if kind == "kubernetes" and match[0].startswith("apiVersion"):
+            if match[0].startswith("apiVersion"):
                 at = _yaml_end(text, at)
     return found
 
@@ -401,14 +440,14 @@ def _line_end(text: str, at: int) -> int:
     return len(text) if newline < 0 else newline + 1
 
 
-def _json_end(text: str, at: int) -> int:
-    """Where the JSON document at ``at`` ends; the line's end if it is broken."""
+def _json_end(text: str, at: int) -> tuple[int, bool]:
+    """Where the JSON document at ``at`` ends, and whether it does; the line's end if it breaks off."""
     from json import JSONDecoder
 
     try:
-        return JSONDecoder().raw_decode(text, at)[1]
+        return JSONDecoder().raw_decode(text, at)[1], True
     except (ValueError, RecursionError):
-        return _line_end(text, at)
+        return _line_end(text, at), False
 
 
 def _yaml_end(text: str, at: int) -> int:

@@ -31,11 +31,12 @@ UNNAMED: Final = "node"
 
 CLUSTER_KINDS: Final = frozenset({"k8s_node", "pod", "service", "endpoints", "ippool", "kube_config"})
 """Facts about the cluster: they belong to no node, wherever kubectl was run."""
-CLUSTER_LISTINGS: Final = frozenset(
-    "nodes pods services endpoints endpointslices networkpolicies ippools configmaps daemonsets deployments namespaces events".split()
-)
+CLUSTER_LISTINGS: Final = frozenset({
+    "nodes", "pods", "services", "endpoints", "endpointslices", "networkpolicies", "ippools", "configmaps", "daemonsets", "deployments",
+    "namespaces", "events",
+})
 CNI_FOLDER: Final = re.compile(r"(?:^|/)net\.d$")
-HINT: Final = "name the files after the commands that printed them (ip_addr, iptables-save, …), or make a bundle with 'diagnose collect -o bundle.tar.gz'"
+HINT: Final = "name the files after the commands that printed them (ip_addr, iptables-save), or make a bundle: diagnose collect -o bundle.tar.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,9 @@ def _manifest(data: bytes) -> dict[str, Any] | None:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) and isinstance(document.get("schema_version"), int) and isinstance(document.get("items"), list) else None
+    if not isinstance(document, dict) or not isinstance(document.get("schema_version"), int) or not isinstance(document.get("items"), list):
+        return None
+    return document
 
 
 def _arrange_bundle(root: str, files: dict[str, bytes], layout: Layout, names: _Names) -> None:
@@ -350,7 +353,8 @@ def _namespace(data: bytes, place: Place, layout: Layout, path: str) -> None:
     peers = document.get("peers")
     known = {int(key): str(value) for key, value in peers.items() if str(key).isdecimal()} if isinstance(peers, dict) else {}
     fields: dict[str, Any] = {"name": place.stack, "role": "host" if place.stack == HOST else "container"}
-    fields.update({key: document[key] for key, kind in (("entry", str), ("pid", int), ("inode", int)) if isinstance(document.get(key), kind) and document[key]})
+    told = (("entry", str), ("pid", int), ("inode", int))
+    fields.update({key: document[key] for key, kind in told if isinstance(document.get(key), kind) and document[key]})
     if known:
         fields["peers"] = known
         layout.peers[place] = known
@@ -369,6 +373,6 @@ def not_collected(item: Mapping[str, Any], place: Place) -> list[Fact]:
     else:
         return []
     command = str(item.get("command", ""))
-    fact = Fact("not_collected", {"what": str(item.get("what") or command), "command": command, "reason": reason}, place.node, place.stack, Source(MANIFEST, "", command), 0,
-                f"{command}: {reason}")
+    fields = {"what": str(item.get("what") or command), "command": command, "reason": reason}
+    fact = Fact("not_collected", fields, place.node, place.stack, Source(MANIFEST, "", command), 0, f"{command}: {reason}")
     return [fact.at("", HOST) if about_cluster(fact) else fact]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MEBIBYTE: Final = 1 << 20
 ARCHIVES: Final = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+MAX_PATH: Final = 4096
+"""Characters of a path (PATH_MAX); tar allows millions."""
 GZIP: Final = b"\x1f\x8b"
 
 
@@ -104,8 +106,7 @@ def _read_single(path: Path, budget: _Budget) -> Members:
             if is_archive(path.name, file.read(512)):
                 found = Members(stem(path.name))
                 file.seek(0)
-                size = os.fstat(file.fileno()).st_size
-                _read_archive(file, str(path), size, found, budget, level=1)
+                _read_archive(file, str(path), found, budget, level=1)
                 return found
             file.seek(0)
             data = file.read(budget.room() + 1)
@@ -153,7 +154,7 @@ def _read_folder(root: Path, found: Members, budget: _Budget) -> None:
                 found.warnings.append(f"{relative}: not read, it is larger than {budget.room()} octets")
                 continue
             with open(path, "rb") as file:
-                _dispatch(relative, file, status.st_size, found, budget, level=1)
+                _dispatch(relative, file, found, budget, level=1)
         except OSError as error:
             found.warnings.append(f"{relative}: not read, {os.strerror(error.errno or 0)}")
 
@@ -188,7 +189,7 @@ def _walk(folder: str, relative: str, budget: _Budget, found: Members) -> Iterat
 # --- archives ----------------------------------------------------------------------------------------------------------
 
 
-def _dispatch(name: str, file: IO[bytes], size: int, found: Members, budget: _Budget, level: int) -> None:
+def _dispatch(name: str, file: IO[bytes], found: Members, budget: _Budget, level: int) -> None:
     """Keep a file, or read it as a bundle of its own if it is an archive."""
     base = name.rpartition("/")[2]
     if not base.lower().endswith(ARCHIVES):
@@ -204,7 +205,7 @@ def _dispatch(name: str, file: IO[bytes], size: int, found: Members, budget: _Bu
         return
     inner = Members(stem(base))
     try:
-        _read_archive(file, name, size, inner, budget, level + 1)
+        _read_archive(file, name, inner, budget, level + 1)
     except EvidenceError as error:
         found.warnings.append(str(error))
         return
@@ -214,13 +215,15 @@ def _dispatch(name: str, file: IO[bytes], size: int, found: Members, budget: _Bu
     found.warnings.extend(f"{prefix}/{warning}" for warning in inner.warnings)
 
 
-def _read_archive(file: IO[bytes], shown: str, size: int, found: Members, budget: _Budget, level: int) -> None:
+def _read_archive(file: IO[bytes], shown: str, found: Members, budget: _Budget, level: int) -> None:
     """Every regular file of a tar archive, as a stream; raises :class:`EvidenceError` if it is broken."""
     import lzma
     import tarfile
     import zlib
 
     before = budget.total
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:*") as archive:
             for member in archive:
@@ -241,7 +244,9 @@ def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo, found: Membe
     """One entry of an archive; anything but a plain file below the top is left out with a warning."""
     name = member.name.removeprefix("./")
     parts = name.split("/")
-    if member.isdir():
+    if len(name) > MAX_PATH:
+        found.warnings.append(f"{name[:80]}…: not read, the path is too long")
+    elif member.isdir():
         found.folders.add(name.strip("/"))
     elif name.startswith("/") or ".." in parts or "\0" in name:
         found.warnings.append(f"{name!r}: not read, the path leaves the bundle")
@@ -255,7 +260,7 @@ def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo, found: Membe
     elif not any(part.startswith(".") for part in parts):
         content = archive.extractfile(member)
         if content is not None:
-            _dispatch(name, content, member.size, found, budget, level)
+            _dispatch(name, content, found, budget, level)
 
 
 def _type_of(member: tarfile.TarInfo) -> str:

@@ -29,6 +29,8 @@ NODE_DEVICES: Final = ("docker", "cni", "br-", "virbr", "flannel", "cali", "vxla
 """Devices that only nodes have."""
 NODE_KINDS: Final = frozenset({"container", "container_network", "cni_config", "flannel_subnet"})
 """Facts that only nodes give."""
+NOWHERE_SPECIAL: Final = frozenset({None, "0.0.0.0/0", "::/0"})
+"""Destinations of routes that say nothing about any address."""
 SILENT: Final = frozenset({"unparsed", "not_collected", "collected"})
 """Facts that do not make a stack exist."""
 
@@ -288,7 +290,7 @@ def _elsewhere(pair: _Join, inner: _View, outer: _View) -> bool:
 
 def _routed_to(address: str, devices: AbstractSet[str], outer: _View) -> bool:
     """Whether the node reaches an address through one of the devices."""
-    routes = [str(route.get("dst")) for route in outer.routes if route.get("device") in devices and route.get("dst") not in {None, "0.0.0.0/0", "::/0"}]
+    routes = [str(route.get("dst")) for route in outer.routes if route.get("device") in devices and route.get("dst") not in NOWHERE_SPECIAL]
     subnets = [f"{own.get('address')}/{own.get('prefixlen')}" for own in outer.addresses if own.get("device") in devices]
     return any(family_of(prefix) == family_of(address) and in_prefix(address, prefix) for prefix in (*routes, *subnets))
 

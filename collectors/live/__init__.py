@@ -138,7 +138,7 @@ def peers(descriptors: Mapping[str, int]) -> dict[int, str]:
 
     try:
         with IPRoute() as ipr:
-            wanted = {attributes(link).get("IFLA_LINK_NETNSID") for link in ipr.get_links()} - {None}
+            wanted = {number for link in ipr.get_links() if (number := attributes(link).get("IFLA_LINK_NETNSID")) is not None}
             return namespace_ids(ipr, descriptors, wanted)
     except (OSError, NetlinkError):
         return {}

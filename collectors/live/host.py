@@ -22,8 +22,10 @@ MAX_CONTAINERS: Final = 500
 KUBERNETES: Final = (
     "nodes", "pods", "services", "endpoints", "endpointslices.discovery.k8s.io", "networkpolicies.networking.k8s.io", "ippools.crd.projectcalico.org",
 )
-CONFIG_MAPS: Final = (("kube-system", "kube-proxy"), ("kube-flannel", "kube-flannel-cfg"), ("kube-system", "kube-flannel-cfg"), ("kube-system", "coredns"),
-                      ("kube-system", "cilium-config"), ("kube-system", "calico-config"))
+CONFIG_MAPS: Final = (
+    ("kube-system", "kube-proxy"), ("kube-flannel", "kube-flannel-cfg"), ("kube-system", "kube-flannel-cfg"), ("kube-system", "coredns"),
+    ("kube-system", "cilium-config"), ("kube-system", "calico-config"),
+)
 KUBE_TIMEOUT: Final = 4.0
 """Seconds that the API server has for its first answer; one that is down must not hold up the node's own evidence."""
 REDACTED: Final = "<redacted>"
@@ -96,7 +98,7 @@ def runtimes(options: CollectOptions) -> Iterator[Got]:
     if os.environ.get("DOCKER_HOST") or os.path.exists("/var/run/docker.sock"):
         yield from inspected("docker", options)
     # podman makes its storage folders when it finds none: ask it only where it was used before.
-    if any(os.path.isdir(f"{folder}/storage/overlay-containers") or os.path.isdir(f"{folder}/storage/vfs-containers") for folder in ("/var/lib/containers",)):
+    if any(os.path.isdir(f"/var/lib/containers/storage/{driver}-containers") for driver in ("overlay", "vfs", "btrfs", "zfs")):
         yield from inspected("podman", options)
     if find("crictl") and any(map(os.path.exists, ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock"))):
         yield program("crictl pods -o json", "containers", options)
@@ -167,7 +169,8 @@ def cluster(options: CollectOptions) -> Iterator[Got]:
         for namespace, name in CONFIG_MAPS:
             output = run([*base, "-n", namespace, "configmap", name], timeout=options.timeout, max_bytes=options.max_bytes)
             if not output.exit_status:
-                yield Got(f"kubectl get configmap {name} -n {namespace} -o json", "", redacted(output), file=f"cluster/configmap_{namespace}_{name}.json")
+                command = f"kubectl get configmap {name} -n {namespace} -o json"
+                yield Got(command, "", redacted(output), file=f"cluster/configmap_{namespace}_{name}.json")
 
 
 def redacted(output: Output) -> Output:
@@ -199,7 +202,10 @@ def redact(value: Any) -> Any:
 
 def _environment(items: list[Any]) -> list[Any]:
     """Names without values, of docker's ``["KEY=value"]`` and Kubernetes' ``[{name, value}]``."""
-    return [
-        {**item, "value": REDACTED} if isinstance(item, dict) and "value" in item else f"{item.partition('=')[0]}={REDACTED}" if isinstance(item, str) else item
-        for item in items
-    ]
+    made: list[Any] = []
+    for item in items:
+        if isinstance(item, str):
+            made.append(f"{item.partition('=')[0]}={REDACTED}")
+        else:
+            made.append({**item, "value": REDACTED} if isinstance(item, dict) and "value" in item else item)
+    return made

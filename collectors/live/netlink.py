@@ -27,9 +27,15 @@ LINK_FLAGS: Final = (
 
 UP: Final = 0x1
 RUNNING: Final = 0x40
-LINK_TYPES: Final = {1: "ether", 772: "loopback", 65534: "none", 768: "ipip", 776: "sit", 778: "gre", 823: "gre6", 769: "tunnel6", 512: "ppp", 32: "infiniband"}
+LINK_TYPES: Final = {
+    1: "ether", 772: "loopback", 65534: "none", 768: "ipip", 776: "sit", 778: "gre", 823: "gre6", 769: "tunnel6", 512: "ppp", 32: "infiniband",
+}
 """ARPHRD_* as iproute2 prints it."""
 
+LINK_DETAILS: Final = {
+    "IFLA_ADDRESS": "address", "IFLA_BROADCAST": "broadcast", "IFLA_LINK_NETNSID": "link_netnsid", "IFLA_PROMISCUITY": "promiscuity",
+    "IFLA_IFALIAS": "ifalias",
+}
 PORT_STATES: Final = ("disabled", "listening", "learning", "forwarding", "blocking")
 PORT_FLAGS: Final = {
     "IFLA_BRPORT_MODE": "hairpin", "IFLA_BRPORT_GUARD": "guard", "IFLA_BRPORT_LEARNING": "learning", "IFLA_BRPORT_UNICAST_FLOOD": "flood",
@@ -42,13 +48,17 @@ PORT_FLAGS: Final = {
 SCOPES: Final = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 TABLES: Final = {253: "default", 254: "main", 255: "local"}
 PROTOCOLS: Final = {
-    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird", 13: "dnrouted", 14: "xorp", 15: "ntk",
+    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird", 13: "dnrouted",
+    14: "xorp", 15: "ntk",
     16: "dhcp", 18: "keepalived", 42: "babel", 186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp",
 }
 ROUTE_TYPES: Final = {
-    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat", 11: "xresolve",
+    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat",
+    11: "xresolve",
 }
-NEXTHOP_FLAGS: Final = ((0x1, "dead"), (0x2, "pervasive"), (0x4, "onlink"), (0x8, "offload"), (0x10, "linkdown"), (0x20, "unresolved"), (0x40, "trap"))
+NEXTHOP_FLAGS: Final = (
+    (0x1, "dead"), (0x2, "pervasive"), (0x4, "onlink"), (0x8, "offload"), (0x10, "linkdown"), (0x20, "unresolved"), (0x40, "trap"),
+)
 CLONED: Final = 0x200
 """RTM_F_CLONED: a cached route, which ``ip route show`` leaves out."""
 
@@ -113,9 +123,9 @@ def link(message: Mapping[str, Any], by_index: Mapping[int, str]) -> Object:
     made.update(ifname=attrs.get("IFLA_IFNAME", ""), flags=no_carrier + flag_names(flags, LINK_FLAGS), mtu=attrs.get("IFLA_MTU"))
     if attrs.get("IFLA_MASTER"):
         made["master"] = by_index.get(attrs["IFLA_MASTER"], f"if{attrs['IFLA_MASTER']}")
-    made.update(operstate=attrs.get("IFLA_OPERSTATE", "UNKNOWN"), txqlen=attrs.get("IFLA_TXQLEN"), link_type=LINK_TYPES.get(message["ifi_type"], "none"))
-    renamed = {"IFLA_ADDRESS": "address", "IFLA_BROADCAST": "broadcast", "IFLA_LINK_NETNSID": "link_netnsid", "IFLA_PROMISCUITY": "promiscuity", "IFLA_IFALIAS": "ifalias"}
-    made.update({name: attrs[key] for key, name in renamed.items() if attrs.get(key) is not None})
+    made.update(operstate=attrs.get("IFLA_OPERSTATE", "UNKNOWN"), txqlen=attrs.get("IFLA_TXQLEN"))
+    made["link_type"] = LINK_TYPES.get(message["ifi_type"], "none")
+    made.update({name: attrs[key] for key, name in LINK_DETAILS.items() if attrs.get(key) is not None})
     if "IFLA_LINKINFO" in attrs:
         made["linkinfo"] = link_info(attributes(attrs["IFLA_LINKINFO"]), by_index)
     if "IFLA_STATS64" in attrs:
@@ -161,7 +171,8 @@ def _vxlan(data: Mapping[str, Any], by_index: Mapping[int, str]) -> Object:
     group = data.get("IFLA_VXLAN_GROUP") or data.get("IFLA_VXLAN_GROUP6")
     return {
         "id": data.get("IFLA_VXLAN_ID"), group_word(group): group, "local": data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6"),
-        "link": by_index.get(lower) if lower else None, "port": data.get("IFLA_VXLAN_PORT"), "learning": _switch(data.get("IFLA_VXLAN_LEARNING")),
+        "link": by_index.get(int(lower)) if lower else None, "port": data.get("IFLA_VXLAN_PORT"),
+        "learning": _switch(data.get("IFLA_VXLAN_LEARNING")),
         "ttl": data.get("IFLA_VXLAN_TTL"), "ageing": data.get("IFLA_VXLAN_AGEING"), "udp_csum": _switch(data.get("IFLA_VXLAN_UDP_CSUM")),
         "external": True if data.get("IFLA_VXLAN_COLLECT_METADATA") else None,
     }
@@ -180,14 +191,16 @@ def _switch(value: int | None) -> bool | None:
 
 
 def _vlan(data: Mapping[str, Any], _: Mapping[int, str]) -> Object:
-    protocol = {0x8100: "802.1Q", 0x88A8: "802.1ad"}.get(data.get("IFLA_VLAN_PROTOCOL", 0x8100))
+    protocol = {0x8100: "802.1Q", 0x88A8: "802.1ad"}.get(int(data.get("IFLA_VLAN_PROTOCOL", 0x8100)))
     return {"protocol": protocol, "id": data.get("IFLA_VLAN_ID")}
 
 
 def _bridge(data: Mapping[str, Any], _: Mapping[int, str]) -> Object:
     renamed = {
-        "IFLA_BR_STP_STATE": "stp_state", "IFLA_BR_VLAN_FILTERING": "vlan_filtering", "IFLA_BR_AGEING_TIME": "ageing_time", "IFLA_BR_FORWARD_DELAY": "forward_delay",
-        "IFLA_BR_NF_CALL_IPTABLES": "nf_call_iptables", "IFLA_BR_NF_CALL_IP6TABLES": "nf_call_ip6tables", "IFLA_BR_NF_CALL_ARPTABLES": "nf_call_arptables",
+        "IFLA_BR_STP_STATE": "stp_state", "IFLA_BR_VLAN_FILTERING": "vlan_filtering", "IFLA_BR_AGEING_TIME": "ageing_time",
+        "IFLA_BR_FORWARD_DELAY": "forward_delay",
+        "IFLA_BR_NF_CALL_IPTABLES": "nf_call_iptables", "IFLA_BR_NF_CALL_IP6TABLES": "nf_call_ip6tables",
+        "IFLA_BR_NF_CALL_ARPTABLES": "nf_call_arptables",
         "IFLA_BR_VLAN_DEFAULT_PVID": "vlan_default_pvid",
     }
     return {name: data.get(key) for key, name in renamed.items()}
@@ -198,7 +211,7 @@ def _macvlan(data: Mapping[str, Any], _: Mapping[int, str]) -> Object:
 
 
 def _ipvlan(data: Mapping[str, Any], _: Mapping[int, str]) -> Object:
-    mode = data.get("IFLA_IPVLAN_MODE")
+    mode = data.get("IFLA_IPVLAN_MODE", 0)
     return {"mode": {0: "l2", 1: "l3", 2: "l3s"}.get(mode, mode)}
 
 
@@ -209,15 +222,14 @@ def _tun(data: Mapping[str, Any], _: Mapping[int, str]) -> Object:
 def _tunnel(data: Mapping[str, Any], _: Mapping[int, str]) -> Object:
     """ipip, sit, gre and geneve: their attributes differ by prefix only."""
     short = {key.rsplit("_", 1)[-1]: value for key, value in data.items()}
-    remote = short.get("REMOTE") or short.get("REMOTE6")
-    return {
-        "remote": "any" if remote in {"0.0.0.0", "::"} else remote, "local": "any" if short.get("LOCAL") in {"0.0.0.0", "::"} else short.get("LOCAL"),  # noqa: S104
-        "id": short.get("ID"), "port": short.get("PORT"), "ttl": short.get("TTL"),
-    }
+    ends = {"remote": short.get("REMOTE") or short.get("REMOTE6"), "local": short.get("LOCAL")}
+    shown = {name: "any" if end in {"0.0.0.0", "::"} else end for name, end in ends.items()}  # noqa: S104  (iproute2's word for it)
+    return {**shown, "id": short.get("ID"), "port": short.get("PORT"), "ttl": short.get("TTL")}
 
 
 INFO_DATA: Final[dict[str, Callable[[Mapping[str, Any], Mapping[int, str]], Object]]] = {
-    "vxlan": _vxlan, "vlan": _vlan, "bridge": _bridge, "macvlan": _macvlan, "macvtap": _macvlan, "ipvlan": _ipvlan, "tun": _tun, "ipip": _tunnel, "sit": _tunnel,
+    "vxlan": _vxlan, "vlan": _vlan, "bridge": _bridge, "macvlan": _macvlan, "macvtap": _macvlan, "ipvlan": _ipvlan, "tun": _tun, "ipip": _tunnel,
+    "sit": _tunnel,
     "gre": _tunnel, "gretap": _tunnel, "ip6tnl": _tunnel, "ip6gre": _tunnel, "geneve": _tunnel,
 }
 """Readers of ``info_data`` by kind of device."""
@@ -302,22 +314,26 @@ def route(message: Mapping[str, Any], by_index: Mapping[int, str]) -> Object:
     if message["tos"]:
         made["tos"] = f"{message['tos']:#04x}"
     made.update(next_hop(attrs, by_index))
-    table = attrs.get("RTA_TABLE", message["table"])
-    if table != 254:
-        made["table"] = TABLES.get(table, str(table))
-    if message["proto"] != 3:
-        made["protocol"] = PROTOCOLS.get(message["proto"], str(message["proto"]))
-    if family == AF_INET and message["scope"]:
-        made["scope"] = SCOPES.get(message["scope"], str(message["scope"]))
-    if "RTA_PREFSRC" in attrs:
-        made["prefsrc"] = attrs["RTA_PREFSRC"]
-    if "RTA_PRIORITY" in attrs:
-        made["metric"] = attrs["RTA_PRIORITY"]
+    made.update(route_origin(message, attrs))
+    made.update({name: attrs[key] for key, name in (("RTA_PREFSRC", "prefsrc"), ("RTA_PRIORITY", "metric")) if key in attrs})
     made["flags"] = flag_names(message["flags"], NEXTHOP_FLAGS)
     if metrics := route_metrics(attrs):
         made["metrics"] = [metrics]
     if isinstance(attrs.get("RTA_MULTIPATH"), list):
         made["nexthops"] = [multipath(hop, by_index) for hop in attrs["RTA_MULTIPATH"]]
+    return made
+
+
+def route_origin(message: Mapping[str, Any], attrs: Mapping[str, Any]) -> Object:
+    """Table, protocol and scope, where they are not what iproute2 takes for granted."""
+    made: Object = {}
+    table = attrs.get("RTA_TABLE", message["table"])
+    if table != 254:
+        made["table"] = TABLES.get(table, str(table))
+    if message["proto"] != 3:
+        made["protocol"] = PROTOCOLS.get(message["proto"], str(message["proto"]))
+    if message["family"] == AF_INET and message["scope"]:
+        made["scope"] = SCOPES.get(message["scope"], str(message["scope"]))
     return made
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -110,10 +111,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(0.2)
     except subprocess.TimeoutExpired:
-        try:
+        with suppress(ProcessLookupError):  # ended meanwhile
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:  # ended meanwhile
-            pass
         process.wait()
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STATES: Final = {
-    1: "ESTAB", 2: "SYN-SENT", 3: "SYN-RECV", 4: "FIN-WAIT-1", 5: "FIN-WAIT-2", 6: "TIME-WAIT", 7: "UNCONN", 8: "CLOSE-WAIT", 9: "LAST-ACK", 10: "LISTEN",
+    1: "ESTAB", 2: "SYN-SENT", 3: "SYN-RECV", 4: "FIN-WAIT-1", 5: "FIN-WAIT-2", 6: "TIME-WAIT", 7: "UNCONN", 8: "CLOSE-WAIT", 9: "LAST-ACK",
+    10: "LISTEN",
     11: "CLOSING", 12: "NEW-SYN-RECV",
 }
 """TCP_* states as ss prints them (an unconnected UDP socket is in state 7)."""
@@ -90,4 +91,4 @@ def _sockets_of(folder: str) -> Iterator[tuple[str, int]]:
 
 
 def _name(path: str) -> str:
-    return re.sub(r'[^ -!#-~]', "?", read_file(path, 64).data.decode("utf-8", "replace").strip())
+    return re.sub(r"[^ -!#-~]", "?", read_file(path, 64).data.decode("utf-8", "replace").strip())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from collectors.live.modules import Facility, facility
@@ -24,7 +24,7 @@ class Got:
 
     command: str
     what: str
-    output: Output = Output()
+    output: Output = field(default_factory=Output)
     via: str = "command"
     skipped: str = ""
     file: str = ""

@@ -54,7 +54,8 @@ def test_loose_folders_are_nodes_and_their_pods() -> None:
     assert evidence.warnings == ()
     assert stacks(evidence) == {("node1", HOST, "host"), ("node1", "web", "container"), ("node1", "db", "container")}
     assert evidence.notes == ("db: joined to node1 by veth 4 (vethp2)", "web: joined to node1 by veth 3 (vethp1)")
-    assert {"link", "address", "route", "routing_rule", "netfilter_table", "sysctl", "neighbor", "fdb", "ipset", "nft_ruleset", "cni_config"} <= kinds(evidence, "node1")
+    told = kinds(evidence, "node1")
+    assert {"link", "address", "route", "routing_rule", "netfilter_table", "sysctl", "neighbor", "fdb", "ipset", "nft_ruleset", "cni_config"} <= told
     assert {"link", "address", "route", "dns_config"} <= kinds(evidence, "node1", "web")
     ends = {(f.stack, f.get("name")): f.get("peer_stack") for f in evidence.facts if f.kind == "link"}
     assert ends[HOST, "vethp1"] == "web"
@@ -106,8 +107,10 @@ def test_a_file_may_name_its_namespace(tmp_path: Path) -> None:
     assert stacks(read([root])) == {("node1", HOST, "host"), ("node1", "web", "container")}
 
 
-@pytest.mark.parametrize("layout", ["etc/cni/net.d/10-x.conflist", "etc_cni_net.d_10-x.conflist", "cni/net.d/10-x.conflist", "cni/10-x.conflist", "net.d/10-x.conflist",
-                                    "files/etc/cni/net.d/10-x.conflist", "10-x.conflist"])
+@pytest.mark.parametrize("layout", [
+    "etc/cni/net.d/10-x.conflist", "etc_cni_net.d_10-x.conflist", "cni/net.d/10-x.conflist", "cni/10-x.conflist", "net.d/10-x.conflist",
+    "files/etc/cni/net.d/10-x.conflist", "10-x.conflist",
+])
 def test_cni_configurations_in_every_place(tmp_path: Path, layout: str) -> None:
     """However the folder was copied, a configuration is the node's, under the path it has there."""
     root = tmp_path / "node1"
@@ -116,7 +119,8 @@ def test_cni_configurations_in_every_place(tmp_path: Path, layout: str) -> None:
     shutil.copy(NODE / "etc/cni/net.d/87-podman-bridge.conflist", target)
     (root / "ip_addr").write_text(ADDRESS)
     evidence = read([root])
-    assert [(f.node, f.get("file"), f.get("bridge")) for f in evidence.facts if f.kind == "cni_config"] == [("node1", "/etc/cni/net.d/10-x.conflist", "cni-podman0")]
+    found = [(f.node, f.get("file"), f.get("bridge")) for f in evidence.facts if f.kind == "cni_config"]
+    assert found == [("node1", "/etc/cni/net.d/10-x.conflist", "cni-podman0")]
 
 
 def test_an_empty_cni_folder_is_evidence(tmp_path: Path) -> None:
@@ -217,12 +221,12 @@ def test_configured_sysctls_do_not_hide_those_in_force(tmp_path: Path) -> None:
 
 
 def test_the_clusters_objects_belong_to_no_node(tmp_path: Path) -> None:
-    """kubectl's answer is the cluster's, wherever it was asked."""
+    """An answer of kubectl is the cluster's, wherever it was asked."""
     root = tmp_path / "node1"
     root.mkdir()
     (root / "ip_addr").write_text(ADDRESS)
-    nodes = {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}, "spec": {"podCIDR": "10.244.1.0/24"}, "status": {}}]}
-    (root / "nodes.json").write_text(json.dumps(nodes))
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}, "spec": {"podCIDR": "10.244.1.0/24"}, "status": {}}
+    (root / "nodes.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [node]}))
     evidence = read([root])
     assert [f.node for f in evidence.facts if f.kind == "k8s_node"] == [""]
 
@@ -244,7 +248,8 @@ def test_what_was_not_collected_is_a_fact(tmp_path: Path) -> None:
     """Skipped and failed items are stated with their reason, and cut or failed ones claim no completeness."""
     items: list[dict[str, object]] = [
         {"command": "ipset save", "file": "", "node": "n1", "stack": "host", "what": "ipsets", "skipped": "ipset is not installed"},
-        {"command": "ip rule", "file": "nodes/n1/ip_rule", "node": "n1", "stack": "host", "what": "routing_rules", "exit_status": 1, "error": "no answer within 5 s"},
+        {"command": "ip rule", "file": "nodes/n1/ip_rule", "node": "n1", "stack": "host", "what": "routing_rules", "exit_status": 1,
+         "error": "no answer within 5 s"},
         {"command": "ip route show table all", "file": "nodes/n1/ip_route", "node": "n1", "stack": "host", "what": "routes", "truncated": True},
     ]
     evidence = read([bundle(tmp_path / "b", items, {"nodes/n1/ip_rule": "0:\tfrom all lookup local\n", "nodes/n1/ip_route": ROUTES})])
@@ -258,7 +263,7 @@ def test_namespace_files_resolve_the_other_ends(tmp_path: Path) -> None:
     """``netns.json`` gives a stack's true name and entry, and which stack a link-netnsid means."""
     files = {
         "nodes/n1/netns.json": json.dumps({"name": "host", "peers": {"0": "we/b"}, "inode": 1}),
-        "nodes/n1/ip_-d_link": "7: veth0@if2: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:07 brd ff:ff:ff:ff:ff:ff link-netnsid 0\n",
+        "nodes/n1/ip_-d_link": "7: veth0@if2: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:07 link-netnsid 0\n",
         "nodes/n1/netns/we_b/netns.json": json.dumps({"name": "we/b", "entry": "nsenter -t 5 -n", "pid": 5, "peers": {}}),
         "nodes/n1/netns/we_b/ip_route": ROUTES,
     }

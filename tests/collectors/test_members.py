@@ -6,12 +6,15 @@ import gzip
 import io
 import os
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from collectors.members import Limits, decode, load
 from engine.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def archive(path: Path, members: dict[str, bytes | tarfile.TarInfo], mode: str = "w:gz") -> Path:

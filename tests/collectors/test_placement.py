@@ -11,8 +11,8 @@ from engine.facts import HOST, Fact
 
 def link(node: str, name: str, index: int, peer: int | None = None, **fields: Any) -> Fact:
     """A device of a node's own stack."""
-    made = {"name": name, "index": index, "mac": f"02:00:00:{sum(node.encode()) % 251:02x}:00:{index:02x}", **({"peer_index": peer} if peer else {}), **fields}
-    return Fact("link", made, node)
+    mac = f"02:00:00:{sum(node.encode()) % 251:02x}:00:{index:02x}"
+    return Fact("link", {"name": name, "index": index, "mac": mac, **({"peer_index": peer} if peer else {}), **fields}, node)
 
 
 def address(node: str, device: str, text: str, length: int = 24) -> Fact:
@@ -22,8 +22,8 @@ def address(node: str, device: str, text: str, length: int = 24) -> Fact:
 
 def host(node: str, *pods: tuple[int, int], subnet: str = "10.244.1.1") -> list[Fact]:
     """A node with a network card, a bridge, and a veth for each pod (own index, the pod's)."""
-    made = [link(node, "lo", 1, type="loopback"), link(node, "eth0", 2, type="ether"), link(node, "cni0", 3, type="bridge"), address(node, "cni0", subnet)]
-    return [*made, *(link(node, f"veth{index}", index, peer, master="cni0") for index, peer in pods)]
+    made = [link(node, "lo", 1, type="loopback"), link(node, "eth0", 2, type="ether"), link(node, "cni0", 3, type="bridge")]
+    return [*made, address(node, "cni0", subnet), *(link(node, f"veth{index}", index, peer, master="cni0") for index, peer in pods)]
 
 
 def pod(name: str, peer: int, ip: str = "10.244.1.5", index: int = 2) -> list[Fact]:
@@ -68,7 +68,7 @@ def test_equal_indices_are_told_apart_by_mac() -> None:
 
 
 def test_a_host_route_decides_too() -> None:
-    """calico's way: a route to the pod's address through its device."""
+    """As calico does it: a route to the pod's address through its device."""
     route = Fact("route", {"dst": "10.9.9.9/32", "device": "veth7", "family": 4}, "n2")
     assert ("n2", "web") in stacks(run([*host("n1", (7, 2)), *host("n2", (7, 2)), route, *pod("web", 7, "10.9.9.9")]))
 

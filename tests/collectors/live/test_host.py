@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +12,12 @@ from collectors.live.options import CollectOptions
 from collectors.live.run import Output
 from collectors.live.stack import Got
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def test_values_of_environment_variables_stay_on_the_node() -> None:
-    """docker's and Kubernetes' environments lose their values, and nothing repeats them; everything else stays."""
+    """Environments of docker and Kubernetes lose their values, and nothing repeats them; everything else stays."""
     document = [{
         "Config": {"Env": ["PASSWORD=secret", "EMPTY"], "Image": "web"},
         "spec": {"containers": [{"name": "c", "env": [{"name": "PASSWORD", "value": "secret"}, {"name": "REF", "valueFrom": {"x": 1}}]}]},
@@ -35,7 +38,8 @@ def test_what_is_no_json_is_kept_as_it_is(output: Output) -> None:
 
 def test_processes_are_named_after_their_containers() -> None:
     """A runtime's answer tells which process is which container's."""
-    answer = json.dumps([{"Id": "0123456789abcdef", "Name": "/web", "State": {"Pid": 7}}, {"Id": "fedcba9876543210", "State": {"Pid": 8}}, {"State": {"Pid": 0}}])
+    web = {"Id": "0123456789abcdef", "Name": "/web", "State": {"Pid": 7}}
+    answer = json.dumps([web, {"Id": "fedcba9876543210", "State": {"Pid": 8}}, {"State": {"Pid": 0}}])
     assert host.container_names([Got("docker inspect", "containers", Output(answer.encode()))]) == {7: "web", 8: "fedcba987654"}
     assert host.container_names([Got("x", "containers", Output(b"junk")), Got("x", "containers", skipped="why")]) == {}
 
@@ -57,7 +61,8 @@ def test_a_silent_runtime_is_skipped_with_its_complaint(tmp_path: Path, monkeypa
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     items = list(host.inspected("docker", CollectOptions()))
-    assert [(item.what, item.skipped) for item in items] == [(what, "Cannot connect to the Docker daemon") for what in ("containers", "container_networks")]
+    complaint = "Cannot connect to the Docker daemon"
+    assert [(item.what, item.skipped) for item in items] == [("containers", complaint), ("container_networks", complaint)]
     assert [item.skipped for item in host.inspected("no-such-runtime", CollectOptions())] == ["no-such-runtime is not installed"] * 2
 
 
@@ -81,13 +86,14 @@ esac
 
 
 def test_the_cluster_is_asked_where_it_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """kubectl is asked resource by resource, without its cache on disk; what the server lacks is skipped with its word."""
+    """The server is asked resource by resource, without its cache on disk; what the server lacks is skipped with its word."""
     (tmp_path / "kubectl").write_text(KUBECTL)
     (tmp_path / "kubectl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.setenv("KUBECONFIG", "x")
     items = list(host.cluster(CollectOptions()))
-    assert {item.file for item in items if not item.skipped} == {f"cluster/{n}.json" for n in ("nodes", "pods", "services", "endpoints", "endpointslices", "networkpolicies")}
+    resources = ("nodes", "pods", "services", "endpoints", "endpointslices", "networkpolicies")
+    assert {item.file for item in items if not item.skipped} == {f"cluster/{name}.json" for name in resources}
     assert [(item.what, item.skipped) for item in items if item.skipped] == [("ippools", 'error: the server does not have a resource type "ippools"')]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from collectors.live import stack
 from collectors.live.modules import Facility, facility
 from collectors.live.options import CollectOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def kernel(root: Path, *, loaded: str | None, builtin: str = "", loadable: str = "") -> dict[str, str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from collectors.live.run import find, read_below, read_file, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def test_a_program_gives_output_status_and_complaint() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from collectors.live.sockets import end_point, owners_by_inode, socket_line, tab
 from collectors.parsers.ss import parse
 from collectors.place import Place
 from engine.facts import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(("text", "shown"), [
