@@ -22,6 +22,10 @@ CHUNK = 20_000
 """Most tokens in one call."""
 
 
+WAKE = "wake"
+"""Rule and pattern of a token of its own that fires first in every ruleset."""
+
+
 class DurableError(RuntimeError):
     """durable-rules did not do what it is known to do: a defect, never ignored."""
 
@@ -38,11 +42,12 @@ class DurableMatcher:
         self._key_ids = identifiers()
         self._interned: dict[str, str] = {}
         self._shard_of: dict[int, str] = {}
+        self._clean: set[str] = set()
         self._host = _quiet_host()
         definitions: dict[str, dict[str, Any]] = {}
         for program in programs:
             name = self._shard_for(program, definitions)
-            definitions.setdefault(name, {})[f"r{program.number}"] = self._rule(program)
+            definitions.setdefault(name, {WAKE: {"all": [{"a0": {"p": WAKE}}], "run": _nothing}})[f"r{program.number}"] = self._rule(program)
             self._shard_of.update((slot.number, name) for slot in program.slots)
         if definitions:
             self._host.register_rulesets(definitions)
@@ -50,8 +55,8 @@ class DurableMatcher:
     @staticmethod
     def _shard_for(program: Program, definitions: dict[str, dict[str, Any]]) -> str:
         last = f"s{max(0, len(definitions) - 1)}"
-        used = sum(len(rule["all"]) for rule in definitions.get(last, {}).values())
-        return last if used + len(program.slots) <= SHARD else f"s{len(definitions)}"
+        used = sum(len(rule["all"]) for rule in definitions.get(last, {}).values())  # the waking rule included
+        return last if used + len(program.slots) < SHARD else f"s{len(definitions)}"
 
     def _rule(self, program: Program) -> dict[str, Any]:
         conditions: list[dict[str, Any]] = []
@@ -99,7 +104,7 @@ class DurableMatcher:
 
     def _assert(self, name: str, messages: list[dict[str, Any]]) -> None:
         try:
-            self._host.assert_facts(name, messages)
+            self._host.assert_facts(name, messages if name in self._clean else [{"p": WAKE, "id": next(self._ids)}, *messages])
             state = self._host.get_state(name)
         except Exception as error:
             message = f"durable-rules failed on {len(messages)} tokens: {error}"
@@ -107,6 +112,7 @@ class DurableMatcher:
         if state.get("exception"):
             message = f"durable-rules failed in an action: {state['exception']}"
             raise DurableError(message)
+        self._clean.add(name)
         if self._over is not None:
             raise MatchLimitError(self._over)
 
@@ -114,9 +120,18 @@ class DurableMatcher:
         """Free the networks in the C library."""
         import durable_rules_engine
 
-        for ruleset in self._host._ruleset_list:  # noqa: SLF001  # there is no public way to free one
+        for name, ruleset in self._host._ruleset_directory.items():  # noqa: SLF001  # there is no public way to free one
+            # The state holds the tokens, 20 KB each, which deleting the ruleset alone would leak.  Deleting a state in which no action ever
+            # ran frees a pointer that was never set; therefore the waking rule, and nothing after a failure.
+            if name in self._clean:
+                durable_rules_engine.delete_state(ruleset._handle, "0")  # noqa: SLF001
             durable_rules_engine.delete_ruleset(ruleset._handle)  # noqa: SLF001
-        self._host._ruleset_list.clear()  # noqa: SLF001
+        self._host._ruleset_directory.clear()  # noqa: SLF001
+        self._clean.clear()
+
+
+def _nothing(_c: Any) -> None:
+    """Action of the waking rule."""
 
 
 def _quiet_host() -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ def test_many_programs_are_spread_over_shards() -> None:
     programs = [pair(number) for number in range(SHARD)]
     matcher = DurableMatcher(programs, 10)
     try:
-        assert set(matcher._shard_of.values()) == {"s0", "s1"}
+        assert set(matcher._shard_of.values()) == {"s0", "s1", "s2"}
         tokens = [Token(2 * n, n, {"y": f"k{n}"}) for n in range(SHARD)] + [Token(2 * n + 1, SHARD + n, {"x": f"k{n}"}) for n in range(SHARD)]
         assert sorted(matcher.add(tokens)) == [(n, (n, SHARD + n)) for n in range(SHARD)]
     finally:
@@ -70,6 +72,16 @@ def test_no_thread_is_started() -> None:
     assert threading.active_count() == before
 
 
+def test_closing_is_safe_at_any_time() -> None:
+    """A matcher can be closed unused, after tokens that joined to nothing, and twice."""
+    for tokens in ([], [Token(0, 1, {"y": "k"})], [Token(0, 1, {"y": "k"}), Token(1, 2, {"x": "other"})]):
+        for _ in range(50):
+            matcher = DurableMatcher([pair(0)], 3)
+            assert matcher.add(tokens) == []
+            matcher.close()
+            matcher.close()
+
+
 def test_too_many_rows() -> None:
     """The limit names the program."""
     matcher = DurableMatcher([pair(0)], 3)
@@ -106,3 +118,21 @@ def test_a_failing_action_is_loud(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DurableError, match="failed in an action.*no memory"):
         matcher.add([Token(0, 1, {})])
     matcher.close()
+
+
+def _resident() -> int:
+    """Resident memory of this process, in KiB."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize() // 1024
+
+
+def test_memory_is_given_back() -> None:
+    """A program that infers again and again (the what-if of every remedy) does not grow."""
+    programs = [pair(number) for number in range(100)]
+    tokens = [Token(2 * n, n, {"y": "k"}) for n in range(100)] + [Token(2 * n + 1, n, {"x": "k"}) for n in range(100)]
+    sizes = []
+    for _ in range(30):
+        matcher = DurableMatcher(programs, 10)
+        assert len(matcher.add(tokens)) == 100
+        matcher.close()
+        sizes.append(_resident())
+    assert sizes[-1] - sizes[10] < 20_000
