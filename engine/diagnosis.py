@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import RuleError
 from engine.facts import HOST, Fact, FactBase
 from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, Verdict, Verified
 from engine.inference.engine import Match, infer
@@ -47,6 +48,7 @@ class Diagnosis:
     traces: tuple[Trace, ...]
     missing: tuple[Missing, ...]
     mismatch: Mapping[str, str] | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Diagnoser:
         self.question = question
         self.rules = rules
         self.languages = ("en",) if lang == "en" else ("en", lang)
+        self.warnings: list[str] = []
+        """Rules whose templates or remedies could not be used, said once each."""
         self.start = self._state(facts, network or build(facts))
 
     def _state(self, facts: FactBase, network: Network) -> State:
@@ -120,7 +124,7 @@ class Diagnoser:
         findings = [self._finding(c, self.start) for c in candidates] + later
         findings.sort(key=_order)
         mismatch = self._mismatch(findings)
-        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch)
+        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch, tuple(dict.fromkeys(self.warnings)))
 
     def _candidates(self, state: State) -> list[Candidate]:
         return [Candidate(m, _flows(m), self._standing(m, state)) for m in state.matches]
@@ -141,11 +145,15 @@ class Diagnoser:
     def _plan(self, candidate: Candidate, state: State) -> None:
         """Render every remedy and try it on the model."""
         for spec in candidate.rule.remedies:
-            operation, site = self._operation(spec, candidate.match, state)
-            if operation is None or site is None:
+            try:
+                operation, site = self._operation(spec, candidate.match, state)
+                if operation is None or site is None:
+                    continue
+                verified, mended = self._try(operation, candidate, state)
+                candidate.plans.append(self._remedy(spec, operation, site, candidate.match, verified))
+            except (RuleError, ValueError) as error:
+                self.warnings.append(f"rule {candidate.rule.id}: remedy {spec.op} left out: {error}")
                 continue
-            verified, mended = self._try(operation, candidate, state)
-            candidate.plans.append(self._remedy(spec, operation, site, candidate.match, verified))
             candidate.restores = candidate.restores or verified is Verified.RESTORES_FLOW
             if mended is not None and candidate.mended is None:
                 candidate.mended = mended
@@ -251,8 +259,13 @@ class Diagnoser:
         main = _main(match)
         plans = tuple(self._with_others(p) if candidate.together and p.verified is Verified.NO_EFFECT else p for p in candidate.plans)
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
-        title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
-        explanation = {lang: templates.explain(rule, lang, match.bindings, extra)["cause"] for lang in self.languages}
+        try:
+            title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
+            explanation = {lang: templates.explain(rule, lang, match.bindings, extra)["cause"] for lang in self.languages}
+        except RuleError as error:
+            # A team's template that fails on this evidence must not take the finding away, let alone the report.
+            self.warnings.append(f"rule {rule.id}: {error}")
+            title, explanation = {"en": rule.id}, {"en": ""}
         return Finding(
             rule.id, candidate.standing, self._certainty(candidate, state), main.node, main.stack, title, explanation, _evidence(match), plans, rule.severity, rule.layer,
             rule.references, candidate.flows,

@@ -50,7 +50,7 @@ def diagnose(request: Request) -> Report:
     facts = fact_base(evidence)
     question = question_of(request, facts)
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang).run()
-    warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings)
+    warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings, *outcome.warnings)
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
 
 

@@ -218,7 +218,8 @@ class Passage:
         return self._ask(rule, chain, open_match)
 
     def _ask(self, rule: Rule, chain: Chain, match: m.Match) -> bool:
-        options, shares = ("matches", "does not match"), ()
+        options = ("matches", "does not match")
+        shares: tuple[str, ...] = ()
         unknown: Unknown | None = None
         if isinstance(match, m.Share):
             share = match.share

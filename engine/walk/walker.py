@@ -143,10 +143,10 @@ class Walker:
             answer = self.choices.ask(("nft", stack.node, stack.name), ("passes", "drops"), native)
             if answer:
                 return self._stop(at, "unknown", Disposition.DROPPED, "dropped by native nftables (assumed)", packet=passage.packet)
-        if any(t in {"filter", "nat"} for t in tables) and not all(stack.netfilter.known(t, family) for t in tables if t in {"filter", "nat"}):
+        if any(t in {"filter", "nat"} for t in tables) and not all(stack.netfilter.known(t, family, hook) for t in tables if t in {"filter", "nat"}):
             whole = not stack.netfilter.tables and not stack.collected("netfilter")
             command = "iptables-save" if family == 4 else "ip6tables-save"
-            what = "netfilter" if whole else "netfilter " + ", ".join(t for t in tables if t in {"filter", "nat"} and not stack.netfilter.known(t, family))
+            what = "netfilter" if whole else "netfilter " + ", ".join(t for t in tables if t in {"filter", "nat"} and not stack.netfilter.known(t, family, hook))
             unknown = Unknown(stack.node, stack.name, what, command, f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected")
             if not stack.is_host or not whole:
                 self.recorder.assume(unknown)

@@ -36,8 +36,10 @@ class Surroundings(Protocol):
 class Match(Protocol):
     """One condition of a rule."""
 
-    text: str
-    """The words it was made of, for reports."""
+    @property
+    def text(self) -> str:
+        """The words it was made of, for reports."""
+        ...
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
         """Whether the packet fits."""

@@ -307,8 +307,6 @@ def _ct_port(text: str, arguments: list[str], which: str) -> m.Match:
     return m.CtPort(text, which, *_port_range(arguments[0]))
 
 
-Maker = "Callable[[str, list[str], str, int], m.Match]"
-
 _MAKERS: dict[str, Callable[[str, list[str], str, int], m.Match]] = {
     "-s": lambda t, a, _m, f: _prefixes(t, a, "src", f),
     "-d": lambda t, a, _m, f: _prefixes(t, a, "dst", f),

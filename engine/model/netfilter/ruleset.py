@@ -56,7 +56,7 @@ class Chain:
 class Table:
     """One table of one backend and family."""
 
-    __slots__ = ("backend", "chains", "devices_known", "fact", "family", "name")
+    __slots__ = ("backend", "chains", "devices_known", "fact", "family", "name", "partial")
 
     def __init__(self, fact: Fact) -> None:
         self.fact = fact
@@ -64,6 +64,7 @@ class Table:
         self.family: int = fact.fields.get("family", 4)
         self.name: str = fact.fields["table"]
         self.devices_known = fact.fields.get("columns") != "no-interfaces"
+        self.partial = bool(fact.fields.get("partial", False))
         self.chains = {text.name: Chain(self, text) for text in fact.fields["chains"]}
 
 
@@ -74,9 +75,9 @@ class Ruleset:
         self.tables = [Table(fact) for fact in tables]
         self._collected = collected
 
-    def known(self, table: str, family: int) -> bool:
-        """Whether that table was seen as a whole in at least one backend (a table not listed by iptables-save is empty)."""
-        if any(t.name == table and t.family == family for t in self.tables):
+    def known(self, table: str, family: int, hook: str = "") -> bool:
+        """Whether a table (or at least its chain on ``hook``) was seen in some backend; a table that iptables-save does not list is empty."""
+        if any(t.name == table and t.family == family and (not t.partial or hook in t.chains) for t in self.tables):
             return True
         return any(f.fields.get("scope") in {"all", table} and f.fields.get("family", family) == family for f in self._collected)
 
