@@ -304,7 +304,7 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
 
 def _by_verb(after: Sequence[Marker], *, last: bool, inside: bool) -> str:
     """Side of a mention that nothing precedes, by the verb that follows it."""
-    if after[0].kind == "passive":
+    if after[0].kind in {"passive", "seen"}:
         return TARGET
     if inside or after[0].kind in ("to", "sends"):
         return SENDER

@@ -7,7 +7,7 @@ between separators (``db`` → ``prod-db-1``).  Names that a user gave by option
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -160,10 +160,13 @@ class Inventory:
                     found[held.address].append(place)
         return dict(found)
 
+    @cached_property
+    def _roles(self) -> dict[tuple[str, str], str]:
+        return {(f.node, f.stack): str(f.get("role", "")) for f in reversed(self.facts.of_kind("netns"))}
+
     def role(self, node: str, stack: str) -> str:
         """``host`` or ``container``."""
-        told = next((str(f.get("role", "")) for f in self.facts.at("netns", node, stack)), "")
-        return told or ("host" if stack == HOST else "container")
+        return self._roles.get((node, stack), "") or ("host" if stack == HOST else "container")
 
     def held(self, endpoint: Endpoint) -> list[Held]:
         """Addresses of an endpoint's stack, the best first."""
@@ -179,12 +182,12 @@ class Inventory:
     @cached_property
     def stack_endpoints(self) -> tuple[Named, ...]:
         """Stacks other than the nodes' own."""
-        many = len({node for node, _ in self.stacks}) > 1
+        bearers = Counter(stack for _, stack in self.stacks)
         found = []
         for node, stack in self.stacks:
             if stack == HOST:
                 continue
-            shown = f"{node}/{stack}" if many and sum(s == stack for _, s in self.stacks) > 1 else stack
+            shown = f"{node}/{stack}" if bearers[stack] > 1 else stack
             kind = "stack" if self.role(node, stack) == "container" else "node"
             found.append(Named(self._at(kind, shown, node, stack), (stack.lower(), f"{node}/{stack}".lower())))
         return tuple(found)

@@ -195,7 +195,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
 
 MARKERS: Final[tuple[tuple[str, str], ...]] = (
     # "to": the target follows. "from": the sender follows. "fails": the target follows, or stands before if nothing follows.
-    # "passive": the target stands before. "sends": the sender stands before.
+    # "passive" and "seen" (the server sees …): the target stands before. "sends": the sender stands before.
     ("cannot be reached", "passive"), ("can not be reached", "passive"), ("can't be reached", "passive"), ("could not be reached", "passive"),
     ("is unreachable", "passive"), ("are unreachable", "passive"),
     ("not be reachable", "passive"), ("is not reachable", "passive"), ("not reachable", "passive"), ("unreachable", "passive"),
@@ -213,6 +213,7 @@ MARKERS: Final[tuple[tuple[str, str], ...]] = (
     ("call", "to"), ("calls", "to"), ("calling", "to"),
     ("from inside", "from"), ("from within", "from"), ("from", "from"), ("inside", "from"), ("within", "from"), ("in", "from"), ("on", "from"),
     ("via", "via"), ("through", "via"), ("between", "between"),
+    ("sees", "seen"), ("saw", "seen"), ("看到", "seen"), ("收到", "seen"), ("instead of", "from"), ("rather than", "from"), ("而不是", "from"),
     ("has no network", "sends"), ("has no connectivity", "sends"), ("lost connectivity", "sends"), ("lost its network", "sends"), ("没有网络",
     "sends"), ("网络不通", "sends"), ("网络不正常", "sends"), ("断网", "sends"),
     ("没网", "sends"), ("网络异常", "sends"), ("无网络", "sends"),

@@ -184,7 +184,7 @@ class _Asking:
             return [m for m in mentions if m.address or m.role == "dns"] or [Mention(0, 0, "DNS", role="dns")]
         if self.heard.error == "wrong-source":
             # "is changed to the node's address" names the wrong source, not the target.
-            mentions = [m for m in mentions if m.role not in {"node", "own-host"} and not m.address]
+            mentions = [m for m in mentions if m.role not in {"node", "own-host"} and (m.port or not m.address)]
         addresses = [m for m in mentions if m.address or (m.port and m.known)]
         if addresses:
             return [self._with_product(m, mentions) for m in addresses]

@@ -72,6 +72,10 @@ SENTENCES: list[tuple[str, str, str]] = [
     ("K8s Master主机上ping不通Node节点上的docker0和容器,但在Node上可以ping通", "master", "docker0 container"),
     ("扩容节点访问 service 地址不通", "node", "service"),
     ("pod 网络不通", "pod", ""),
+    ("web reaches nas 10.1.20.5:3306 with the wrong source address", "web", "nas 10.1.20.5"),
+    ("10.1.20.5:3306 sees the wrong source address instead of the pod web", "web", "10.1.20.5"),
+    ("数据库看到的源地址是节点地址，而不是 pod web 的", "web", "database"),
+    ("web: dial tcp 10.2.0.9:443: i/o timeout", "web", "10.2.0.9"),
     ("", "", ""),
 ]
 

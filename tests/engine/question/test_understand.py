@@ -55,6 +55,7 @@ LAB: list[tuple[str, list[str]]] = [
     ("pods cannot reach each other across nodes with ping", ["n1/pod-a > 10.2.0.9:0/icmp"]),
     ("pod-a cannot reach shop.example.com", []),
     ("pod-a cannot reach pod-x", []),
+    ("pod-a reaches db 10.2.0.9:3306 with the wrong source address", ["n1/pod-a > 10.2.0.9:3306/tcp"]),
 ]
 
 
