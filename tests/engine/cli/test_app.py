@@ -31,8 +31,33 @@ def test_status_tells_the_verdict(run: Run, pipeline: Any, verdict: Verdict, sta
 
 def test_options_reach_the_request(run: Run, pipeline: Any) -> None:
     """Every option arrives in the request as it was given."""
-    run(*SYMPTOM, "-b", "a", "--bundle", "b.tar.gz", "--from", "x", "--to", "y:1", "--port", "5432", "--protocol", "TCP", "--node", "n", "--stack", "d=e=n1/web",
-        "--netns", "p", "--netns", "q", "--rules", "r", "--lang", "zh")
+    run(
+        *SYMPTOM,
+        "-b",
+        "a",
+        "--bundle",
+        "b.tar.gz",
+        "--from",
+        "x",
+        "--to",
+        "y:1",
+        "--port",
+        "5432",
+        "--protocol",
+        "TCP",
+        "--node",
+        "n",
+        "--stack",
+        "d=e=n1/web",
+        "--netns",
+        "p",
+        "--netns",
+        "q",
+        "--rules",
+        "r",
+        "--lang",
+        "zh",
+    )
     request = pipeline.requests[0]
     assert (request.symptom, request.bundles, request.stacks) == ("pod cannot reach db", (Path("a"), Path("b.tar.gz")), {"d=e": "n1/web"})
     assert (request.from_, request.to, request.port, request.protocol, request.node) == ("x", "y:1", 5432, "tcp", "n")
@@ -110,7 +135,13 @@ def test_formats(run: Run, pipeline: Any, form: str, begin: str) -> None:
 
 @pytest.mark.parametrize(
     ("environment", "lang"),
-    [({"LANG": "zh_CN.UTF-8"}, "zh"), ({"LANG": "zh_TW.UTF-8", "LC_ALL": "C"}, "en"), ({"LC_MESSAGES": "zh_CN", "LANG": "C"}, "zh"), ({"LANG": "de_DE"}, "en"), ({"LANG": ""}, "en")],
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LC_MESSAGES": "zh_CN", "LANG": "C"}, "zh"),
+        ({"LANG": "de_DE"}, "en"),
+        ({"LANG": ""}, "en"),
+    ],
 )
 def test_language_follows_the_locale(run: Run, pipeline: Any, environment: dict[str, str], lang: str) -> None:
     """Without --lang the language is that of LC_ALL, LC_MESSAGES or LANG, in this order."""

@@ -37,7 +37,13 @@ def test_statuses_of_the_process() -> None:
 def test_closed_pipe_is_quiet() -> None:
     """A reader that goes away ("| head") causes no message."""
     code = "import sys; from engine.cli.output import emit; emit('x\\n' * 100000, None)"
-    done = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{code}" | head -n 1'], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -c "{code}" | head -n 1'],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
     assert (done.stdout, done.stderr) == ("x\n", "")
 
 

@@ -50,14 +50,28 @@ CAUSE = Finding(
 )
 
 LATENT = Finding(
-    "rp-filter-drop", Standing.LATENT, Certainty.POSSIBLE, "n2", "host", {"en": "strict rp_filter on n2", "zh": "n2 上 rp_filter 为严格模式"}, {"en": ""}, (), ()
+    "rp-filter-drop",
+    Standing.LATENT,
+    Certainty.POSSIBLE,
+    "n2",
+    "host",
+    {"en": "strict rp_filter on n2", "zh": "n2 上 rp_filter 为严格模式"},
+    {"en": ""},
+    (),
+    (),
 )
 
 
 @pytest.fixture
 def trace() -> Trace:
     """A walk that dies in FORWARD."""
-    return Trace(FLOW, "timeout", Walked(Disposition.DROPPED, HOPS), None, assumed=(Unknown("n1", "pod-a", "its firewall", "", "no firewall of its own is assumed"),))
+    return Trace(
+        FLOW,
+        "timeout",
+        Walked(Disposition.DROPPED, HOPS),
+        None,
+        assumed=(Unknown("n1", "pod-a", "its firewall", "", "no firewall of its own is assumed"),),
+    )
 
 
 @pytest.fixture

@@ -32,9 +32,13 @@ def test_everything_from_outside_is_escaped(found: Report) -> None:
     """No text of evidence, rules or the user becomes an element, an attribute or a control character."""
     cause = found.findings[0]
     remedy = replace(cause.remedies[0], commands=(EVIL,), undo=(EVIL,), title={"en": EVIL}, note={"en": EVIL})
-    bad = replace(cause, id=EVIL, node=EVIL, title={"en": EVIL}, explanation={"en": EVIL}, evidence=(Line(EVIL, "x", EVIL, 1, EVIL),), remedies=(remedy,))
+    bad = replace(
+        cause, id=EVIL, node=EVIL, title={"en": EVIL}, explanation={"en": EVIL}, evidence=(Line(EVIL, "x", EVIL, 1, EVIL),), remedies=(remedy,)
+    )
     flow = replace(found.traces[0].flow, from_name=EVIL, to_name=EVIL)
-    report = replace(found, findings=(bad,), warnings=(EVIL,), question=replace(found.question, symptom=EVIL), traces=(replace(found.traces[0], flow=flow),))
+    report = replace(
+        found, findings=(bad,), warnings=(EVIL,), question=replace(found.question, symptom=EVIL), traces=(replace(found.traces[0], flow=flow),)
+    )
     text = render_html(report, "en")
     parser = _Tags()
     parser.feed(text)

@@ -23,8 +23,17 @@ def test_both_languages_have_the_same_places(key: str) -> None:
 
 def test_every_value_of_the_closed_sets_has_words() -> None:
     """No verdict, standing, certainty, disposition or check lacks its text."""
-    wanted = [f"{kind}-{member.value}" for kind, members in (("verdict", Verdict), ("standing", Standing), ("certainty", Certainty), ("verified", Verified),
-                                                            ("disposition", Disposition)) for member in members]
+    wanted = [
+        f"{kind}-{member.value}"
+        for kind, members in (
+            ("verdict", Verdict),
+            ("standing", Standing),
+            ("certainty", Certainty),
+            ("verified", Verified),
+            ("disposition", Disposition),
+        )
+        for member in members
+    ]
     assert [key for key in wanted if key not in STRINGS] == []
 
 

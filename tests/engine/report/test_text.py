@@ -142,7 +142,10 @@ def test_rich_is_not_imported_for_plain_text(found: Report) -> None:
 def test_several_causes_are_numbered(found: Report) -> None:
     """Two root causes are told apart by number; contributing and undecided findings take one line each."""
     cause = found.findings[0]
-    others = (replace(cause, id="c", standing=Standing.CONTRIBUTING, title={"en": "helps"}), replace(cause, id="u", standing=Standing.UNDECIDED, title={"en": "maybe"}))
+    others = (
+        replace(cause, id="c", standing=Standing.CONTRIBUTING, title={"en": "helps"}),
+        replace(cause, id="u", standing=Standing.UNDECIDED, title={"en": "maybe"}),
+    )
     text = render_text(replace(found, findings=(cause, replace(cause, id="x"), *others)), "en")
     assert text.startswith("Cause 1: ")
     assert "\nCause 2: " in text
@@ -169,7 +172,9 @@ def test_long_evidence_is_cut_unless_verbose(found: Report) -> None:
 
 def test_branches_show_each_outcome(clean: Report) -> None:
     """A flow with several outcomes shows every one of them."""
-    trace = replace(clean.traces[0], client_sees="depends", branches=(("endpoint 10.2.0.9", "1/2", "timeout"), ("endpoint 10.2.0.8", "", "connected")))
+    trace = replace(
+        clean.traces[0], client_sees="depends", branches=(("endpoint 10.2.0.9", "1/2", "timeout"), ("endpoint 10.2.0.8", "", "connected"))
+    )
     text = render_text(replace(clean, traces=(trace,)), "en")
     assert "    - if endpoint 10.2.0.9 (1/2): a timeout\n" in text
     assert "    - if endpoint 10.2.0.8: an answer (it works)\n" in text
