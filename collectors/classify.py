@@ -255,6 +255,9 @@ def _format_of(program: str, arguments: list[str]) -> str:
         # iproute2 takes abbreviations; "vlan" and "mdb" hold nothing that becomes a fact.
         word = next((word for word in arguments if not word.startswith("-")), "")
         return "fdb" if "fdb".startswith(word) else "port" if "link".startswith(word) else IGNORED
+    # Summaries and bare names.
+    if (program == "ss" and arguments == ["-s"]) or (program == "ipset" and "-n" in arguments):
+        return IGNORED
     if program in {"docker", "podman"} and not {"inspect"} & set(arguments):
         return IGNORED
     return WORDS[program]

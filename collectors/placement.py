@@ -100,6 +100,7 @@ def place(facts: Sequence[Fact], loose: Mapping[str, str], renameable: AbstractS
     ``peers``: link-netnsid → stack, where a collector resolved them.
     """
     placed = Placed(list(facts))
+    _take_out(placed, loose)
     views = _views(placed.facts)
     joined = _Joiner(views, loose, placed).join()
     _move(placed, joined)
@@ -107,6 +108,17 @@ def place(facts: Sequence[Fact], loose: Mapping[str, str], renameable: AbstractS
     _resolve_peers(placed, peers)
     _state_stacks(placed)
     return placed
+
+
+def _take_out(placed: Placed, loose: Mapping[str, str]) -> None:
+    """A folder that holds the outputs of the namespace of its own name alone (``ip netns exec web …`` in ``web/``) is that namespace."""
+    stacks: dict[str, set[str]] = defaultdict(set)
+    for fact in placed.facts:
+        if fact.kind not in SILENT:
+            stacks[fact.node].add(fact.stack)
+    alone = {node for node in loose if stacks.get(node) == {node}}
+    if alone:
+        placed.facts = [fact.at(fact.node, HOST) if fact.node in alone else fact for fact in placed.facts]
 
 
 def _views(facts: Iterable[Fact]) -> dict[str, _View]:

@@ -66,6 +66,9 @@ NAMES = [
     ("lsmod", "modules", "lsmod"),
     ("uname_-a", "host", "uname -a"),
     ("/proc/net/snmp", IGNORED, ""),
+    ("ss_-s", IGNORED, "ss -s"),
+    ("docker_ps", IGNORED, "docker ps"),
+    ("bridge_vlan_show", IGNORED, "bridge vlan show"),
 ]
 
 

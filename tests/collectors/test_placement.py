@@ -150,6 +150,12 @@ def test_link_netnsids_name_stacks() -> None:
     assert [f.get("peer_stack") for f in placed.facts if f.kind == "link"] == ["web", None]
 
 
+def test_a_folder_named_as_its_only_namespace_is_that_namespace() -> None:
+    """Outputs of ``ip netns exec web`` alone in a folder ``web`` are placed like any pod's folder."""
+    inside = [fact.at("web", "web") for fact in pod("web", 7)]
+    assert stacks(run([*host("n1", (7, 2)), *inside])) == {("n1", HOST), ("n1", "web")}
+
+
 def test_silence_makes_no_stack() -> None:
     """A node of which nothing was read but a failure has no stack."""
     assert stacks(run([Fact("unparsed", {"count": 1}, "n1")])) == set()
