@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
 from collectors.parsers.invocation import invocation
-from collectors.parsers.text import clean_lines
+from collectors.parsers.text import clean, clean_lines
 from engine.inet import family_of, is_address, prefix
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _FLAGS = frozenset({
 
 def is_ifconfig(text: str) -> bool:
     """Whether ``text`` is an output of ``ifconfig``."""
-    return re.search(r"^\S+(?:: flags=\d+<|\s+Link encap:)", text, re.MULTILINE) is not None
+    return re.search(r"^\S+(?:: flags=\d+<|\s+Link encap:)", clean(text), re.MULTILINE) is not None
 
 
 def parse(source: Source, place: Place) -> list[Fact]:

@@ -70,5 +70,7 @@ def _own_words(words: list[str]) -> tuple[list[str], bool]:
         if word in {"|", ";", "&&", "||"}:
             return kept, word == "|"
         if not word.startswith(("2>", ">", "1>")):
-            kept.append(word)
+            kept.append(word.rstrip(";"))
+        if word.endswith(";"):
+            break
     return kept, False

@@ -34,7 +34,7 @@ class JsonText:
 
 def is_json(text: str) -> bool:
     """Whether a line of ``text`` begins like a JSON document."""
-    return re.search(_START, text, re.MULTILINE) is not None
+    return re.search(_START, clean(text), re.MULTILINE) is not None
 
 
 def read_json(text: str) -> JsonText:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collectors.place import Place
     from engine.facts import Fact, Source
 
-_YAML_START = r"^(?:---|apiVersion:|kind:|items:|metadata:|- apiVersion:)"
+_YAML_START = r"^(?:---|(?:- )?(?:addressType|apiVersion|data|endpoints|items|kind|metadata|spec):)"
 PLURALS = {
     "Node": "nodes", "Pod": "pods", "Service": "services", "Endpoints": "endpoints", "EndpointSlice": "endpointslices", "IPPool": "ippools",
     "ConfigMap": "configmaps",

@@ -1,0 +1,45 @@
+"""resolv.conf and hosts files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.parsers.resolv import parse, parse_hosts
+
+if TYPE_CHECKING:
+    from conftest import Recorded
+
+
+def test_resolv_conf(recorded: Recorded) -> None:
+    """All servers, the last search list, all options; comments at line starts and ends go."""
+    text = "# made by hand\nnameserver 10.96.0.10\nnameserver fe80::1%eth0 ; second\ndomain old.example\nsearch a.example b.example\noptions ndots:5\noptions timeout:1\n"
+    facts = recorded.text(parse, text, "cat /etc/resolv.conf")
+    expected = {
+        "nameservers": ("10.96.0.10", "fe80::1%eth0"), "search": ("a.example", "b.example"), "options": ("ndots:5", "timeout:1"), "file": "/etc/resolv.conf",
+    }
+    fact = recorded.only(facts, "dns_config")
+    assert fact.fields == expected
+    assert fact.line == 2
+    assert recorded.covered(facts) == {("dns_config", "all", 0)}
+
+
+def test_an_empty_file_is_a_configuration(recorded: Recorded) -> None:
+    """Without name servers the resolver asks the machine itself."""
+    assert recorded.only(recorded.text(parse, "# nothing\n"), "dns_config").get("nameservers") == ()
+
+
+def test_an_error_message_is_none(recorded: Recorded) -> None:
+    """Nothing is said to be configured."""
+    facts = recorded.text(parse, "cat: /etc/resolv.conf: No such file or directory\n")
+    assert [fact.kind for fact in facts] == ["unparsed"]
+
+
+def test_hosts(recorded: Recorded) -> None:
+    """One fact a line, with its line."""
+    facts = recorded.text(parse_hosts, "127.0.0.1\tlocalhost\n\n::1 ip6-localhost ip6-loopback # six\n10.0.0.5 db db.local\nwhat\n")
+    assert [(fact.line, fact.get("address"), fact.get("names")) for fact in facts if fact.kind == "hosts_entry"] == [
+        (1, "127.0.0.1", ("localhost",)),
+        (3, "::1", ("ip6-localhost", "ip6-loopback")),
+        (4, "10.0.0.5", ("db", "db.local")),
+    ]
+    assert recorded.unparsed(facts) == 1
