@@ -89,6 +89,12 @@ class Lab:
         self.machines.run_all(commands)
         self.state = state
 
+    def apply(self, remedy: Mapping[str, Any]) -> None:
+        """Break the lab anew and run a printed remedy on its node; the traffic must pass then."""
+        self.broken()
+        self.change({remedy["node"]: remedy["commands"]}, f"mended: {remedy['commands']}")
+        self.expect(self.scenario.traffic, self.scenario.traffic.healthy, self.scenario.traffic.healthy_source)
+
     def attempt(self, traffic: Traffic) -> Seen:
         """Send the flow once."""
         name, _, pod = traffic.start.partition("/")

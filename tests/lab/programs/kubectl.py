@@ -1,14 +1,21 @@
-"""The part of a cluster that a printed remedy needs: ``kubectl delete pod`` makes the kubelet create the pod anew.
+"""The part of a cluster that printed remedies need: finding pods by address, and deleting them, upon which the kubelet creates them anew.
 
 Everything else answers as kubectl does without a cluster.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
-VALUED = {"-n", "--namespace", "--grace-period", "--context"}
+PODS = Path("/run/lab/kubelet")
+VALUED = {"-n", "--namespace", "--grace-period", "--context", "-o"}
+BY_ADDRESS = re.compile(
+    r'jsonpath=\{range \.items\[\?\(@\.status\.podIP=="([^"]+)"\)\]\}\{\.metadata\.namespace\}\{" "\}\{\.metadata\.name\}\{"\\n"\}\{end\}',
+)
 _NO_CLUSTER = "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
 
 
@@ -23,16 +30,31 @@ def operands(arguments: list[str]) -> list[str]:
     return kept
 
 
-def main(arguments: list[str]) -> None:
-    """Delete pods; the controller that owns them is the kubelet's static manifest here."""
-    words = operands(arguments)
-    if words[:1] != ["delete"] or len(words) < 2:
-        sys.exit(_NO_CLUSTER)
-    names = [word.partition("/")[2] for word in words[1:] if "/" in word] or words[2:]
+def with_address(address: str) -> list[str]:
+    """Names of the pods that the kubelet gave an address."""
+    results = {file.name: json.loads(file.read_text())["result"] for file in sorted(PODS.iterdir())}
+    return [name for name, result in results.items() if address in {ip["address"].partition("/")[0] for ip in result["ips"]}]
+
+
+def delete(names: list[str]) -> None:
+    """Delete pods; their owner is the kubelet's manifest, which makes them anew."""
     for name in names:
         subprocess.run(["kubelet", "delete", name], check=True)
         subprocess.run(["kubelet", "create", name], check=True)
         print(f'pod "{name}" deleted')  # noqa: T201 - as kubectl prints it
+
+
+def main(arguments: list[str]) -> None:
+    """Answer one command line."""
+    words = operands(arguments)
+    if words[:1] == ["delete"] and len(words) > 1:
+        delete([word.partition("/")[2] for word in words[1:] if "/" in word] or words[2:])
+        return
+    query = next((found for argument in arguments if (found := BY_ADDRESS.fullmatch(argument))), None)
+    if words != ["get", "pods"] or query is None:
+        sys.exit(_NO_CLUSTER)
+    for name in with_address(query[1]):
+        print("default", name)  # noqa: T201 - as kubectl prints it
 
 
 if __name__ == "__main__":
