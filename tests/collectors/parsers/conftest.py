@@ -47,7 +47,8 @@ class Recorded:
         return found[0]
 
     def disagreements(
-        self, one: Sequence[Fact], other: Sequence[Fact], kind: str, key: Sequence[str], ignored: Collection[str] = (), missing: Collection[Any] = ()
+        self, one: Sequence[Fact], other: Sequence[Fact], kind: str, key: Sequence[str], ignored: Collection[str] = (),
+        *, missing: Collection[Any] = (),
     ) -> list[Any]:
         """Keys that only one of two listings has (but for ``missing``), and fields that both have with different values."""
         left, right = ({tuple(fact.get(name) for name in key): fact for fact in facts if fact.kind == kind} for facts in (one, other))

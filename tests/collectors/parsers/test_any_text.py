@@ -24,9 +24,8 @@ PARSERS: list[Callable[[Source, Place], list[Fact]]] = [
     ifconfig.parse, iplink.parse, ipneigh.parse, iproute.parse, iprule.parse, kubectl.parse, resolv.parse, resolv.parse_hosts, ss.parse,
 ]
 RECORDINGS = Path(__file__).parents[2] / "recordings"
-FILES = sorted(
-    path for tool in ("iproute2", "net-tools", "busybox", "bridge-utils", "docker", "podman", "kubectl", "cni") for path in (RECORDINGS / tool).iterdir()
-)
+TOOLS = ("iproute2", "net-tools", "busybox", "bridge-utils", "docker", "podman", "kubectl", "cni")
+FILES = sorted(path for tool in TOOLS for path in (RECORDINGS / tool).iterdir())
 WORDS = sorted(
     {word for path in FILES if path.stat().st_size < 20_000 for word in path.read_text(encoding="utf-8").replace(",", " , ").split()}
     | {"\n", "    ", "\t", "\\", "{", "}", "[", "]", "[{", "}]", '"', ":", "null", "1e999", "-1", "²", "\x00", "\x1b[31m"}
@@ -71,18 +70,16 @@ def test_damaged_recordings(path: Path, draw: st.DataObject) -> None:
     check(text[:start], "")
 
 
+KEYS = [
+    *("dst", "dev", "gateway", "via", "nexthops", "flags", "metrics", "priority", "src", "fwmark", "mac", "lladdr", "state", "operstate", "stats64"),
+    *("rx", "ifname", "ifindex", "addr_info", "linkinfo", "info_data", "info_kind", "local", "prefixlen", "items", "kind", "metadata", "name", "namespace"),
+    *("spec", "status", "ports", "addresses", "subsets", "endpoints", "labels", "info", "network", "Id", "Config", "HostConfig", "NetworkSettings"),
+    *("Networks", "Ports", "IPAM", "Driver", "Options", "plugins", "type", "ipam", "ranges", "subnet", "delegate"),
+]
+TEXTS = st.text(max_size=5) | st.sampled_from(["10.0.0.1", "default", "eth0", "inet", "Pod", "x/y"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["10.0.0.1", "default", "eth0", "inet", "Pod", "x/y"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            "dst dev gateway via nexthops flags metrics priority src fwmark ifname ifindex addr_info linkinfo info_data info_kind local prefixlen mac "
-            "lladdr state items kind metadata name namespace spec status ports addresses subsets endpoints Id Config HostConfig NetworkSettings Networks Ports "
-            "IPAM Driver Options plugins type ipam ranges subnet delegate info labels network operstate stats64 rx".split()
-        ),
-        inner,
-        max_size=5,
-    ),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
     max_leaves=20,
 )
 

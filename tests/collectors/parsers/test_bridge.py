@@ -10,7 +10,7 @@ from collectors.parsers import iplink
 from collectors.parsers.bridge import parse, parse_brctl, parse_fdb, parse_link
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 FDB_KEY = ["mac", "device", "dst", "vlan", "master"]
 

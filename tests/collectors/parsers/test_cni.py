@@ -12,7 +12,7 @@ from collectors.place import Place
 from engine.facts import Source
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 FLANNEL = {
     "name": "cbr0",
@@ -65,14 +65,18 @@ def test_calico_and_a_single_plugin() -> None:
     assert read(CALICO).items() >= {"types": ("calico", "portmap"), "ipam": "calico-ipam", "mtu": 1440}.items()
     assert "bridge" not in read(CALICO)
     expected = {
-        "types": ("bridge",), "bridge": "cni0", "subnets": ("10.22.0.0/16",), "gateway": "10.22.0.1", "mtu": 1400, "ip_masq": False, "is_gateway": True,
+        "types": ("bridge",), "bridge": "cni0", "subnets": ("10.22.0.0/16",), "gateway": "10.22.0.1", "mtu": 1400, "ip_masq": False,
+        "is_gateway": True,
     }
     assert read(BRIDGE, "etc/cni/net.d/10-mynet.conf").items() >= expected.items()
 
 
 @pytest.mark.parametrize(
     ("name", "disabled"),
-    [("10-a.conf", False), ("10-a.conflist", False), ("10-a.json", False), ("10-a.conflist.bak", True), ("10-a.conf.rpmsave", True), ("README", True)],
+    [
+        ("10-a.conf", False), ("10-a.conflist", False), ("10-a.json", False),
+        ("10-a.conflist.bak", True), ("10-a.conf.rpmsave", True), ("README", True),
+    ],
 )
 def test_files_that_runtimes_ignore(name: str, disabled: bool) -> None:
     """Only three endings count."""

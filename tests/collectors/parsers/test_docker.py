@@ -10,7 +10,7 @@ import pytest
 from collectors.parsers.docker import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 DNS = {"host_ip": "127.0.0.1", "host_port": 5353, "container_port": 53, "protocol": "udp"}
 WEB = {"host_ip": "0.0.0.0", "host_port": 8080, "container_port": 80, "protocol": "tcp"}

@@ -9,7 +9,7 @@ from collectors.place import Place
 from engine.facts import Source
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 
 def test_a_lease() -> None:

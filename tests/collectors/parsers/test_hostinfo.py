@@ -10,7 +10,7 @@ import pytest
 from collectors.parsers.hostinfo import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 
 def test_this_machine(recorded: Recorded) -> None:

@@ -10,7 +10,7 @@ from collectors.parsers import iplink
 from collectors.parsers.ifconfig import is_ifconfig, parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 UNLABELLED = ("eth0", "192.0.2.6")
 """ifconfig does not show an address that has no label of its own."""

@@ -9,7 +9,7 @@ import pytest
 from collectors.parsers.iplink import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 OPTIONS = ["", "-d", "-s", "-s -d", "-o", "-d -o", "-s -o", "-br", "-j", "-d -j", "-s -d -j", "-p -j"]
 COUNTERS = ("rx_packets", "tx_packets", "rx_dropped", "tx_dropped")
@@ -42,7 +42,7 @@ def test_every_printing_of_addresses_gives_the_same_facts(recorded: Recorded, op
 
 @pytest.mark.parametrize("command", ["ip addr", "ip link"])
 def test_busybox_agrees(recorded: Recorded, command: str) -> None:
-    """busybox prints fewer words (and wrong peers, which are left out), but nothing else."""
+    """Busybox prints fewer words (and wrong peers, which are left out), but nothing else."""
     reference, facts = recorded.parse(parse, command), recorded.parse(parse, command, "busybox")
     assert recorded.disagreements(reference, facts, "link", ["name"]) == []
     assert recorded.disagreements(reference, facts, "address", ["device", "address"]) == []
@@ -123,7 +123,7 @@ def test_without_a_command_line_the_content_decides(recorded: Recorded) -> None:
     assert recorded.covered(recorded.text(parse, text, "ip addr show up")) == set()
 
 
-@pytest.mark.parametrize("text", ["", "Cannot open network namespace \"x\": No such file or directory\n", "bash: ip: command not found\n"])
+@pytest.mark.parametrize("text", ["", 'Cannot open network namespace "x": No such file or directory\n', "bash: ip: command not found\n"])
 def test_no_devices_is_no_listing(recorded: Recorded, text: str) -> None:
     """Each namespace has a loopback device: an output without devices says nothing."""
     assert recorded.covered(recorded.text(parse, text, "ip addr")) == set()

@@ -10,7 +10,7 @@ import pytest
 from collectors.parsers.ipneigh import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 KEY = ["address", "device"]
 
@@ -25,14 +25,14 @@ def test_every_printing_gives_the_same_facts(recorded: Recorded, options: str) -
 
 
 def test_busybox_agrees(recorded: Recorded) -> None:
-    """busybox prints the same words."""
+    """Busybox prints the same words."""
     reference, facts = recorded.parse(parse, "ip neigh"), recorded.parse(parse, "ip neigh", "busybox")
     assert recorded.disagreements(reference, facts, "neighbor", KEY) == []
 
 
 @pytest.mark.parametrize(("command", "tool"), [("arp -n", "net-tools"), ("arp -an", "net-tools"), ("arp -an", "busybox")])
 def test_arp_agrees(recorded: Recorded, command: str, tool: str) -> None:
-    """arp shows IPv4 entries and published ones; a failed entry looks incomplete, so that it is not taken for resolved."""
+    """Arp shows IPv4 entries and published ones; a failed entry looks incomplete, so that it is not taken for resolved."""
     reference = [f for f in recorded.parse(parse, "ip -4 neigh") + recorded.parse(parse, "ip neigh show proxy") if f.kind == "neighbor"]
     facts = recorded.parse(parse, command, tool)
     assert recorded.disagreements(reference, facts, "neighbor", KEY) == [(("192.0.2.8", "eth0"), "state", "FAILED", "INCOMPLETE")]

@@ -10,7 +10,7 @@ import pytest
 from collectors.parsers.iproute import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 KEY = ["table", "family", "type", "dst", "metric", "device", "gateway", "tos"]
 
@@ -81,7 +81,8 @@ def test_route_get_is_no_route_table(recorded: Recorded, command: str) -> None:
     assert recorded.text(parse, recorded.source(command).text) == []
 
 
-@pytest.mark.parametrize(("command", "tool"), [("route -n", "net-tools"), ("netstat -rn", "net-tools"), ("route -n", "busybox"), ("netstat -rn", "busybox")])
+@pytest.mark.parametrize("tool", ["net-tools", "busybox"])
+@pytest.mark.parametrize("command", ["route -n", "netstat -rn"])
 def test_route_n_agrees(recorded: Recorded, command: str, tool: str) -> None:
     """The old tools show the first next hop of a multipath route, no IPv6 gateway, and both kinds of rejection as one."""
     reference, facts = recorded.parse(parse, "ip route"), recorded.parse(parse, command, tool)

@@ -9,7 +9,7 @@ import pytest
 from collectors.parsers.iprule import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 
 @pytest.mark.parametrize("options", ["", "-d", "-o", "-j", "-d -j", "-o -4"])
@@ -79,4 +79,5 @@ def test_lines_that_are_no_rule_are_counted(recorded: Recorded, line: str) -> No
 
 def test_json_shows_the_line_of_the_text_form(recorded: Recorded) -> None:
     """Evidence from JSON reads as ``ip rule`` prints it."""
-    assert recorded.only(recorded.parse(parse, "ip -j rule"), "routing_rule", priority=102).text == "102: not from 10.0.0.1 iif cni0 oif eth0 lookup 101"
+    fact = recorded.only(recorded.parse(parse, "ip -j rule"), "routing_rule", priority=102)
+    assert fact.text == "102: not from 10.0.0.1 iif cni0 oif eth0 lookup 101"

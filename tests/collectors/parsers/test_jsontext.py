@@ -54,7 +54,8 @@ def test_text_around_documents_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("[]", True), ('[{"a":1}]', True), ("{}", True), ("[ {\n", True), ("[root@node ~]# ip a", False), ("2: eth0", False), ("", False)]
+    ("text", "expected"),
+    [("[]", True), ('[{"a":1}]', True), ("{}", True), ("[ {\n", True), ("[root@node ~]# ip a", False), ("2: eth0", False), ("", False)],
 )
 def test_what_looks_like_json(text: str, expected: bool) -> None:
     """A shell prompt in brackets does not."""

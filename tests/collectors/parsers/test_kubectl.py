@@ -11,7 +11,7 @@ import yaml
 from collectors.parsers.kubectl import parse
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 COMMANDS = [
     "kubectl get nodes -o json",
@@ -55,8 +55,8 @@ def test_pods(recorded: Recorded) -> None:
     """Addresses, node, host network, ports, owner; what the API does not say is absent."""
     facts = recorded.parse(parse, "kubectl get pods -A -o json", "kubectl")
     web = recorded.only(facts, "pod", name="web-7d4b9")
-    assert web.fields.items() >= {"namespace": "default", "ips": ("10.244.1.5",), "node_name": "node1", "host_network": False, "phase": "Running"}.items()
-    assert web.fields.items() >= {"ready": True, "dns_policy": "ClusterFirst", "owner": "ReplicaSet/web"}.items()
+    assert web.fields.items() >= {"namespace": "default", "ips": ("10.244.1.5",), "node_name": "node1", "phase": "Running"}.items()
+    assert web.fields.items() >= {"host_network": False, "ready": True, "dns_policy": "ClusterFirst", "owner": "ReplicaSet/web"}.items()
     assert web.fields["ports"] == ({"port": 8080, "protocol": "TCP", "name": "http", "host_port": 18080},)
     assert recorded.only(facts, "pod", name="kube-proxy-abcde").get("host_network") is True
     pending = recorded.only(facts, "pod", name="coredns-0")
@@ -75,7 +75,8 @@ def test_services(recorded: Recorded) -> None:
     )
     assert web.fields.items() >= {"type": "LoadBalancer", "external_ips": ("198.51.100.80", "203.0.113.80"), "external_policy": "Local"}.items()
     assert recorded.only(facts, "service", name="kube-dns").get("cluster_ips") == ("10.96.0.10",)
-    assert recorded.only(facts, "service", name="outside").fields.items() >= {"external_name": "db.example.com", "cluster_ips": (), "ports": ()}.items()
+    outside = {"external_name": "db.example.com", "cluster_ips": (), "ports": ()}
+    assert recorded.only(facts, "service", name="outside").fields.items() >= outside.items()
 
 
 def test_endpoints_and_slices(recorded: Recorded) -> None:
@@ -95,7 +96,7 @@ def test_endpoints_and_slices(recorded: Recorded) -> None:
 
 
 def test_calico_pools_and_configuration(recorded: Recorded) -> None:
-    """calicoctl's and kubectl's pools read alike; a ConfigMap keeps its data."""
+    """Calicoctl's and kubectl's pools read alike; a ConfigMap keeps its data."""
     facts = recorded.parse(parse, "calicoctl get ippools -o json", "kubectl")
     default = {"cidr": "192.168.0.0/16", "nat_outgoing": True, "disabled": False, "ipip": "Always", "vxlan": "Never", "block_size": 26}
     assert recorded.only(facts, "ippool", name="default-ipv4-ippool").fields.items() >= default.items()
@@ -132,7 +133,8 @@ def test_without_a_command_line(recorded: Recorded) -> None:
     text = recorded.source("kubectl get pods -A -o json", "kubectl").text
     assert recorded.covered(recorded.text(parse, text)) == {("pods", "all", 0)}
     items = json.loads(text)["items"]
-    one = {"kind": "PodList", "apiVersion": "v1", "items": [{key: item[key] for key in item if key not in {"kind", "apiVersion"}} for item in items[:2]]}
+    bare = [{key: item[key] for key in item if key not in {"kind", "apiVersion"}} for item in items[:2]]
+    one = {"kind": "PodList", "apiVersion": "v1", "items": bare}
     facts = recorded.text(parse, json.dumps(one))
     assert recorded.covered(facts) == {("pods", "default", 0)}
     assert len([fact for fact in facts if fact.kind == "pod"]) == 2

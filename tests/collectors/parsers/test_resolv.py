@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from collectors.parsers.resolv import parse, parse_hosts
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.collectors.parsers.conftest import Recorded
 
 
 def test_resolv_conf(recorded: Recorded) -> None:
     """All servers, the last search list, all options; comments at line starts and ends go."""
-    text = "# made by hand\nnameserver 10.96.0.10\nnameserver fe80::1%eth0 ; second\ndomain old.example\nsearch a.example b.example\noptions ndots:5\noptions timeout:1\n"
+    text = "# made by hand\nnameserver 10.96.0.10\nnameserver fe80::1%eth0 ; second\ndomain old.example\n"
+    text += "search a.example b.example\noptions ndots:5\noptions timeout:1\n"
     facts = recorded.text(parse, text, "cat /etc/resolv.conf")
     expected = {
-        "nameservers": ("10.96.0.10", "fe80::1%eth0"), "search": ("a.example", "b.example"), "options": ("ndots:5", "timeout:1"), "file": "/etc/resolv.conf",
+        "nameservers": ("10.96.0.10", "fe80::1%eth0"), "search": ("a.example", "b.example"), "options": ("ndots:5", "timeout:1"),
+        "file": "/etc/resolv.conf",
     }
     fact = recorded.only(facts, "dns_config")
     assert fact.fields == expected

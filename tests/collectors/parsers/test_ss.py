@@ -11,8 +11,8 @@ from collectors.parsers.ss import parse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conftest import Recorded
     from engine.facts import Fact
+    from tests.collectors.parsers.conftest import Recorded
 
 KEY = ["protocol", "state", "address", "port"]
 LISTEN = {("sockets", "tcp-listen", 0)}
@@ -63,7 +63,7 @@ def test_every_printing_of_ss_gives_the_same_facts(recorded: Recorded, options: 
     ],
 )
 def test_netstat_agrees(recorded: Recorded, command: str, tool: str, covered: set[tuple[object, ...]]) -> None:
-    """netstat names states otherwise and shows no bound device; the sockets are the same."""
+    """Netstat names states otherwise and shows no bound device; the sockets are the same."""
     reference, facts = recorded.parse(parse, "ss -tuanp"), recorded.parse(parse, command, tool)
     assert recorded.disagreements(part(reference, covered), facts, "socket", KEY) == []
     assert recorded.covered(facts) == covered
@@ -132,6 +132,6 @@ def test_ports_by_name(recorded: Recorded) -> None:
 
 
 def test_programs_with_blanks(recorded: Recorded) -> None:
-    """netstat prints ``812/nginx: master``; the first word names the program."""
+    """Netstat prints ``812/nginx: master``; the first word names the program."""
     line = "tcp        0      0 0.0.0.0:80              0.0.0.0:*               LISTEN      812/nginx: master p\n"
     assert recorded.only(recorded.text(parse, line, "netstat -lntp"), "socket").fields.items() >= {"process": "nginx", "pid": 812}.items()
