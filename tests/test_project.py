@@ -180,6 +180,13 @@ class TestRules:
         assert set(fired) == {True, False}
 
 
+    def test_proof(self, path: Path) -> None:
+        """A rule is proven by a scenario of the lab, or docs/proofs.md says why it cannot be."""
+        scenarios = {found.stem for found in (ROOT / "tests" / "lab").glob("*.yaml")}
+        in_lab = any(stem == path.stem or stem.startswith(f"{path.stem}-") for stem in scenarios)
+        assert in_lab or f"\n| {path.stem} |" in (ROOT / "docs" / "proofs.md").read_text(encoding="utf-8")
+
+
 def test_playbooks_belong_to_rules() -> None:
     """Each playbook is used by a rule; names that begin with an underscore are parts of others."""
     used = {str(rule(path).get("playbook", path.stem)) for path in RULES}
