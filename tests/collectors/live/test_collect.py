@@ -298,6 +298,25 @@ def test_a_snapshot_names_sources_by_commands(lab: tuple[str, str]) -> None:
     assert "network namespace 'cl-none' does not exist on this node" in shown
 
 
+@pytest.mark.parametrize("name", ["b", "b.tar.gz"])
+def test_threads_read_each_its_own_namespace(lab: tuple[str, str], evidence: Evidence, tmp_path: Path, name: str) -> None:
+    """Read from outside and side by side, a namespace shows what it shows from inside; no thread sees another's."""
+    collect(CollectOptions(node="vm", netns=lab, workers=2), tmp_path / name)
+    outside = read([tmp_path / name])
+    for there, here in ((lab[0], HOST), (lab[1], lab[1])):
+        assert state(outside, there) == state(evidence, here)
+
+
+def state(evidence: Evidence, stack: str) -> list[str]:
+    """What does not change by itself on a stack, comparable across bundles."""
+    volatile = {"rx_packets", "tx_packets", "rx_dropped", "tx_dropped", "peer_stack", "netnsid", "carrier", "state", "flags"}
+    kinds = {"link", "address", "route", "routing_rule", "fdb", "ipset"}
+    facts = [f for f in evidence.facts if f.stack == stack and f.kind in kinds]
+    # Local routes of link-local addresses come when duplicate address detection ends.
+    steady = [f for f in facts if not (f.kind == "route" and str(f.get("dst")).startswith("fe80"))]
+    return sorted(f"{f.kind} {sorted((k, v) for k, v in f.fields.items() if k not in volatile)}" for f in steady)
+
+
 def test_only_the_named_namespaces_belong_to_the_node(lab: tuple[str, str], tmp_path: Path) -> None:
     """Without names there would be every namespace of the machine; with none, only the own."""
     assert f"stacks=('{HOST}',)" in collected(lab[0], (), tmp_path / "own")
