@@ -207,7 +207,7 @@ def _type_fault(condition: Condition, declared: type | None) -> str:
     if op in ("eq", "ne", "in", "not-in"):
         values = condition.operand if op in ("in", "not-in") else (condition.operand,)
         wrong = next((value for value in values if not _fits(value, declared)), None)
-        return "" if wrong is None else f"is {name}, so it never equals {wrong!r}{_quoting(wrong, declared)}"
+        return "" if wrong is None else f"is {name}, so it never equals {_short(wrong)}{_quoting(wrong, declared)}"
     allowed: Sequence[type] = TYPES_OF.get(op, tuple(TYPES.values()))
     return "" if declared in allowed else f"is {name}, which {op} does not fit"
 
@@ -226,8 +226,15 @@ def _fits(value: Any, declared: type) -> bool:
     return type(value) is declared or (declared is int and type(value) is float)
 
 
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:59] + "…"
+
+
 def _quoting(value: Any, declared: type) -> str:
     if declared is str:
+        if not isinstance(value, (bool, int, float)):
+            return ""
         shown = str(value).lower() if isinstance(value, bool) else value
         return f'; write "{shown}" in quotes'
     return "; write it without quotes" if isinstance(value, str) and declared in (int, bool) else ""
@@ -275,4 +282,4 @@ def _check_fact(scope: _Scope, fact: Fact, at: Mark) -> None:
         scope.field(fact.kind, name, at)
         declared = scope.vocabulary.type_of(fact.kind, name)
         if declared and not _fits(value, declared):
-            scope.issue(at, "bad-type", f"{fact.kind}.{name} is {declared.__name__}, not {value!r}{_quoting(value, declared)}")
+            scope.issue(at, "bad-type", f"{fact.kind}.{name} is {declared.__name__}, not {_short(value)}{_quoting(value, declared)}")

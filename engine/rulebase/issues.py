@@ -55,9 +55,9 @@ def _render(issue: Issue, texts: dict[str, list[str]]) -> str:
     if issue.at.file not in texts:
         texts[issue.at.file] = _lines(issue.at.file)
     lines = texts[issue.at.file]
-    if issue.at.line > len(lines):
-        return issue.head()
-    line = lines[issue.at.line - 1]
+    line = lines[issue.at.line - 1] if issue.at.line <= len(lines) else ""
+    if not line.strip():
+        return issue.head()  # the end of the file, where something is missing
     start = max(0, issue.at.column - SNIPPET + 20)
     shown = line[start : start + SNIPPET]
     # Tabs stay tabs under the caret, so that it lines up in every terminal.

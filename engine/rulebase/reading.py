@@ -397,7 +397,7 @@ def _remedy(doc: Document, node: Node) -> RemedySpec | None:
         {name: doc.value(entry.node) for name, entry in parameters.items()},
         doc.text(entries["when"].node, "when") if "when" in entries else "",
         doc.at(entries["op"].node),
-        {name: doc.at(entry.node) for name, entry in parameters.items()},
+        {name: doc.at(entry.key) for name, entry in parameters.items()},
     )
 
 
