@@ -31,6 +31,8 @@ KINDS: Final[dict[str, Kind]] = {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
             "conntrack | modules | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
+            "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors), "
+            "a namespace (pods …), 'running' or 'sandboxes' (containers), "
             "'nft-native' (nft list ruleset), or a sysctl key that does not exist",
             "backend": "str: legacy | nft (netfilter only, absent if the output does not tell)",
             "family": "int: 4 | 6, where the listing is of one family",
@@ -77,8 +79,8 @@ KINDS: Final[dict[str, Kind]] = {
             "vxlan_remote": "str: unicast or multicast default destination",
             "vxlan_device": "str: underlay device",
             "vxlan_learning": "bool",
-            "tunnel_local": "str",
-            "tunnel_remote": "str",
+            "tunnel_local": "str: 0.0.0.0 = any",
+            "tunnel_remote": "str: 0.0.0.0 = any",
             "macvlan_mode": "str: bridge | private | vepa | passthru",
             "tun_mode": "str: tun | tap",
             "hairpin": "bool: bridge port attribute",
@@ -149,7 +151,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "routing_rule": Kind(
         "A policy routing rule (ip rule).",
-        {"priority": "int", "src": "str: prefix", "dst": "str: prefix", "iif": "str", "oif": "str", "fwmark": "int", "fwmask": "int",
+        {"priority": "int", "src": "str: prefix, absent = every source", "dst": "str: prefix, absent = every destination",
+         "iif": "str", "oif": "str", "fwmark": "int", "fwmask": "int",
          "table": "str", "action": "str: lookup | unreachable | prohibit | blackhole | goto | nop", "goto": "int", "invert": "bool",
          "ipproto": "str", "sport": "str: N or N-M", "dport": "str: N or N-M", "tos": "str", "uidrange": "str",
          "suppress_prefixlength": "int", "l3mdev": "bool", "family": "int"},
@@ -189,7 +192,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "socket": Kind(
         "A socket.",
-        {"protocol": "str: tcp | udp", "state": "str: LISTEN | UNCONN | ESTAB | …", "address": "str: 0.0.0.0, :: or *  = any", "port": "int",
+        {"protocol": "str: tcp | udp", "state": "str: LISTEN | UNCONN | ESTAB | …", "address": "str: 0.0.0.0 or :: = any (v6only tells whether :: takes IPv4)", "port": "int",
          "device": "str: bound to device", "peer_address": "str", "peer_port": "int", "process": "str", "pid": "int", "recv_q": "int",
          "send_q": "int", "v6only": "bool", "family": "int: 4 | 6"},
     ),
