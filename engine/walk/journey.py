@@ -129,10 +129,11 @@ class _Journey:
         family = family_of(flow.dst)
         source = to_int(flow.src) if flow.src else 0
         size = flow.size or 60
+        sport = flow.sport or CLIENT_PORT
         if flow.protocol == "icmp":
-            return Packet(family, source, to_int(flow.dst), "icmp" if family == 4 else "icmpv6", CLIENT_PORT, 0, icmp_type=8 if family == 4 else 128, size=size)
+            return Packet(family, source, to_int(flow.dst), "icmp" if family == 4 else "icmpv6", sport, 0, icmp_type=8 if family == 4 else 128, size=size)
         flags = frozenset({"SYN"}) if flow.protocol == "tcp" else frozenset()
-        return Packet(family, source, to_int(flow.dst), flow.protocol, CLIENT_PORT, flow.port, flags, size=size)
+        return Packet(family, source, to_int(flow.dst), flow.protocol, sport, flow.port, flags, size=size)
 
     def _start(self) -> At | None:
         packet = self._packet()

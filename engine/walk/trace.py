@@ -99,6 +99,8 @@ class Flow:
     to_name: str = ""
     size: int = 0
     """Octets of the IP packet to send with DF set; 0 = a connection set-up packet."""
+    sport: int = 0
+    """Source port (icmp: the identifier); 0 = an ordinary ephemeral one."""
 
 
 @dataclass(frozen=True, slots=True)
