@@ -330,6 +330,8 @@ KEYS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ("cni", frozenset({"cniVersion"})),
     ("cni", frozenset({"plugins", "type"})),
     ("fdb", frozenset({"mac", "ifname"})),
+    # The nested data of a bridge port hold the keys of a port as well.
+    ("link", frozenset({"ifindex", "ifname", "operstate"})),
     ("port", frozenset({"ifname", "priority", "cost"})),
     ("link", frozenset({"ifindex", "ifname"})),
     ("rule", frozenset({"priority", "src"})),

@@ -1,13 +1,13 @@
 """Matches of iptables rules, three-valued: ``True``, ``False``, or ``None`` where the evidence does not tell.
 
+They are named tuples, for there are many classes of them and a class of that kind is made in a sixth of the time of a frozen dataclass.
 Each match is built from the words of a rule and asked with a packet and its place.  A match that is not modelled is an
 :class:`Unmodelled`, whose answer is always ``None``: never a guess.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.inet import Prefix
 
@@ -46,8 +46,7 @@ class Match(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Negated:
+class Negated(NamedTuple):
     """``!`` in front of a match; unknown stays unknown."""
 
     match: Match
@@ -59,8 +58,7 @@ class Negated:
         return None if answer is None else not answer
 
 
-@dataclass(frozen=True, slots=True)
-class Unmodelled:
+class Unmodelled(NamedTuple):
     """A match whose answer the evidence cannot give (or that the model does not know)."""
 
     text: str
@@ -72,8 +70,7 @@ class Unmodelled:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """``-s`` or ``-d``."""
 
     text: str
@@ -86,8 +83,7 @@ class Address:
         return self.network.family == packet.family and self.network.holds(packet.src if self.side == "src" else packet.dst)
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """``-i`` or ``-o``; a trailing ``+`` is a prefix match."""
 
     text: str
@@ -103,8 +99,7 @@ class Device:
         return device == self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Proto:
+class Proto(NamedTuple):
     """``-p``; number 0 is any."""
 
     text: str
@@ -116,8 +111,7 @@ class Proto:
         return self.protocol == "all" or packet.protocol == self.protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """``-f``: second and later fragments; the model sends none."""
 
     text: str
@@ -128,8 +122,7 @@ class Fragment:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(NamedTuple):
     """``--sport``, ``--dport``, multiport."""
 
     text: str
@@ -146,8 +139,7 @@ class Ports:
         return any(low <= port <= high for port in ports for low, high in self.ranges)
 
 
-@dataclass(frozen=True, slots=True)
-class TcpFlags:
+class TcpFlags(NamedTuple):
     """``--tcp-flags MASK COMP`` and ``--syn``."""
 
     text: str
@@ -160,8 +152,7 @@ class TcpFlags:
         return packet.protocol == "tcp" and packet.tcp_flags & self.mask == self.wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Icmp:
+class Icmp(NamedTuple):
     """``--icmp-type TYPE[/CODE]``; 255 is any."""
 
     text: str
@@ -176,8 +167,7 @@ class Icmp:
         return self.type == 255 or (packet.icmp_type == self.type and self.codes[0] <= packet.icmp_code <= self.codes[1])
 
 
-@dataclass(frozen=True, slots=True)
-class CtState:
+class CtState(NamedTuple):
     """``--ctstate`` and ``--state``; SNAT and DNAT are virtual states of the entry."""
 
     text: str
@@ -193,8 +183,7 @@ class CtState:
         return entry is not None and (("SNAT" in self.states and entry.snat) or ("DNAT" in self.states and entry.dnat))
 
 
-@dataclass(frozen=True, slots=True)
-class CtDirection:
+class CtDirection(NamedTuple):
     """``--ctdir``."""
 
     text: str
@@ -206,8 +195,7 @@ class CtDirection:
         return context.state.entry is not None and context.state.reply == self.reply
 
 
-@dataclass(frozen=True, slots=True)
-class CtAddress:
+class CtAddress(NamedTuple):
     """``--ctorigsrc``, ``--ctorigdst``, ``--ctreplsrc``, ``--ctrepldst``."""
 
     text: str
@@ -224,8 +212,7 @@ class CtAddress:
         return self.network.holds(value)
 
 
-@dataclass(frozen=True, slots=True)
-class CtPort:
+class CtPort(NamedTuple):
     """``--ctorigsrcport``, ``--ctorigdstport`` …"""
 
     text: str
@@ -243,8 +230,7 @@ class CtPort:
         return self.low <= value <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class CtProto:
+class CtProto(NamedTuple):
     """``--ctproto``."""
 
     text: str
@@ -256,8 +242,7 @@ class CtProto:
         return context.state.entry is not None and context.state.entry.original.protocol == self.protocol
 
 
-@dataclass(frozen=True, slots=True)
-class CtStatus:
+class CtStatus(NamedTuple):
     """``--ctstatus`` (NONE, EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED)."""
 
     text: str
@@ -275,8 +260,7 @@ class CtStatus:
         return any(has.get(s, False) for s in self.statuses)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """``-m mark --mark VALUE/MASK``."""
 
     text: str
@@ -289,8 +273,7 @@ class Mark:
         return packet.mark & self.mask == self.value
 
 
-@dataclass(frozen=True, slots=True)
-class ConnMark:
+class ConnMark(NamedTuple):
     """``-m connmark``; false without an entry, even when inverted (so it inverts itself)."""
 
     text: str
@@ -305,8 +288,7 @@ class ConnMark:
         return entry is not None and ((entry.mark & self.mask == self.value) != self.inverted)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressType:
+class AddressType(NamedTuple):
     """``-m addrtype``: by the local table only; inversion is inside (limit-iface applies to both sides)."""
 
     text: str
@@ -323,8 +305,7 @@ class AddressType:
         return (around.address_type(packet.family, value, device) in self.types) != self.inverted
 
 
-@dataclass(frozen=True, slots=True)
-class InSet:
+class InSet(NamedTuple):
     """``-m set --match-set NAME DIRECTIONS``; a mismatch of dimensions or family is false, then inverted."""
 
     text: str
@@ -336,8 +317,7 @@ class InSet:
         return around.in_set(self.name, self.directions, packet, context)
 
 
-@dataclass(frozen=True, slots=True)
-class PhysDev:
+class PhysDev(NamedTuple):
     """``-m physdev``: every option false without bridge information (so an inverted one is true)."""
 
     text: str
@@ -356,8 +336,7 @@ class PhysDev:
         return port.startswith(self.name[:-1]) and port != "" if self.name.endswith("+") else port == self.name
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRange:
+class AddressRange(NamedTuple):
     """``-m iprange``."""
 
     text: str
@@ -371,8 +350,7 @@ class AddressRange:
         return self.low <= (packet.src if self.side == "src" else packet.dst) <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class Length:
+class Length(NamedTuple):
     """``-m length``."""
 
     text: str
@@ -385,8 +363,7 @@ class Length:
         return self.low <= packet.size <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class ReversePath:
+class ReversePath(NamedTuple):
     """``-m rpfilter``."""
 
     text: str
@@ -400,8 +377,7 @@ class ReversePath:
         return None if answer is None else answer != self.inverted
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """``-m statistic``: true for a share of the packets; the walk follows both branches."""
 
     text: str

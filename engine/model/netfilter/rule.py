@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.inet import prefix, to_int
@@ -172,7 +172,7 @@ def _rpfilter(words: _Words) -> m.Match:
 def _limited(match: m.Match, limit: str) -> m.Match:
     if not isinstance(match, m.AddressType):
         return match
-    return replace(match, limit=limit, text=f"{match.text} --limit-iface-{limit}")
+    return match._replace(limit=limit, text=f"{match.text} --limit-iface-{limit}")
 
 
 def _share(words: list[str]) -> str:
@@ -209,7 +209,7 @@ def _option(word: str, words: _Words, module: str, family: int, *, inverted: boo
 
 
 def _invert_inside(match: m.ConnMark | m.AddressType, *, inverted: bool) -> m.Match:
-    return replace(match, inverted=True, text=f"! {match.text}") if inverted else match
+    return match._replace(inverted=True, text=f"! {match.text}") if inverted else match
 
 
 def port_number(text: str) -> int:
