@@ -31,8 +31,10 @@ MAX_FIELD = 4_096
 """Longest text of one field; the rest is cut and marked."""
 MAX_STEPS = 20_000
 """Loop turns and calls in one rendering."""
-EXTRA_NAMES = frozenset({"branch", "remedies", "lang", "part", "standing", "certainty"})
-"""Names that templates may use besides the bindings."""
+TEXT_NAMES = frozenset({"branch"})
+"""Names that titles and remedies may use besides the bindings: the branch that matched ("" = the rule has none)."""
+PLAYBOOK_NAMES = TEXT_NAMES | {"remedies", "lang", "part"}
+"""Names that playbooks may use besides the bindings."""
 PARTS = ("cause", "remedy", "extra")
 """Parts of a playbook; the blocks are ``<part>_<language>``."""
 FILTERS = (

@@ -23,7 +23,7 @@ TYPES = {"str": str, "int": int, "bool": bool, "tuple": tuple, "dict": dict}
 TEXT_ONLY = ("prefix", "not-prefix", "suffix", "matches", "not-matches")
 ADDRESS = ("in-prefix", "not-in-prefix", "overlaps")
 ORDERED = ("gt", "ge", "lt", "le")
-RESERVED = ("branch", "remedies", "lang", "part", "standing", "certainty", "range", "self", "super", "loop", "caller", "true", "false", "none",
+RESERVED = ("branch", "remedies", "lang", "part", "range", "self", "super", "loop", "caller", "true", "false", "none",
             "and", "or", "not", "in", "is", "if", "else", "elif", "for", "set", "block", "extends")  # fmt: skip
 """Names with a meaning of their own in templates."""
 

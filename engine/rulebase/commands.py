@@ -193,7 +193,18 @@ none: []
 # Comparisons across the bound facts.
 guard: []
 
+# Matches with equal values are one finding.
 dedupe: [rule.node, rule.chain, rule.number]
+
+# Commands that are printed (never run), after they were tried on the model.
+remedies:
+  - op: iptables.delete
+    title: {en: "Delete the rule", zh: "删除该规则"}
+    table: filter
+    chain: "{{ rule.chain }}"
+    rule: "{{ rule.spec }}"
+
+# The explanation: playbooks/@ID@.j2
 playbook: @ID@
 
 # At least one that fires and one that must not.  Facts are as the collectors and the walk make them.

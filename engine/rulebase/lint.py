@@ -180,7 +180,7 @@ def _faults(text: str, names: _Names, *, playbook: bool) -> Iterator[tuple[int, 
         yield 1, "template-syntax", str(error) or type(error).__name__
         return
     tree = templates.parse(text, playbook=playbook)  # compiling changed the first one
-    known = {*names.aliases, *templates.EXTRA_NAMES, "range"} | ({"self", "super"} if playbook else set())
+    known = {*names.aliases, *(templates.PLAYBOOK_NAMES if playbook else templates.TEXT_NAMES), "range", "self", "super"}
     unknown = meta.find_undeclared_variables(tree) - known
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
