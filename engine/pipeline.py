@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.facts import FactBase
 from engine.findings import Report
+from engine.inet import family_of, to_int
 
 if TYPE_CHECKING:
     from collectors.evidence import Evidence
     from engine.findings import Question
+    from engine.model import Network
     from engine.request import Request
-    from engine.walk.trace import Trace
+    from engine.walk.trace import Flow, Trace
 
 
 def evidence_of(request: Request) -> Evidence:
@@ -40,16 +43,32 @@ def question_of(request: Request, facts: FactBase) -> Question:
     return understand(request.symptom, facts, from_=request.from_, to=request.to, port=request.port, protocol=request.protocol, node=node)
 
 
+def plausible(question: Question, network: Network) -> Question:
+    """Of several flows that a vague word stands for, those between stacks that some wire joins (other people's namespaces on one kernel are not meant)."""
+    if len(question.flows) < 2:
+        return question
+    joined = tuple(f for f in question.flows if _may_meet(f, network))
+    return replace(question, flows=joined) if joined else question
+
+
+def _may_meet(flow: Flow, network: Network) -> bool:
+    sender = network.stack(flow.node, flow.stack)
+    holders = {(s.node, s.name) for s in network.holders(to_int(flow.dst), family_of(flow.dst))}
+    return sender is None or not holders or bool(holders & network.joined(sender))
+
+
 def diagnose(request: Request) -> Report:
     """Answer a question; raises :class:`~engine.errors.NorouteError` for input that cannot be used."""
     from engine.diagnosis import Diagnoser
+    from engine.model import build
     from engine.rulebase.loader import load
 
     rulebase = load(request.rules)
     evidence = evidence_of(request)
     facts = fact_base(evidence)
-    question = question_of(request, facts)
-    outcome = Diagnoser(question, facts, rulebase.rules, request.lang).run()
+    network = build(facts)
+    question = plausible(question_of(request, facts), network)
+    outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
     warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings, *outcome.warnings)
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
 
@@ -60,6 +79,6 @@ def trace(request: Request) -> tuple[Trace, ...]:
     from engine.walk import walk
 
     facts = fact_base(evidence_of(request))
-    question = question_of(request, facts)
     network = build(facts)
+    question = plausible(question_of(request, facts), network)
     return tuple(walk(network, flow, number, question.error_class) for number, flow in enumerate(question.flows))

@@ -111,6 +111,22 @@ class Network:
                 if self.is_external(port):
                     yield port
 
+    def joined(self, stack: NetStack) -> set[tuple[str, str]]:
+        """Keys of the stacks that wires lead to from here; all devices that lead outside are taken for one cloud."""
+        outside = {(p.stack.node, p.stack.name) for p in self.external_ports()}
+        found = {(stack.node, stack.name)}
+        queue = [stack]
+        while queue:
+            here = queue.pop()
+            peers = [self.peer(Port(here, link)) for link in here.links.values()]
+            next_keys = {(p.stack.node, p.stack.name) for p in peers if p is not None}
+            if (here.node, here.name) in outside:
+                next_keys |= outside
+            for key in next_keys - found:
+                found.add(key)
+                queue.append(self.stacks[key])
+        return found
+
     def graph(self) -> networkx.MultiGraph[tuple[str, str]]:
         """Stacks as nodes, veth pairs as edges (``wire``: both device names); for topology output and lint, not for the walk."""
         import networkx

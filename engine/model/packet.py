@@ -76,7 +76,7 @@ class Packet:
         return replace(self, src=other.src, dst=other.dst, sport=other.sport, dport=other.dport)
 
     def __str__(self) -> str:
-        src, dst = to_text(self.src, self.family), to_text(self.dst, self.family)
+        src, dst = to_text(self.src, self.family) if self.src else "*", to_text(self.dst, self.family)
         if self.protocol in {"tcp", "udp"}:
             left, right = (f"[{src}]", f"[{dst}]") if self.family == 6 else (src, dst)
             return f"{self.protocol} {left}:{self.sport} > {right}:{self.dport}"

@@ -197,12 +197,12 @@ class Walker:
 
     def _output(self, at: At) -> At | End:
         stack, packet = at.stack, at.packet
-        self.recorder.enter(stack, "", packet)
         way = find_way(stack, self._key(packet), self.choices)
+        source = packet.src or (source_for(stack, way, packet.family) if way.type in {"unicast", "local"} else None)
+        self.recorder.enter(stack, "", replace(packet, src=source or 0))
         if way.type not in {"unicast", "local"}:
             return self._unroutable(at, way, packet, None)
         if packet.src == 0:
-            source = source_for(stack, way, packet.family)
             if source is None:
                 return self._stop(at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL")
             packet = replace(packet, src=source)
@@ -259,9 +259,14 @@ class Walker:
             summary, by = f"{dst} is a broadcast address in table local", "blocked-route"
         else:
             summary, by = f"{way.type} route covers {dst}", "blocked-route"
-        origin = way.fact or next(iter(stack.facts("route")), None)
-        lines = way.lines
-        return self._stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=origin if way.fact else None, packet=packet, state=state)
+        lines = way.lines or self._listing(stack, summary)
+        return self._stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=way.fact, packet=packet, state=state)
+
+    @staticmethod
+    def _listing(stack: NetStack, summary: str) -> tuple[Line, ...]:
+        """The routing table as a whole is the evidence that something is not in it."""
+        listed = next((f for f in stack.facts("collected") if f.fields.get("what") == "routes"), None) or next(iter(stack.facts("route")), None)
+        return (Line(stack.node, stack.name, listed.source.name, 0, summary),) if listed is not None else ()
 
     def _unknown_routes(self, at: At, way: Way) -> End | None:
         """No route in tables that were never seen is no finding."""
