@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 DROP = Fact(
     "drop",
-    {"in_device": "cni0", "dst": "10.1.2.3", "dport": 53, "spec": "-j DROP", "labels": {"app": "web"}, "subnets": ("10.0.0.0/8", "fd00::/8"), "up": False},
+    {
+        "in_device": "cni0",
+        "dst": "10.1.2.3",
+        "dport": 53,
+        "spec": "-j DROP",
+        "labels": {"app": "web"},
+        "subnets": ("10.0.0.0/8", "fd00::/8"),
+        "up": False,
+    },
     "n1",
     "web",
     Source("iptables-save", "*filter\n:FORWARD DROP [0:0]"),
@@ -107,7 +116,8 @@ ENDLESS = [
     "x" * 65_537,
     "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
 ]
-WRONG = ["{{ drop.nope }}", "{{ nope }}", "{{ drop.dport | network }}", "{{ drop", "{% if %}", "{{ none }}", "{{ drop.subnets[9] }}", "{{ 1 // 0 }}", "{{ 'a' + 1 }}",
+WRONG = ["{{ drop.nope }}", "{{ nope }}", "{{ drop.dport | network }}", "{{ drop", "{% if %}", "{{ none }}", "{{ drop.subnets[9] }}", "{{ 1 // 0 }}",
+         "{{ 'a' + 1 }}",
          "{{ nope | q }}", "{{ drop.labels.nope }}", "{{ 1 | nosuchfilter }}", "{{ drop.spec | int + none }}"]  # fmt: skip
 
 
@@ -142,10 +152,8 @@ def test_a_field_named_text_wins() -> None:
 @given(st.text(alphabet="{}%#'\"~|.()[]+-*/ drop_in_device0123forifendset=,\n", max_size=80))
 def test_no_template_crashes(text: str) -> None:
     """Any text renders or is refused."""
-    try:
+    with suppress(TemplateError):
         render(text, BOUND)
-    except TemplateError as error:
-        assert str(error)
 
 
 # --- playbooks ------------------------------------------------------------------------------------------------------
@@ -187,7 +195,9 @@ def test_playbook(tmp_path: Path) -> None:
 
 def test_playbook_falls_back_to_english(tmp_path: Path) -> None:
     """What is not written in Chinese is given in English."""
-    parts = playbook(tmp_path, '{% extends "_base.j2" %}{% block cause_en %}c{% endblock %}{% block extra_en %}e{% endblock %}{% block remedy_en %}r{% endblock %}')
+    parts = playbook(
+        tmp_path, '{% extends "_base.j2" %}{% block cause_en %}c{% endblock %}{% block extra_en %}e{% endblock %}{% block remedy_en %}r{% endblock %}'
+    )
     assert parts["en"] == {"cause": "c", "remedy": "r", "extra": "e"}
     assert parts["zh"]["cause"] == "c"
     assert parts["zh"]["extra"] == "e"

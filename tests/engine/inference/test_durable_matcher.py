@@ -56,7 +56,12 @@ def test_text_of_evidence_never_reaches_the_library(monkeypatch: pytest.MonkeyPa
     seen: list[dict[str, Any]] = []
     matcher = DurableMatcher([pair(0)], 100)
     original = matcher._host.assert_facts
-    monkeypatch.setattr(matcher._host, "assert_facts", lambda name, messages: (seen.extend(messages), original(name, messages)))
+
+    def watched(name: str, messages: list[dict[str, Any]]) -> None:
+        seen.extend(messages)
+        original(name, messages)
+
+    monkeypatch.setattr(matcher._host, "assert_facts", watched)
     try:
         evil = '"}\x00\\u0000{"$m":' + "x" * 5000
         assert matcher.add([Token(0, 1, {"y": evil}), Token(1, 2, {"x": evil})]) == [(0, (1, 2))]
@@ -115,7 +120,7 @@ def test_a_failing_action_is_loud(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError(message)
 
     monkeypatch.setattr(matcher, "_rows", Broken())
-    with pytest.raises(DurableError, match="failed in an action.*no memory"):
+    with pytest.raises(DurableError, match=r"failed in an action.*no memory"):
         matcher.add([Token(0, 1, {})])
     matcher.close()
 

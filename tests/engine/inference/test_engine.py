@@ -30,7 +30,7 @@ BASE = ("a", "b")
 DERIVED = ("d", "e")
 
 
-Pool = "Sequence[Any]"
+Pool = list[Any]
 """The few values of one example: many facts and conditions must share them, or nothing would ever match."""
 
 
@@ -298,7 +298,12 @@ def closure() -> list[Rule]:
     step = (("src", Ref("p", "src")), ("dst", Ref("e", "dst")))
     return [
         Rule("start", when=(EDGE,), derive=(Derivation("path", ends),), finding=False),
-        Rule("step", when=(Pattern("path", "p"), Pattern("edge", "e", (), (Join("src", Ref("p", "dst")),))), derive=(Derivation("path", step),), finding=False),
+        Rule(
+            "step",
+            when=(Pattern("path", "p"), Pattern("edge", "e", (), (Join("src", Ref("p", "dst")),))),
+            derive=(Derivation("path", step),),
+            finding=False,
+        ),
         Rule("there", when=(Pattern("path", "p", (Condition("src", "eq", 0),)),)),
     ]
 
@@ -311,6 +316,18 @@ def test_recursion_from_one_start(matcher: str) -> None:
     first = Rule("start", when=(Pattern("edge", "e", (Condition("first", "eq", operand=True),)),), derive=start.derive, finding=False)
     found = infer([first, *others], FactBase(edges), matcher)
     assert [match.bindings["p"].get("dst") for match in found] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("matcher", MATCHERS)
+def test_indexes_grow_with_derived_facts(matcher: str) -> None:
+    """An index that was made before a rule derives more facts of its kind knows those too."""
+    edges = [Fact("edge", {"src": i, "dst": i + 1, "seed": i % 2 == 0}) for i in range(200)]
+    start, _, there = closure()
+    seeds = Rule("seeds", when=(Pattern("edge", "e", (Condition("seed", "eq", operand=True),)),), derive=start.derive, finding=False)
+    near = Pattern("path", "p", (Condition("src", "eq", 0),))
+    follow = Rule("follow", when=(near, Pattern("edge", "e", (), (Join("src", Ref("p", "dst")),))), derive=closure()[1].derive, finding=False)
+    found = infer([seeds, follow, there], FactBase(edges), matcher)
+    assert sorted(match.bindings["p"].get("dst") for match in found) == list(range(1, 201))
 
 
 @pytest.mark.parametrize("matcher", MATCHERS)
@@ -328,7 +345,11 @@ def test_rules_that_only_derive_are_no_findings() -> None:
 def test_derived_facts_point_to_the_evidence() -> None:
     """A derived fact has the place, source and line of the first bound fact, so that a report can show where it comes from."""
     source = Source("ip_link", "1: lo\n2: eth0")
-    rule = Rule("up", when=(Pattern("link", "a"),), derive=(Derivation("seen", (("device", Ref("a", "name")), ("why", Literal("up")), ("x", Ref("a", "mtu")))),))
+    rule = Rule(
+        "up",
+        when=(Pattern("link", "a"),),
+        derive=(Derivation("seen", (("device", Ref("a", "name")), ("why", Literal("up")), ("x", Ref("a", "mtu")))),),
+    )
     again = Rule("again", when=(Pattern("seen", "s"),))
     fact = Fact("link", {"name": "eth0"}, "n7", "web", source, 2)
     seen = next(match.bindings["s"] for match in infer([again, rule], FactBase([fact]), "reference") if match.rule is again)
@@ -346,7 +367,12 @@ def test_negation_in_a_circle_is_refused_with_the_path() -> None:
 def test_negation_of_derived_facts_sees_all_of_them() -> None:
     """A rule with ``none`` runs after everything that derives the kind, whatever the order in the rulebase."""
     calm = Rule("calm", when=(Pattern("link", "l"),), none=(Pattern("seen", joins=(Join("device", Ref("l", "name")),)),))
-    mark = Rule("zz", when=(Pattern("link", "l", (Condition("up", "eq", True),)),), derive=(Derivation("seen", (("device", Ref("l", "name")),)),), finding=False)
+    mark = Rule(
+        "zz",
+        when=(Pattern("link", "l", (Condition("up", "eq", True),)),),
+        derive=(Derivation("seen", (("device", Ref("l", "name")),)),),
+        finding=False,
+    )
     found = infer([calm, mark], FactBase([link("a", up=True), link("b", up=False)]), "reference")
     assert [match.bindings["l"].get("name") for match in found] == ["b"]
 
@@ -382,7 +408,10 @@ def test_large_kinds_are_found_through_indexes(matcher: str) -> None:
     """Among many facts the right ones are found, by equality, by join and by scan alike."""
     many = [Fact("netfilter_rule", {"chain": f"C{i % 500}", "number": i}) for i in range(5_000)]
     drops = [Fact("drop", {"chain": "C7", "number": 507})]
-    by_join = Rule("join", when=(Pattern("drop", "d"), Pattern("netfilter_rule", "r", (), (Join("chain", Ref("d", "chain")), Join("number", Ref("d", "number"))))))
+    by_join = Rule(
+        "join",
+        when=(Pattern("drop", "d"), Pattern("netfilter_rule", "r", (), (Join("chain", Ref("d", "chain")), Join("number", Ref("d", "number"))))),
+    )
     by_value = Rule("value", when=(Pattern("netfilter_rule", "r", (Condition("chain", "in", ("C7", "C8")), Condition("number", "lt", 600))),))
     by_scan = Rule("scan", when=(Pattern("netfilter_rule", "r", (Condition("number", "gt", 4_997),)),))
     found = infer([by_join, by_scan, by_value], FactBase([*many, *drops]), matcher)

@@ -121,7 +121,8 @@ def test_node_and_stack_are_fields() -> None:
 
 @pytest.mark.parametrize(("op", "operand"), [
     ("eq", None), ("in", "a"), ("in", ()), ("in", (None,)), ("gt", "x"), ("gt", True), ("exists", 1), ("prefix", ""), ("prefix", 1),
-    ("suffix", ("a", 1)), ("contains", ("a",)), ("contains", None), ("in-prefix", "10.0.0.0/33"), ("in-prefix", 10), ("overlaps", "here"), ("matches", "("),
+    ("suffix", ("a", 1)), ("contains", ("a",)), ("contains", None), ("in-prefix", "10.0.0.0/33"), ("in-prefix", 10), ("overlaps", "here"),
+    ("matches", "("),
     ("matches", ""), ("matches", 5),
 ])  # fmt: skip
 def test_operands_that_make_no_sense_are_refused(op: str, operand: Any) -> None:
@@ -138,7 +139,8 @@ def test_expressions_that_could_run_for_ages_are_refused(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", [
-    r"veth[0-9a-f]+", r"(cni|docker|br-).*", r"(\d{1,3}\.){3}\d{1,3}", r".*-m set ! --match-set (\S+) src.*", r"(?:abc)*", r"(?i)kube-.*", r"(?>ab)c+",
+    r"veth[0-9a-f]+", r"(cni|docker|br-).*", r"(\d{1,3}\.){3}\d{1,3}", r".*-m set ! --match-set (\S+) src.*", r"(?:abc)*", r"(?i)kube-.*",
+    r"(?>ab)c+",
 ])  # fmt: skip
 def test_useful_expressions_are_accepted(pattern: str) -> None:
     """What rules need is allowed."""

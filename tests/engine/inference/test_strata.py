@@ -38,7 +38,9 @@ def test_chains_run_in_order() -> None:
 
 def test_circles_run_together_and_others_do_not() -> None:
     """Rules of a circle share a stage that knows which kinds grow; two circles are two stages."""
-    found = stages([rule("p", "ab", derives="b"), rule("q", "b", derives="c"), rule("r", "c", derives="d"), rule("s", "d", derives="c"), rule("t", "d")])
+    found = stages(
+        [rule("p", "ab", derives="b"), rule("q", "b", derives="c"), rule("r", "c", derives="d"), rule("s", "d", derives="c"), rule("t", "d")]
+    )
     assert [([one.id for one in stage.rules], stage.recursive) for stage in found] == [
         (["p"], {"b"}),
         (["q"], frozenset()),
@@ -47,7 +49,12 @@ def test_circles_run_together_and_others_do_not() -> None:
     ]
 
 
-@given(st.lists(st.builds(rule, st.just("x"), st.text("abcdef", min_size=1, max_size=2), st.text("abcdef", max_size=1), st.text("def", max_size=1)), max_size=8))
+@given(
+    st.lists(
+        st.builds(rule, st.just("x"), st.text("abcdef", min_size=1, max_size=2), st.text("abcdef", max_size=1), st.text("def", max_size=1)),
+        max_size=8,
+    )
+)
 def test_order_is_always_sound(rules: list[Rule]) -> None:
     """Whatever reads a kind runs with or after all that derive it, and whatever negates it strictly after; or the program is refused."""
     numbered = [Rule(f"r{i}", when=one.when, none=one.none, derive=one.derive) for i, one in enumerate(rules)]

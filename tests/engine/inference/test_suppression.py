@@ -27,7 +27,9 @@ def drop(chain: str, node: str = "n1") -> Fact:
 
 def special(**where: str) -> Rule:
     """A rule that explains some drops."""
-    return Rule("special", when=(Pattern("drop", "drop", tuple(Condition(name, "eq", value) for name, value in where.items())),), suppresses=("general",))
+    return Rule(
+        "special", when=(Pattern("drop", "drop", tuple(Condition(name, "eq", value) for name, value in where.items())),), suppresses=("general",)
+    )
 
 
 def test_the_same_drop_is_told_once() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from engine.errors import ExitStatus, RuleError
 from engine.rulebase import commands
 from engine.rulebase.issues import RulebaseError
 from engine.rulebase.loader import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def new(folder: Path, name: str = "our-drop") -> Path:
@@ -24,7 +27,9 @@ def test_a_new_rule_is_whole(tmp_path: Path) -> None:
     """The skeleton lints without a word, passes its own tests, and explains itself line by line."""
     text, status = commands.new_rule("our-drop", tmp_path)
     assert status is ExitStatus.NO_FAULT
-    assert text.startswith(f"wrote {tmp_path}/our-drop.yaml\nwrote {tmp_path}/playbooks/our-drop.j2\nnext: edit them, then run `diagnose rules lint {tmp_path}`")
+    assert text.startswith(
+        f"wrote {tmp_path}/our-drop.yaml\nwrote {tmp_path}/playbooks/our-drop.j2\nnext: edit them, then run `diagnose rules lint {tmp_path}`"
+    )
     assert commands.lint_paths([tmp_path]) == ("1 rule: 0 errors, 0 warnings", ExitStatus.NO_FAULT)
     assert commands.test_paths([tmp_path]) == ("2 tests of 1 rule: none failed", ExitStatus.NO_FAULT)
     assert (tmp_path / "our-drop.yaml").read_text(encoding="utf-8").count("#") > 10
@@ -48,7 +53,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """A path that is no folder is one clear line."""
     (tmp_path / "file").touch()
-    with pytest.raises(RuleError, match="cannot write .*file: File exists"):
+    with pytest.raises(RuleError, match=r"cannot write .*file: File exists"):
         commands.new_rule("our-drop", tmp_path / "file")
 
 
@@ -56,7 +61,9 @@ def test_list(tmp_path: Path) -> None:
     """Every rule in force on a line with id, layer, severity and title; disabled and expired ones are told."""
     new(tmp_path)
     new(tmp_path, "other")
-    (tmp_path / "o.yaml").write_text("override: other\nreason: x\ndisable: true\n---\noverride: our-drop\nreason: x\nseverity: low\nexpires: 2020-01-01\n", encoding="utf-8")
+    (tmp_path / "o.yaml").write_text(
+        "override: other\nreason: x\ndisable: true\n---\noverride: our-drop\nreason: x\nseverity: low\nexpires: 2020-01-01\n", encoding="utf-8"
+    )
     text, status = commands.list_rules([tmp_path])
     assert status is ExitStatus.NO_FAULT
     lines = text.splitlines()

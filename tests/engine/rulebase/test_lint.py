@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine import templates
 from engine.rulebase import loader
-from engine.rulebase.issues import Issue
 from engine.rulebase.lint import known_operations, lint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.rulebase.issues import Issue
 
 RULE = """\
 id: alpha
@@ -67,7 +71,8 @@ def test_deep_templates_are_told(tmp_path: Path) -> None:
 def test_every_template_of_a_remedy_is_checked(tmp_path: Path) -> None:
     """Titles, conditions and parameters at any depth are templates too."""
     rule = RULE + (
-        'remedies:\n  - op: iptables.insert\n    title: {en: "{{ a }}", zh: "{{ b }}"}\n    when: "{{ c }}"\n    table: filter\n    chain: "{{ d }}"\n'
+        'remedies:\n  - op: iptables.insert\n    title: {en: "{{ a }}", zh: "{{ b }}"}\n    when: "{{ c }}"\n'
+        '    table: filter\n    chain: "{{ d }}"\n'
         '    rule: ["{{ e }}", {x: "{{ f }}"}]\n'
     )
     found = issues(tmp_path, '{% extends "_base.j2" %}' + CAUSES, rule)
@@ -77,8 +82,8 @@ def test_every_template_of_a_remedy_is_checked(tmp_path: Path) -> None:
 
 def test_names_that_templates_always_have(tmp_path: Path) -> None:
     """The branch, the remedies and the language are known everywhere."""
-    text = "{% extends \"_base.j2\" %}{% block cause_en %}{{ branch }}{{ lang }}{% for r in remedies %}{{ r.risk }}{{ loop.index }}{% endfor %}{% endblock %}"
-    assert issues(tmp_path, text + "{% block cause_zh %}{{ self.cause_en() }}{% endblock %}") == []
+    english = "{% block cause_en %}{{ branch }}{{ lang }}{% for r in remedies %}{{ r.risk }}{{ loop.index }}{% endfor %}{% endblock %}"
+    assert issues(tmp_path, '{% extends "_base.j2" %}' + english + "{% block cause_zh %}{{ self.cause_en() }}{% endblock %}") == []
 
 
 def test_without_operations_remedies_are_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine.rulebase
+from engine.data import builtin
 from engine.errors import ExitStatus
-from engine.rulebase import document, loader, sources
+from engine.inference import guards
+from engine.rulebase import document, loader
 from engine.rulebase.issues import Issue, RulebaseError, did_you_mean, render
 from engine.rulebase.lint import lint
 from engine.rulebase.model import Guard, Literal, Mark, Pattern, Ref
@@ -93,13 +95,13 @@ CASES: list[tuple[str, dict[str, str], str]] = [
     ("bad-value", {"alpha": with_(severity="urgent")},
      "alpha.yaml:4:11 bad-value severity cannot be 'urgent'; one of: critical, high, low, medium"),
     ("bad-value", {"alpha": with_(symptoms="[timout]")}, "alpha.yaml:11:12 bad-value no such symptom: 'timout'; did you mean 'timeout'?"),
-    ("too-many", {"alpha": with_(when="\n" + "  - {fact: drop, as: drop}\n" + "  - {fact: drop, join: {node: drop.node}}\n" * 12)}, "alpha.yaml:5:1 too-many when has 13 patterns; the limit is 12"),
+    ("too-many", {"alpha": with_(when="\n" + "  - {fact: drop, as: drop}\n" + "  - {fact: drop, join: {node: drop.node}}\n" * 12)},
+     "alpha.yaml:5:1 too-many when has 13 patterns; the limit is 12"),
     # where, join, guard
     ("unknown-operator", {"alpha": with_(when="\n  - {fact: drop, as: drop, where: {chain: {prefx: X}}}")},
      "alpha.yaml:6:44 unknown-operator `where` has no operator 'prefx'; did you mean 'prefix'?"),
     ("unknown-operator", {"alpha": with_(guard="[{left: drop.src, op: inside, right: drop.dst}]")},
-     "alpha.yaml:11:30 unknown-operator `guard` has no operator 'inside'; one of: before, contains, eq, ge, gt, in, in-prefix, le, lt, ne, "
-     "not-contains, not-in, not-in-prefix, not-overlaps, overlaps"),
+     "alpha.yaml:11:30 unknown-operator `guard` has no operator 'inside'; one of: " + ", ".join(sorted(guards.NAMES))),
     ("bad-operand", {"alpha": with_(when="\n  - {fact: drop, as: drop, where: {chain: [A, B]}}")},
      "alpha.yaml:6:43 bad-operand write `chain: {in: [...]}` for one of several values"),
     ("bad-operand", {"alpha": with_(when="\n  - {fact: drop, as: drop, where: {src: {in-prefix: 10.0.0.0/40}}}")},
@@ -138,7 +140,8 @@ CASES: list[tuple[str, dict[str, str], str]] = [
      "alpha.yaml:11:36 duplicate-branch two branches are named 'a'"),
     ("no-pattern", {"alpha": with_(when="[]", title="{en: x, zh: x}")}, "alpha.yaml:1:1 no-pattern rule 'alpha' has no pattern to match"),
     # across documents
-    ("duplicate-id", {"alpha": RULE, "b__alpha": RULE}, "b/alpha.yaml:1:1 duplicate-id rule 'alpha' is already in {folder}/alpha.yaml:1; use `override: alpha`"),
+    ("duplicate-id", {"alpha": RULE, "b__alpha": RULE},
+     "b/alpha.yaml:1:1 duplicate-id rule 'alpha' is already in {folder}/alpha.yaml:1; use `override: alpha`"),
     ("unknown-suppressed", {"alpha": with_(suppresses="[beat]"), "beta": OTHER},
      "alpha.yaml:11:14 unknown-suppressed there is no rule 'beat'; did you mean 'beta'?"),
     ("suppress-cycle", {"alpha": with_(suppresses="[beta]"), "beta": with_(OTHER, suppresses="[alpha]")},
@@ -171,7 +174,8 @@ CASES: list[tuple[str, dict[str, str], str]] = [
                                    guard="[{left: drop.address, op: in-prefix, right: r.dst}]",
                                    tests="[{name: f, facts: [{kind: address, fields: {address: 10.0.0.1}}, {kind: route, fields: {dst: 10.0.0.0/8}}],"
                                          " expect: [alpha]}, {name: s, facts: [], expect: []}]")},
-     "alpha.yaml:7:12 guard-join warning: only a guard ties route to the other patterns: every pair of facts is compared; join on a field as well (node?)"),
+     ("alpha.yaml:7:12 guard-join warning: only a guard ties route to the other patterns: every pair of facts is compared; "
+     "join on a field as well (node?)")),
     ("no-firing-test", {"alpha": with_(tests="[{name: s, facts: [], expect: []}]")},
      "alpha.yaml:8:1 no-firing-test rule 'alpha' has no test in which it fires"),
     ("no-silent-test", {"alpha": with_(tests="[{name: f, facts: [{kind: drop, fields: {by: policy}}], expect: [alpha]}]")},
@@ -202,7 +206,7 @@ ELSEWHERE = {"unreadable", "too-big", "not-utf-8", "playbook-block"}
 def test_issue(code: str, files: dict[str, str], expected: str, tmp_path: Path) -> None:
     """Each fault gives exactly one line: file, line, column, code and what to do, and nothing else is said about it."""
     _, issues = load(write(tmp_path, **files))
-    expected = expected.replace("{folder}", str(tmp_path)).replace("{builtin}", str(sources.builtin("playbooks")))
+    expected = expected.replace("{folder}", str(tmp_path)).replace("{builtin}", str(builtin("playbooks")))
     heads = [issue.head().removeprefix(f"{tmp_path}/") for issue in issues if not _follows(issue, code)]
     assert heads == [expected]
     assert expected.split()[1] == code
@@ -350,15 +354,40 @@ def test_the_whole_language_is_read(tmp_path: Path) -> None:
     assert rule.remedies[0].when == "{{ drop.by == 'x' }}"
 
 
-@pytest.mark.parametrize("text", [
-    "guard: [{left: drop.src, op: eq}]", "guard: [{left: drop.src, op: eq, right: drop.dst, value: 1}]", "guard: [{op: eq}]", "guard: [{left: x, op: eq, value: 1}]",
-    "guard: [{left: drop, op: before, value: 3}]", "guard: [{left: {value: null}, op: eq, value: 3}]", "any: [{}]", "any: [{name: x}]", "derive: [{fact: x}]",
-    "derive: [{fact: X, fields: {}}]", "derive: [{fact: x, fields: {A: drop.src}}]", "derive: [{fact: drop, fields: {nope: drop.src}}]", "remedies: [{op: x}]",
-    "remedies: [x]", "dedupe: x", "finding: maybe", "symptoms: [[x]]", "none: [{where: {}}]", "none: [{fact: link, where: {up: {}}}]", "title: {zh: x}",
-    "none: [{fact: link, as: A}]", "tests: [{name: x}]", "tests: [{name: x, facts: [{}], expect: [{}]}]", "tests: [{name: x, facts: [{kind: drop, line: x}], expect: []}]",
-    "tests: [{name: x, facts: [{kind: drop, fields: {by: null}}], expect: []}]", "tests: [{name: x, facts: [], expect: [{id: alpha, bind: {drop: 1}}]}]",
-    "tests: [{name: x, facts: [], expect: [{id: alpha, bind: {drap.by: 1}}]}]", "id: ''", "? [a]\n: b",
-])  # fmt: skip
+MALFORMED = [
+    "guard: [{left: drop.src, op: eq}]",
+    "guard: [{left: drop.src, op: eq, right: drop.dst, value: 1}]",
+    "guard: [{op: eq}]",
+    "guard: [{left: x, op: eq, value: 1}]",
+    "guard: [{left: drop, op: before, value: 3}]",
+    "guard: [{left: {value: null}, op: eq, value: 3}]",
+    "any: [{}]",
+    "any: [{name: x}]",
+    "derive: [{fact: x}]",
+    "derive: [{fact: X, fields: {}}]",
+    "derive: [{fact: x, fields: {A: drop.src}}]",
+    "derive: [{fact: drop, fields: {nope: drop.src}}]",
+    "remedies: [{op: x}]",
+    "remedies: [x]",
+    "dedupe: x",
+    "finding: maybe",
+    "symptoms: [[x]]",
+    "none: [{where: {}}]",
+    "none: [{fact: link, where: {up: {}}}]",
+    "title: {zh: x}",
+    "none: [{fact: link, as: A}]",
+    "tests: [{name: x}]",
+    "tests: [{name: x, facts: [{}], expect: [{}]}]",
+    "tests: [{name: x, facts: [{kind: drop, line: x}], expect: []}]",
+    "tests: [{name: x, facts: [{kind: drop, fields: {by: null}}], expect: []}]",
+    "tests: [{name: x, facts: [], expect: [{id: alpha, bind: {drop: 1}}]}]",
+    "tests: [{name: x, facts: [], expect: [{id: alpha, bind: {drap.by: 1}}]}]",
+    "id: ''",
+    "? [a]\n: b",
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
 def test_malformed_parts_are_issues(text: str, tmp_path: Path) -> None:
     """A part of the wrong shape is told with its place, whatever its shape."""
     lines = [line for line in RULE.splitlines() if line.partition(":")[0] != text.partition(":")[0]]
@@ -370,7 +399,8 @@ def test_malformed_parts_are_issues(text: str, tmp_path: Path) -> None:
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["drop", "link", "drop.by", "x", "", "{{", "10.0.0.0/8", "*", "&a"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        ["id", "when", "fact", "as", "where", "join", "any", "none", "guard", "left", "op", "right", "value", "eq", "in", "tests", "facts", "kind", "fields",
+        ["id", "when", "fact", "as", "where", "join", "any", "none", "guard", "left", "op", "right", "value", "eq", "in", "tests", "facts", "kind",
+         "fields",
          "expect", "override", "reason", "remedies", "title", "en", "derive", "name", "node", "expires", "disable"]), inner, max_size=5),
     max_leaves=20,
 ))  # fmt: skip
@@ -429,7 +459,11 @@ def test_an_override_replaces_keys(tmp_path: Path) -> None:
     rule = rulebase.rules[0]
     assert (rule.severity, rule.symptoms, rule.layer) == ("low", ("reset",), "netfilter")
     assert rule.override is not None
-    assert (rule.override.reason, rule.override.keys, rule.override.expires) == ("our policy is DROP by design", ("severity", "symptoms"), date(2030, 12, 31))
+    assert (rule.override.reason, rule.override.keys, rule.override.expires) == (
+        "our policy is DROP by design",
+        ("severity", "symptoms"),
+        date(2030, 12, 31),
+    )
     assert [original.severity for original in rulebase.originals] == ["high"]
 
 

@@ -80,13 +80,17 @@ def test_other_rules_do_not_disturb(tmp_path: Path) -> None:
 
 def test_rules_that_derive_take_part(tmp_path: Path) -> None:
     """What a rule reads is derived by the rules that derive it, over several steps, also for ``none``."""
-    derives = "id: {id}\nwhen:\n  - {{fact: {kind}, as: it}}\nfinding: false\nderive: [{{fact: {out}, fields: {{name: it.name}}}}]\ntests:\n  - {test}\n"
+    derives = (
+        "id: {id}\nwhen:\n  - {{fact: {kind}, as: it}}\nfinding: false\nderive: [{{fact: {out}, fields: {{name: it.name}}}}]\ntests:\n  - {test}\n"
+    )
     found = faults(
         tmp_path,
         one=derives.format(id="one", kind="link", out="first", test="{name: t, facts: [{kind: link}], expect: [one]}"),
         two=derives.format(id="two", kind="first", out="second", test="{name: t, facts: [{kind: first, fields: {name: x}}], expect: [two]}"),
         end=rule("end", "second", "{name: t, facts: [{kind: link, fields: {name: x}}], expect: [{id: end, bind: {it.name: x}}]}"),
-        not_=rule("not", "address", "{name: t, facts: [{kind: link}, {kind: address}], expect: []}").replace("tests:", "none: [{fact: second}]\ntests:"),
+        not_=rule("not", "address", "{name: t, facts: [{kind: link}, {kind: address}], expect: []}").replace(
+            "tests:", "none: [{fact: second}]\ntests:"
+        ),
     )
     assert [one[2] for one in found] == [(), (), (), ()]
 

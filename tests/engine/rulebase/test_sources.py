@@ -34,7 +34,9 @@ def test_configuration_folder(tmp_path: Path) -> None:
     assert folders([], {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "relative"}) == [builtin("rules"), own]
 
 
-@pytest.mark.parametrize(("options", "environment", "origin"), [(["/nowhere/a"], {}, "--rules"), ([], {"NOROUTE_RULES": "/nowhere/a"}, "NOROUTE_RULES")])
+@pytest.mark.parametrize(
+    ("options", "environment", "origin"), [(["/nowhere/a"], {}, "--rules"), ([], {"NOROUTE_RULES": "/nowhere/a"}, "NOROUTE_RULES")]
+)
 def test_a_named_folder_must_be_there(options: list[str], environment: dict[str, str], origin: str) -> None:
     """A folder that somebody named and that is missing is an error which says who named it."""
     with pytest.raises(RuleError, match=f"{origin}: no such rules folder: /nowhere/a"):

@@ -59,7 +59,9 @@ def test_the_session_prints_what_is_shown(tmp_path: Path) -> None:
         command, *shown = part.splitlines()
         words = shlex.split(command)
         assert words[0] == "diagnose"
-        done = subprocess.run([sys.executable, "-m", "engine.cli", *words[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.cli", *words[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         pattern = "".join("(?:.*\n)*?" if line == "…" else f"{re.escape(line.rstrip())}\n" for line in shown)
         assert re.fullmatch(pattern + ("(?:.*\n)*" if "…" in shown else ""), done.stdout), done.stdout + done.stderr
 
