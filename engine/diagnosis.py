@@ -201,7 +201,8 @@ class Diagnoser:
     def _fires_again(self, candidate: Candidate, changed: FactBase, traces: Mapping[int, Trace]) -> bool:
         """Whether the same rule still finds its fault on these flows after the change."""
         seen = changed.plus(f for t in traces.values() for f in t.facts)
-        same = [m for m in infer([candidate.rule], seen) if set(_flows(m)) & set(candidate.flows)]
+        needed = [r for r in self.rules if r.derive or r.id == candidate.rule.id]
+        same = [m for m in infer(needed, seen) if m.rule.id == candidate.rule.id and set(_flows(m)) & set(candidate.flows)]
         return any(m.branch.name == candidate.match.branch.name and _main(m).node == _main(candidate.match).node for m in same)
 
     def _remedy(self, spec: RemedySpec, operation: Operation, site: Site, match: Match, verified: Verified) -> RemedyPlan:

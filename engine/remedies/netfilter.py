@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,10 @@ from engine.remedies.base import Operation, Parameter, Site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+SAFE_WORDS = re.compile(r"[A-Za-z0-9 .,:/_+!=-]+")
+"""Rules whose words neither the shell nor systemd reads in a way of its own."""
 
 
 class _OnChain(Operation):
@@ -51,14 +56,27 @@ class _OnChain(Operation):
         return self.site.shell(self.program, "-w", *table, action, self.chain, *place, *split(rule))
 
     def persist(self) -> tuple[str, ...]:
-        """Where each distribution keeps rules."""
-        if self.chain == "DOCKER-USER":
-            keep = " ".join(self.commands()[:1])
-            return (f"# docker keeps DOCKER-USER over its own restarts; for reboots run the same commands after docker.service (ExecStartPost), e.g. {keep}",)
+        """A drop-in of docker.service for docker's chain; elsewhere, where each distribution keeps rules.
+
+        Nothing for a container's stack: its rules go with it.
+        """
+        if self.site.entry:
+            return ()
+        if self.chain == "DOCKER-USER" and all(SAFE_WORDS.fullmatch(rule) for rule in self.rules):
+            return self._docker_drop_in()
         return (
             "# rules made by hand are lost at the next reboot or firewall reload; keep them where this machine's rules come from:",
             "#   iptables-services: service iptables save    netfilter-persistent: netfilter-persistent save    firewalld: firewall-cmd --permanent",
         )
+
+    def _docker_drop_in(self) -> tuple[str, ...]:
+        """docker keeps DOCKER-USER over its own restarts, not over a reboot: its unit puts missing rules back."""
+        folder = "/etc/systemd/system/docker.service.d"
+        lines = [
+            f"ExecStartPost=/bin/sh -c '{self._line('-C', None, rule)} 2>/dev/null || {self._line('-I', place, rule)}'"
+            for place, rule in enumerate(self.rules, 1)
+        ]
+        return (f"mkdir -p {folder}", f"cat > {folder}/docker-user-rules.conf <<'EOF'", "[Service]", *lines, "EOF", "systemctl daemon-reload")
 
     def _changed(self, facts: FactBase, fact: Fact, rules: list[RuleLine]) -> FactBase:
         chains = tuple(replace(c, rules=tuple(rules)) if c.name == self.chain else c for c in fact.fields["chains"])
