@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import __version__
+from engine.inference.engine import matcher_name
 from engine.errors import EvidenceError, QuestionError
 from engine.findings import Verdict
 
@@ -171,7 +172,7 @@ def test_output_that_cannot_be_written(run: Run, pipeline: Any, tmp_path: Path) 
 
 def test_version_and_help(run: Run) -> None:
     """--version and --help print and end with 0; help names every sub-command."""
-    assert run("--version").stdout == f"diagnose {__version__}\n"
+    assert run("--version").stdout == f"diagnose {__version__} (rule matcher: {matcher_name()})\n"
     text = run("--help").stdout
     for name in ("collect", "trace", "rules", "bundle", "--symptom", "Exit status"):
         assert name in text
