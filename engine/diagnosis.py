@@ -5,7 +5,6 @@ Pure: facts, question and rules in, findings out.  The what-if changes facts, re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from engine.walk import walk
 from engine.walk.recorder import line_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from engine.findings import Question
     from engine.remedies import Operation
     from engine.rulebase.model import RemedySpec, Rule
@@ -124,7 +124,9 @@ class Diagnoser:
         findings = [self._finding(c, self.start) for c in candidates] + later
         findings.sort(key=_order)
         mismatch = self._mismatch(findings)
-        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch, tuple(dict.fromkeys(self.warnings)))
+        return Diagnosis(
+            self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch, tuple(dict.fromkeys(self.warnings))
+        )
 
     def _candidates(self, state: State) -> list[Candidate]:
         return [Candidate(m, _flows(m), self._standing(m, state)) for m in state.matches]
@@ -208,7 +210,10 @@ class Diagnoser:
     def _remedy(self, spec: RemedySpec, operation: Operation, site: Site, match: Match, verified: Verified) -> RemedyPlan:
         from engine import templates
 
-        title = {lang: templates.render(spec.title.get(lang) or spec.title.get("en", ""), match.bindings, {"branch": match.branch.name}) for lang in self.languages}
+        title = {
+            lang: templates.render(spec.title.get(lang) or spec.title.get("en", ""), match.bindings, {"branch": match.branch.name})
+            for lang in self.languages
+        }
         return RemedyPlan(site.node, title, operation.commands(), operation.undo(), operation.RISK, verified, operation.persist(), operation.verify())
 
     # --- several faults -------------------------------------------------------------------------------------------
@@ -268,13 +273,27 @@ class Diagnoser:
             self.warnings.append(f"rule {rule.id}: {error}")
             title, explanation = {"en": rule.id}, {"en": ""}
         return Finding(
-            rule.id, candidate.standing, self._certainty(candidate, state), main.node, main.stack, title, explanation, _evidence(match), plans, rule.severity, rule.layer,
-            rule.references, candidate.flows,
+            rule.id,
+            candidate.standing,
+            self._certainty(candidate, state),
+            main.node,
+            main.stack,
+            title,
+            explanation,
+            _evidence(match),
+            plans,
+            rule.severity,
+            rule.layer,
+            rule.references,
+            candidate.flows,
         )
 
     @staticmethod
     def _with_others(plan: RemedyPlan) -> RemedyPlan:
-        note = {"en": "Restores the flow together with the remedies of the contributing findings below.", "zh": "与下面“促成因素”的修复一起执行后, 流量恢复。"}
+        note = {
+            "en": "Restores the flow together with the remedies of the contributing findings below.",
+            "zh": "与下面“促成因素”的修复一起执行后, 流量恢复。",
+        }
         return replace(plan, verified=Verified.RESTORES_FLOW, note=note)
 
     def _certainty(self, candidate: Candidate, state: State) -> Certainty:
@@ -347,7 +366,8 @@ def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:
 
     def explained(candidate: Candidate) -> bool:
         return bool(candidate.flows) and any(
-            candidate.rule.id in root.rule.suppresses and set(candidate.flows) <= set(root.flows) and (root.restores or not candidate.restores) for root in roots
+            candidate.rule.id in root.rule.suppresses and set(candidate.flows) <= set(root.flows) and (root.restores or not candidate.restores)
+            for root in roots
         )
 
     return [c for c in candidates if not explained(c)]

@@ -113,7 +113,8 @@ class Question:
 
     symptom: str
     error_class: str
-    """``timeout`` | ``EHOSTUNREACH`` | ``ENETUNREACH`` | ``ECONNREFUSED`` | ``EPERM`` | ``EACCES`` | ``EINVAL`` | ``EMSGSIZE`` | ``EADDRNOTAVAIL`` | ``reset`` | ``dns`` | ``slow`` | ``intermittent`` |
+    """``timeout`` | ``EHOSTUNREACH`` | ``ENETUNREACH`` | ``ECONNREFUSED`` | ``EPERM`` | ``EACCES`` | ``EINVAL`` | ``EMSGSIZE`` |
+    ``EADDRNOTAVAIL`` | ``reset`` | ``dns`` | ``slow`` | ``intermittent`` |
     ``wrong-source`` | "" (not said)"""
     flows: tuple[Flow, ...]
     assumptions: tuple[Assumption, ...] = ()

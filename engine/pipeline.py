@@ -44,7 +44,10 @@ def question_of(request: Request, facts: FactBase) -> Question:
 
 
 def plausible(question: Question, network: Network) -> Question:
-    """Of several flows that a vague word stands for, those between stacks that some wire joins (other people's namespaces on one kernel are not meant)."""
+    """Of several flows that a vague word stands for, those between stacks that some wire joins.
+
+    A kernel may hold namespaces of other people's networks; they are not meant.
+    """
     if len(question.flows) < 2:
         return question
     joined = tuple(f for f in question.flows if _may_meet(f, network))

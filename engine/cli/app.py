@@ -39,7 +39,6 @@ SUBCOMMANDS = {
 def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
         from engine import __version__
-
         from engine.inference.engine import matcher_name
 
         click.echo(f"diagnose {__version__} (rule matcher: {matcher_name()})")

@@ -152,8 +152,9 @@ def _default_rules(family: int) -> list[PolicyRule]:
 class Fib:
     """Rules and tables of one stack, both families."""
 
-    def __init__(self, routes: Iterable[Fact], rules: Iterable[Fact], addresses: Sequence[Fact], *, complete: Callable[[str], bool],
-                 rules_known: bool) -> None:
+    def __init__(
+        self, routes: Iterable[Fact], rules: Iterable[Fact], addresses: Sequence[Fact], *, complete: Callable[[str], bool], rules_known: bool
+    ) -> None:
         """``complete(table)`` says whether that table was collected as a whole."""
         self._complete = complete
         self.rules_known = rules_known
@@ -271,7 +272,15 @@ def _local_routes(addresses: Sequence[Fact], family: int) -> Iterable[Fact]:
         bits = BITS[family]
 
         def made(kind: str, dst: str, origin: Fact = fact, own: str = address) -> Fact:
-            fields = {"table": "local", "type": kind, "dst": dst, "device": origin.fields.get("device", ""), "src": own, "scope": "host", "family": family}
+            fields = {
+                "table": "local",
+                "type": kind,
+                "dst": dst,
+                "device": origin.fields.get("device", ""),
+                "src": own,
+                "scope": "host",
+                "family": family,
+            }
             return Fact("route", fields, origin.node, origin.stack, origin.source, origin.line, origin.shown)
 
         yield made("local", f"{address}/{bits}")
@@ -282,7 +291,7 @@ def _local_routes(addresses: Sequence[Fact], family: int) -> Iterable[Fact]:
             yield made("local", f"127.0.0.0/{length}")
         if length < 31:
             net = prefix(f"{address}/{length}")
-            from engine.inet import to_text  # noqa: PLC0415 - only dumps without table local come here
+            from engine.inet import to_text
 
             yield made("broadcast", f"{to_text(net.last)}/32")
         broadcast = get("broadcast")

@@ -15,8 +15,25 @@ if TYPE_CHECKING:
     from engine.facts import Fact
     from engine.model.packet import HookContext, Packet
 
-MODELLED = frozenset({"hash:ip", "hash:net", "hash:ip,port", "hash:net,port", "hash:ip,port,ip", "hash:ip,port,net", "hash:net,iface", "hash:net,net", "bitmap:ip",
-                      "bitmap:port", "list:set", "hash:ip,mark", "hash:mac", "bitmap:ip,mac", "hash:net,port,net"})
+MODELLED = frozenset(
+    {
+        "hash:ip",
+        "hash:net",
+        "hash:ip,port",
+        "hash:net,port",
+        "hash:ip,port,ip",
+        "hash:ip,port,net",
+        "hash:net,iface",
+        "hash:net,net",
+        "bitmap:ip",
+        "bitmap:port",
+        "list:set",
+        "hash:ip,mark",
+        "hash:mac",
+        "bitmap:ip,mac",
+        "hash:net,port,net",
+    }
+)
 
 
 class Member:
@@ -93,7 +110,9 @@ class IpSet:
             return False, None
         return not best[1].nomatch, best[1]
 
-    def _in_list(self, directions: tuple[str, ...], packet: Packet, context: HookContext, others: dict[str, IpSet]) -> tuple[bool | None, Member | None]:
+    def _in_list(
+        self, directions: tuple[str, ...], packet: Packet, context: HookContext, others: dict[str, IpSet]
+    ) -> tuple[bool | None, Member | None]:
         unknown = False
         for member in self.members or ():
             inner = others.get(member.parts[0]) if member.parts else None

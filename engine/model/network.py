@@ -12,12 +12,33 @@ from engine.model.stack import NetStack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import networkx
+    import networkx as nx
 
     from engine.facts import Fact, FactBase
 
-STACK_KINDS = frozenset({"collected", "not_collected", "netns", "link", "bridge_port", "address", "neighbor", "fdb", "route", "routing_rule", "netfilter_table", "nft_ruleset",
-                         "ipset", "sysctl", "conntrack", "socket", "dns_config", "hosts_entry", "kernel_module"})
+STACK_KINDS = frozenset(
+    {
+        "collected",
+        "not_collected",
+        "netns",
+        "link",
+        "bridge_port",
+        "address",
+        "neighbor",
+        "fdb",
+        "route",
+        "routing_rule",
+        "netfilter_table",
+        "nft_ruleset",
+        "ipset",
+        "sysctl",
+        "conntrack",
+        "socket",
+        "dns_config",
+        "hosts_entry",
+        "kernel_module",
+    }
+)
 """Kinds of facts that describe a stack."""
 
 
@@ -44,11 +65,11 @@ class Network:
         for fact in facts.facts:
             if fact.kind in STACK_KINDS:
                 grouped[fact.node, fact.stack][fact.kind].append(fact)
-        self._grouped = grouped
+        self.grouped = grouped
         self.stacks: dict[tuple[str, str], NetStack] = {}
         for key, kinds in grouped.items():
             old = before.stacks.get(key) if before else None
-            same = old is not None and before is not None and _identical(kinds, before._grouped[key])
+            same = old is not None and before is not None and _identical(kinds, before.grouped[key])
             self.stacks[key] = old if same and old is not None else NetStack(*key, kinds)
         self._peers: dict[tuple[str, str, str], Port | None] = {}
 
@@ -127,11 +148,11 @@ class Network:
                 queue.append(self.stacks[key])
         return found
 
-    def graph(self) -> networkx.MultiGraph[tuple[str, str]]:
+    def graph(self) -> nx.MultiGraph[tuple[str, str]]:
         """Stacks as nodes, veth pairs as edges (``wire``: both device names); for topology output and lint, not for the walk."""
-        import networkx
+        import networkx as nx
 
-        graph: networkx.MultiGraph[tuple[str, str]] = networkx.MultiGraph()
+        graph: nx.MultiGraph[tuple[str, str]] = nx.MultiGraph()
         graph.add_nodes_from(self.stacks)
         for stack in self.stacks.values():
             for link in stack.links.values():
@@ -142,7 +163,9 @@ class Network:
 
 
 def _identical(one: dict[str, list[Fact]], other: dict[str, list[Fact]]) -> bool:
-    return one.keys() == other.keys() and all(len(v) == len(other[k]) and all(a is b for a, b in zip(v, other[k], strict=True)) for k, v in one.items())
+    return one.keys() == other.keys() and all(
+        len(v) == len(other[k]) and all(a is b for a, b in zip(v, other[k], strict=True)) for k, v in one.items()
+    )
 
 
 def build(facts: FactBase, before: Network | None = None) -> Network:

@@ -6,8 +6,26 @@ from dataclasses import dataclass, field, replace
 
 from engine.inet import to_text
 
-PROTOCOL_NUMBERS = {"icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58,
-                    "ipv6-icmp": 58, "ospf": 89, "sctp": 132, "udplite": 136, "vrrp": 112, "all": 0}
+PROTOCOL_NUMBERS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "ipencap": 4,
+    "tcp": 6,
+    "udp": 17,
+    "dccp": 33,
+    "ipv6": 41,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "icmpv6": 58,
+    "ipv6-icmp": 58,
+    "ospf": 89,
+    "sctp": 132,
+    "udplite": 136,
+    "vrrp": 112,
+    "all": 0,
+}
 """Protocol names as iptables and ``/etc/protocols`` print them."""
 
 

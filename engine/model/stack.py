@@ -136,7 +136,11 @@ class NetStack:
 
     def is_local(self, value: int, family: int) -> bool:
         """Whether packets to this address are delivered on this stack."""
-        return self.fib.lookup(Key(family, value)).type in {"local", "broadcast"} if self.fib.rules_known else self.address_type(family, value) == "LOCAL"
+        return (
+            self.fib.lookup(Key(family, value)).type in {"local", "broadcast"}
+            if self.fib.rules_known
+            else self.address_type(family, value) == "LOCAL"
+        )
 
     # --- routing --------------------------------------------------------------------------------------------------
 
@@ -209,7 +213,7 @@ class NetStack:
 
     @cached_property
     def netfilter(self) -> Ruleset:
-        """iptables tables."""
+        """Iptables tables."""
         return Ruleset(self.facts("netfilter_table"), [f for f in self.facts("collected") if f.fields.get("what") == "netfilter"])
 
     @cached_property

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.errors import RuleError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from engine.facts import Fact, FactBase
 
 

@@ -48,7 +48,7 @@ class CniRetireConfig(Operation):
             return f"kubectl delete pod -n {shlex.quote(pod[0])} {shlex.quote(pod[1])}"
         address = self.text("address")
         query = '{range .items[?(@.status.podIP=="' + address + '")]}{.metadata.namespace}{" "}{.metadata.name}{"\\n"}{end}'
-        return f"kubectl get pods -A -o jsonpath={shlex.quote(query)} | while read -r ns pod; do kubectl delete pod -n \"$ns\" \"$pod\"; done"
+        return f'kubectl get pods -A -o jsonpath={shlex.quote(query)} | while read -r ns pod; do kubectl delete pod -n "$ns" "$pod"; done'
 
     def _api_pod(self) -> tuple[str, str] | None:
         for fact in self.site.facts.of_kind("pod"):
@@ -62,7 +62,9 @@ class CniRetireConfig(Operation):
 
     def persist(self) -> tuple[str, ...]:
         """The package brings the file back with its next update."""
-        return ("# the package that brought the file (podman, cri-o, containernetworking) restores it on update: remove the package if nobody uses it",)
+        return (
+            "# the package that brought the file (podman, cri-o, containernetworking) restores it on update: remove the package if nobody uses it",
+        )
 
     # --- effect ---------------------------------------------------------------------------------------------------
 
@@ -117,7 +119,13 @@ class CniRetireConfig(Operation):
     def _remade_route(self, fact: Fact, address: str, gateway: str, length: int) -> Fact | None:
         get = fact.fields.get
         if str(get("table", "main")) in {"local", "255"}:
-            return fact if str(get("dst", "")).startswith("127.") else fact.having(dst=f"{address}/{BITS[family_of(address)]}", src=address) if get("type") == "local" else None
+            return (
+                fact
+                if str(get("dst", "")).startswith("127.")
+                else fact.having(dst=f"{address}/{BITS[family_of(address)]}", src=address)
+                if get("type") == "local"
+                else None
+            )
         if get("gateway"):
             return fact.having(gateway=gateway, src=None)
         return fact.having(dst=str(prefix(f"{address}/{length}")), src=address)

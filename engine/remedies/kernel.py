@@ -36,7 +36,10 @@ class SysctlSet(Operation):
         from shlex import quote
 
         line = quote(f"{self.text('key')} = {self.text('value')}")
-        return (f"echo {line} > /etc/sysctl.d/99-zz-{self.text('key').replace('/', '.')}.conf", "# then look for what sets it back: grep -rn KEY /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d")
+        return (
+            f"echo {line} > /etc/sysctl.d/99-zz-{self.text('key').replace('/', '.')}.conf",
+            "# then look for what sets it back: grep -rn KEY /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d",
+        )
 
     def apply(self, facts: FactBase) -> FactBase | None:
         """The parameter with its new value; ``ip_forward`` copies to every device's ``forwarding``."""

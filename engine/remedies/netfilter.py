@@ -32,7 +32,12 @@ class _OnChain(Operation):
         wanted = self.text("backend")
         for fact in facts.at("netfilter_table", self.site.node, self.site.stack):
             get = fact.fields.get
-            if get("table") == self.table and get("family", 4) == self.family and (not wanted or get("backend", "") == wanted) and self._chain(fact) is not None:
+            if (
+                get("table") == self.table
+                and get("family", 4) == self.family
+                and (not wanted or get("backend", "") == wanted)
+                and self._chain(fact) is not None
+            ):
                 return fact
         return None
 
@@ -70,7 +75,7 @@ class _OnChain(Operation):
         )
 
     def _docker_drop_in(self) -> tuple[str, ...]:
-        """docker keeps DOCKER-USER over its own restarts, not over a reboot: its unit puts missing rules back."""
+        """Docker keeps DOCKER-USER over its own restarts, not over a reboot: its unit puts missing rules back."""
         folder = "/etc/systemd/system/docker.service.d"
         lines = [
             f"ExecStartPost=/bin/sh -c '{self._line('-C', None, rule)} 2>/dev/null || {self._line('-I', place, rule)}'"

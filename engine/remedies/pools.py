@@ -50,7 +50,7 @@ class CalicoMovePool(Operation):
         old = self.text("pool") or "default-ipv4-ippool"
         return (
             f"echo {shlex.quote(body)} | kubectl apply -f -",
-            f"kubectl patch ippools.crd.projectcalico.org {shlex.quote(old)} --type merge -p '{{\"spec\":{{\"disabled\":true}}}}'",
+            f'kubectl patch ippools.crd.projectcalico.org {shlex.quote(old)} --type merge -p \'{{"spec":{{"disabled":true}}}}\'',
             "# then recreate the pods node by node (kubectl rollout restart …); when no pod has an old address:",
             f"kubectl delete ippools.crd.projectcalico.org {shlex.quote(old)}",
         )
@@ -58,8 +58,10 @@ class CalicoMovePool(Operation):
     def undo(self) -> tuple[str, ...]:
         """Enable the old pool again, before it is deleted."""
         old = self.text("pool") or "default-ipv4-ippool"
-        return (f"kubectl patch ippools.crd.projectcalico.org {shlex.quote(old)} --type merge -p '{{\"spec\":{{\"disabled\":false}}}}'",
-                "kubectl delete ippools.crd.projectcalico.org pods-outside-hosts")
+        return (
+            f'kubectl patch ippools.crd.projectcalico.org {shlex.quote(old)} --type merge -p \'{{"spec":{{"disabled":false}}}}\'',
+            "kubectl delete ippools.crd.projectcalico.org pods-outside-hosts",
+        )
 
     def apply(self, facts: FactBase) -> FactBase | None:
         """Not modelled: every pod of the cluster gets another address."""

@@ -87,8 +87,16 @@ class RouteAdd(_Route):
         device = self._device(facts)
         if not device:
             return None
-        fields = {"table": self.text("table", "main"), "type": self.text("type", "unicast") or "unicast", "dst": self.dst, "device": device, "metric": 0, "protocol": "boot",
-                  "scope": "global" if self.text("via") else "link", "family": family_of(self.dst)}
+        fields = {
+            "table": self.text("table", "main"),
+            "type": self.text("type", "unicast") or "unicast",
+            "dst": self.dst,
+            "device": device,
+            "metric": 0,
+            "protocol": "boot",
+            "scope": "global" if self.text("via") else "link",
+            "family": family_of(self.dst),
+        }
         if self.text("via"):
             fields["gateway"] = self.text("via")
         return facts.plus([Fact("route", fields, self.site.node, self.site.stack, shown=f"{' '.join(self._words())} dev {device}")])
@@ -112,7 +120,15 @@ class RouteDelete(_Route):
         """The table without the route."""
         for fact in facts.at("route", self.site.node, self.site.stack):
             get = fact.fields.get
-            same = get("dst") == self.dst and str(get("table", "main")) == self.text("table", "main") and get("gateway", "") == self.text("via", get("gateway", ""))
-            if same and get("device", "") == self.text("dev", get("device", "")) and get("type", "unicast") == (self.text("type") or get("type", "unicast")):
+            same = (
+                get("dst") == self.dst
+                and str(get("table", "main")) == self.text("table", "main")
+                and get("gateway", "") == self.text("via", get("gateway", ""))
+            )
+            if (
+                same
+                and get("device", "") == self.text("dev", get("device", ""))
+                and get("type", "unicast") == (self.text("type") or get("type", "unicast"))
+            ):
                 return facts.swap({id(fact): None})
         return None

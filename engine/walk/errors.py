@@ -23,9 +23,16 @@ ICMP_ERRNO = {
 }
 """iptables reject type → (TCP connect, connected UDP); "" = the socket ignores it and times out."""
 
-SHORT_NAMES = {"net-unreach": "icmp-net-unreachable", "host-unreach": "icmp-host-unreachable", "proto-unreach": "icmp-proto-unreachable",
-               "port-unreach": "icmp-port-unreachable", "net-prohib": "icmp-net-prohibited", "host-prohib": "icmp-host-prohibited",
-               "admin-prohib": "icmp-admin-prohibited", "tcp-rst": "tcp-reset"}
+SHORT_NAMES = {
+    "net-unreach": "icmp-net-unreachable",
+    "host-unreach": "icmp-host-unreachable",
+    "proto-unreach": "icmp-proto-unreachable",
+    "port-unreach": "icmp-port-unreachable",
+    "net-prohib": "icmp-net-prohibited",
+    "host-prohib": "icmp-host-prohibited",
+    "admin-prohib": "icmp-admin-prohibited",
+    "tcp-rst": "tcp-reset",
+}
 """Short reject names that iptables accepts."""
 
 LOCAL_ERRNO = {"none": "ENETUNREACH", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES", "blackhole": "EINVAL", "broadcast": "EACCES"}
@@ -41,7 +48,7 @@ def reject_name(name: str) -> str:
 
 
 def seen_as(error: str, protocol: str) -> str:
-    """errno of the client, or ``timeout``."""
+    """Errno of the client, or ``timeout``."""
     tcp, udp = ICMP_ERRNO.get(error, ("", ""))
     if protocol == "icmp":
         # ping prints the error it gets; the class of a TCP client is the nearest name

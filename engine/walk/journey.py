@@ -68,12 +68,21 @@ def _turned(asked: list[Asked], first: list[Asked]) -> Asked | None:
     return None
 
 
-def _summary(network: Network, flow: Flow, number: int, sees: str, run: _Run, depends: tuple[Unknown, ...], error_class: str) -> list[Fact]:
+def _summary(  # noqa: PLR0917 - private, called once
+    network: Network, flow: Flow, number: int, sees: str, run: _Run, depends: tuple[Unknown, ...], error_class: str
+) -> list[Fact]:
     from engine.facts import Fact
 
     sender = network.stack(flow.node, flow.stack)
     holders = network.holders(to_int(flow.dst), family_of(flow.dst)) if flow.dst else []
-    fields: dict[str, object] = {"flow": number, "src": flow.src or _source(run), "dst": flow.dst, "port": flow.port, "protocol": flow.protocol, "client_sees": sees}
+    fields: dict[str, object] = {
+        "flow": number,
+        "src": flow.src or _source(run),
+        "dst": flow.dst,
+        "port": flow.port,
+        "protocol": flow.protocol,
+        "client_sees": sees,
+    }
     if len(holders) == 1:
         fields |= {"target_node": holders[0].node, "target_stack": holders[0].name}
     if error_class:
@@ -131,7 +140,9 @@ class _Journey:
         size = flow.size or 60
         sport = flow.sport or CLIENT_PORT
         if flow.protocol == "icmp":
-            return Packet(family, source, to_int(flow.dst), "icmp" if family == 4 else "icmpv6", sport, 0, icmp_type=8 if family == 4 else 128, size=size)
+            return Packet(
+                family, source, to_int(flow.dst), "icmp" if family == 4 else "icmpv6", sport, 0, icmp_type=8 if family == 4 else 128, size=size
+            )
         flags = frozenset({"SYN"}) if flow.protocol == "tcp" else frozenset()
         return Packet(family, source, to_int(flow.dst), flow.protocol, sport, flow.port, flags, size=size)
 
@@ -145,7 +156,10 @@ class _Journey:
         return self._from_outside(packet) if packet.src else None
 
     def _from_outside(self, packet: Packet) -> At | None:
-        """A sender that was not collected: its packet arrives where its answers would be delivered on-link, else at the target, from the target's way back."""
+        """A sender that was not collected: its packet arrives where answers to it would be delivered on-link.
+
+        Where no stack is on its link, it arrives at the target, on the device by which the target would answer.
+        """
         near = self._nearest(packet)
         if near is not None:
             stack, device = near
@@ -214,7 +228,15 @@ class _Journey:
             if self.outside:
                 return good
             src = to_text(back.packet.dst, back.packet.family)
-            self.open.append(Unknown(back.stack.node, back.stack.name, "the way back", f"ip route get {src}", f"the answer to {src} leaves the evidence by {back.device}"))
+            self.open.append(
+                Unknown(
+                    back.stack.node,
+                    back.stack.name,
+                    "the way back",
+                    f"ip route get {src}",
+                    f"the answer to {src} leaves the evidence by {back.device}",
+                )
+            )
             return "depends"
         if back.disposition is Disposition.DEPENDS:
             return "depends"
@@ -232,8 +254,22 @@ class _Journey:
         src = to_text(packet.src, family)
         where = f"{src}:{packet.sport}" if packet.sport else src
         self.recorder.direction = "reply"
-        self.recorder.fact("drop", back.stack, (), None, by="socket", effect="dropped", hook="", src=src, dst=to_text(packet.dst, family), sport=packet.sport, dport=packet.dport,
-                           protocol=packet.protocol, in_device=back.device, out_device="")
+        self.recorder.fact(
+            "drop",
+            back.stack,
+            (),
+            None,
+            by="socket",
+            effect="dropped",
+            hook="",
+            src=src,
+            dst=to_text(packet.dst, family),
+            sport=packet.sport,
+            dport=packet.dport,
+            protocol=packet.protocol,
+            in_device=back.device,
+            out_device="",
+        )
         self.recorder.step("socket", f"the answer comes from {where}, the client asked {self.flow.dst}:{self.flow.port}", "drop")
         return False
 
@@ -262,9 +298,25 @@ class _Journey:
         if end.error == "tcp-reset":
             return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, frozenset({"RST", "ACK"}))
         protocol = "icmp" if packet.family == 4 else "icmpv6"
-        code = {"icmp-net-unreachable": 0, "icmp-host-unreachable": 1, "icmp-proto-unreachable": 2, "icmp-port-unreachable": 3, "icmp-net-prohibited": 9, "icmp-host-prohibited": 10,
-                "icmp-admin-prohibited": 13}.get(end.error, 0)
-        return Packet(packet.family, source, packet.src, protocol, icmp_type=3 if packet.family == 4 else 1, icmp_code=code, inner=packet.tuple(), error=end.error)
+        code = {
+            "icmp-net-unreachable": 0,
+            "icmp-host-unreachable": 1,
+            "icmp-proto-unreachable": 2,
+            "icmp-port-unreachable": 3,
+            "icmp-net-prohibited": 9,
+            "icmp-host-prohibited": 10,
+            "icmp-admin-prohibited": 13,
+        }.get(end.error, 0)
+        return Packet(
+            packet.family,
+            source,
+            packet.src,
+            protocol,
+            icmp_type=3 if packet.family == 4 else 1,
+            icmp_code=code,
+            inner=packet.tuple(),
+            error=end.error,
+        )
 
     # --- sockets --------------------------------------------------------------------------------------------------
 
@@ -278,7 +330,13 @@ class _Journey:
             return False
         who = stack.node if stack.is_host else stack.name
         letter = "t" if packet.protocol == "tcp" else "u"
-        unknown = Unknown(stack.node, stack.name, "sockets", f"ss -ln{letter}p", f"whether something listens on {packet.protocol} port {packet.dport} of {who} was not collected")
+        unknown = Unknown(
+            stack.node,
+            stack.name,
+            "sockets",
+            f"ss -ln{letter}p",
+            f"whether something listens on {packet.protocol} port {packet.dport} of {who} was not collected",
+        )
         return self.choices.ask(("socket", stack.node, stack.name, packet.dport), ("listens", "closed"), unknown) == 0
 
     def _note_closed(self, end: End) -> None:
@@ -287,9 +345,23 @@ class _Journey:
         family = packet.family
         self.recorder.direction = "request"
         origin = found[0] if found else None
-        self.recorder.fact("drop", stack, line_of(origin), origin, by="socket", effect="rejected", hook="", src=to_text(packet.src, family), dst=to_text(packet.dst, family),
-                           sport=packet.sport, dport=packet.dport, protocol=packet.protocol, in_device=end.device, out_device="",
-                           source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)))
+        self.recorder.fact(
+            "drop",
+            stack,
+            line_of(origin),
+            origin,
+            by="socket",
+            effect="rejected",
+            hook="",
+            src=to_text(packet.src, family),
+            dst=to_text(packet.dst, family),
+            sport=packet.sport,
+            dport=packet.dport,
+            protocol=packet.protocol,
+            in_device=end.device,
+            out_device="",
+            source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)),
+        )
 
     # --- outside --------------------------------------------------------------------------------------------------
 
@@ -298,7 +370,15 @@ class _Journey:
         packet, family = end.packet, end.packet.family
         dst, src = to_text(packet.dst, family), to_text(packet.src, family)
         target = self.flow.to_name or dst
-        self.open.append(Unknown(target, "host", f"evidence of {dst}", "diagnose collect -o bundle.tar.gz", f"{src} > {dst} leaves {end.stack.node} by {end.device}; {dst} was not collected"))
+        self.open.append(
+            Unknown(
+                target,
+                "host",
+                f"evidence of {dst}",
+                "diagnose collect -o bundle.tar.gz",
+                f"{src} > {dst} leaves {end.stack.node} by {end.device}; {dst} was not collected",
+            )
+        )
         port = end.left_by
         if port is None or end.state is None:
             return "depends", None

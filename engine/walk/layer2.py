@@ -86,14 +86,13 @@ def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iter
             continue
         device = other.link.master or other.link.name
         own = other.stack.addresses_of(device, family)
-        if any(a.value == next_hop for a in own) or (own and _shares_subnet(network, here, other, device, family)):
-            yield other
-        elif other.link.master and not own and other.stack.is_bridge(other.link.master) and _behind(network, other, next_hop, family):
+        near = any(a.value == next_hop for a in own) or _shares_subnet(here, other, device, family)
+        bridged = bool(other.link.master) and not own and other.stack.is_bridge(other.link.master)
+        if near or (bridged and _behind(network, other, next_hop, family)):
             yield other
 
 
-def _shares_subnet(network: Network, here: Port, other: Port, device: str, family: int) -> bool:
-    del network
+def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
     mine = here.stack.addresses_of(here.link.master or here.link.name, family)
     return any(a.network == b.network for a in mine for b in other.stack.addresses_of(device, family))
 

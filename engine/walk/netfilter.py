@@ -89,7 +89,7 @@ class Passage:
                 entry.seen_reply = True
                 self.state = State("ESTABLISHED", entry, reply=True)
                 return
-        if packet.protocol == "tcp" and packet.tcp_flags & {"RST"} or (packet.tcp_flags >= {"SYN", "ACK"}):
+        if (packet.protocol == "tcp" and packet.tcp_flags & {"RST"}) or (packet.tcp_flags >= {"SYN", "ACK"}):
             self.state = State("INVALID")
             return
         if packet.protocol == "icmp" and packet.icmp_type == 0:
@@ -225,7 +225,13 @@ class Passage:
             share = match.share
             shares = (share, "")
         else:
-            reason = match.reason if isinstance(match, m.Unmodelled) else "the set's members were not collected" if isinstance(match, m.InSet) else "unknown"
+            reason = (
+                match.reason
+                if isinstance(match, m.Unmodelled)
+                else "the set's members were not collected"
+                if isinstance(match, m.InSet)
+                else "unknown"
+            )
             unknown = self._unknown(match.text, chain, rule, reason)
         harmful = rule.target.name in {"DROP", "REJECT"}
         if harmful:
@@ -247,9 +253,21 @@ class Passage:
             return
         packet = self.packet
         self.recorder.fact(
-            "rule_seen", self.stack, rule_line(chain, rule), table="nat", chain=chain.name, number=rule.number, spec=rule.spec, target=rule.target.name, matched=False,
-            failed=match.text, set=inner.name if isinstance(inner, m.InSet) else None, src=to_text(packet.src, packet.family), dst=to_text(packet.dst, packet.family),
-            in_device=context.in_device, out_device=context.out_device,
+            "rule_seen",
+            self.stack,
+            rule_line(chain, rule),
+            table="nat",
+            chain=chain.name,
+            number=rule.number,
+            spec=rule.spec,
+            target=rule.target.name,
+            matched=False,
+            failed=match.text,
+            set=inner.name if isinstance(inner, m.InSet) else None,
+            src=to_text(packet.src, packet.family),
+            dst=to_text(packet.dst, packet.family),
+            in_device=context.in_device,
+            out_device=context.out_device,
         )
 
     # --- marks ----------------------------------------------------------------------------------------------------
@@ -302,7 +320,9 @@ class Passage:
                 self.recorder.step("netfilter", f"nat {chain.name}: policy DROP", "drop", policy_line(chain))
                 return Verdict("drop", chain, None, chain.name, by="policy")
             if found is not None and found.name == "drop":
-                self.recorder.step("netfilter", f"nat {chain.name}: drop", "drop", rule_line(found.chain, found.rule) if found.chain and found.rule else ())
+                self.recorder.step(
+                    "netfilter", f"nat {chain.name}: drop", "drop", rule_line(found.chain, found.rule) if found.chain and found.rule else ()
+                )
                 return found
             if entry.dnat if destination else entry.snat:
                 break
@@ -340,10 +360,18 @@ class Passage:
             return Verdict("drop", chain, rule, base, by="rule") if entry is not None else None
         before, packet = self.packet, self.packet
         if wanted.type == "destination":
-            packet = replace(packet, dst=wanted.address if wanted.address is not None else packet.dst, dport=wanted.port if wanted.port is not None else packet.dport)
+            packet = replace(
+                packet,
+                dst=wanted.address if wanted.address is not None else packet.dst,
+                dport=wanted.port if wanted.port is not None else packet.dport,
+            )
             entry.dnat = True
         else:
-            packet = replace(packet, src=wanted.address if wanted.address is not None else packet.src, sport=wanted.port if wanted.port is not None else packet.sport)
+            packet = replace(
+                packet,
+                src=wanted.address if wanted.address is not None else packet.src,
+                sport=wanted.port if wanted.port is not None else packet.sport,
+            )
             entry.snat = True
         self.packet = packet
         entry.reply = _reply_after(entry, packet, wanted.type)
@@ -357,16 +385,35 @@ class Passage:
         lines: tuple[Line, ...] = rule_line(chain, rule)
         self.recorder.step("nat", f"nat {context.hook}: {rule.target.name} in {chain.name}: {before} becomes {after}", "rewrite", lines)
         self.recorder.fact(
-            "nat", self.stack, lines, type=kind, target=rule.target.name, table="nat", chain=chain.name, number=rule.number, spec=rule.spec, before=to_text(old, family),
-            after=to_text(new, family), before_port=before.sport if source else before.dport, after_port=after.sport if source else after.dport,
-            src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=context.in_device, out_device=context.out_device,
-            out_type=self.stack.link(context.out_device).type if context.out_device else "", source_prefix=self._source_prefix(before),
+            "nat",
+            self.stack,
+            lines,
+            type=kind,
+            target=rule.target.name,
+            table="nat",
+            chain=chain.name,
+            number=rule.number,
+            spec=rule.spec,
+            before=to_text(old, family),
+            after=to_text(new, family),
+            before_port=before.sport if source else before.dport,
+            after_port=after.sport if source else after.dport,
+            src=to_text(before.src, family),
+            dst=to_text(before.dst, family),
+            in_device=context.in_device,
+            out_device=context.out_device,
+            out_type=self.stack.link(context.out_device).type if context.out_device else "",
+            source_prefix=self._source_prefix(before),
             overlay=is_overlay(self.stack.link(context.out_device)) if context.out_device else False,
         )
 
     def _source_prefix(self, packet: Packet) -> str:
         """The longest on-link prefix of this stack that holds the packet's source (a bridge's subnet), or the host prefix."""
-        nets = [a.network for a in self.stack.addresses if a.family == packet.family and a.network.holds(packet.src) and a.network.length < (32 if packet.family == 4 else 128)]
+        nets = [
+            a.network
+            for a in self.stack.addresses
+            if a.family == packet.family and a.network.holds(packet.src) and a.network.length < (32 if packet.family == 4 else 128)
+        ]
         return str(max(nets, key=lambda n: n.length)) if nets else str(prefix(to_text(packet.src, packet.family)))
 
     def _wanted(self, rule: Rule, chain: Chain, context: HookContext) -> Translation | None:

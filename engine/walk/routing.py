@@ -1,6 +1,7 @@
 """Routing decisions of a packet on a stack.
 
-Source: Linux ``net/ipv4/route.c`` (ip_route_input_slow, ip_route_output_key_hash), ``fib_frontend.c`` (fib_validate_source), ``devinet.c`` (inet_select_addr).
+Source: Linux ``net/ipv4/route.c`` (ip_route_input_slow, ip_route_output_key_hash), ``fib_frontend.c``
+(fib_validate_source), ``devinet.c`` (inet_select_addr).
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.facts import Fact
 from engine.inet import to_int, to_text
 from engine.model.fib import Found, Key, NextHop
 from engine.walk.recorder import line_of
 from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
+    from engine.facts import Fact
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
@@ -115,7 +116,12 @@ def validate_source(stack: NetStack, packet: Packet, device: str) -> Checked:
     if found.type == "local":
         if _or_key(stack, device, "accept_local"):
             return Checked(ok=True)
-        return Checked(ok=False, by="martian", summary=f"source {to_text(packet.src)} is an own address of this stack", lines=line_of(found.route.fact if found.route else None))
+        return Checked(
+            ok=False,
+            by="martian",
+            summary=f"source {to_text(packet.src)} is an own address of this stack",
+            lines=line_of(found.route.fact if found.route else None),
+        )
     matches = found.type == "unicast" and found.route is not None and any(h.device == device for h in found.route.hops)
     if matches or found.unknown:
         return Checked(ok=True)
@@ -123,10 +129,16 @@ def validate_source(stack: NetStack, packet: Packet, device: str) -> Checked:
     fails_strict = True
     fails_loose = found.type != "unicast"
     route_line = line_of(found.route.fact) if found.route is not None else ()
-    back = f"the route back to {to_text(packet.src)} leaves by {found.route.hops[0].device}" if found.route is not None and found.route.hops else f"there is no route back to {to_text(packet.src)}"
+    back = (
+        f"the route back to {to_text(packet.src)} leaves by {found.route.hops[0].device}"
+        if found.route is not None and found.route.hops
+        else f"there is no route back to {to_text(packet.src)}"
+    )
     if not known:
         why = f"{back}, not by {device}: a strict reverse-path filter would drop the packet"
-        return Checked(ok=True, unknown=Unknown(stack.node, stack.name, f"net.ipv4.conf.{device}.rp_filter", "sysctl -a 2>/dev/null | grep '\\.rp_filter'", why))
+        return Checked(
+            ok=True, unknown=Unknown(stack.node, stack.name, f"net.ipv4.conf.{device}.rp_filter", "sysctl -a 2>/dev/null | grep '\\.rp_filter'", why)
+        )
     if (mode == 1 and fails_strict) or (mode == 2 and fails_loose):
         return Checked(ok=False, by="rp-filter", summary=f"rp_filter={mode} on {device}: {back}", lines=(*line, *route_line))
     return Checked(ok=True)

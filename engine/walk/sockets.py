@@ -20,7 +20,11 @@ ANY = frozenset({"*", "0.0.0.0", "::", "[::]", ""})  # noqa: S104 - listening ad
 def listeners(stack: NetStack, protocol: str, port: int) -> list[Fact]:
     """Sockets that wait for packets to a port, on whatever address."""
     wanted = {"LISTEN"} if protocol == "tcp" else {"UNCONN", "LISTEN", "CLOSE", ""}
-    return [s for s in stack.sockets if s.fields.get("protocol", "tcp") == protocol and s.fields.get("port") == port and s.fields.get("state", "LISTEN") in wanted]
+    return [
+        s
+        for s in stack.sockets
+        if s.fields.get("protocol", "tcp") == protocol and s.fields.get("port") == port and s.fields.get("state", "LISTEN") in wanted
+    ]
 
 
 def takes(socket: Fact, packet: Packet, device: str) -> bool:

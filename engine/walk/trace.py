@@ -46,8 +46,8 @@ class Step:
     """One hook or decision inside a stack."""
 
     what: str
-    """``route`` | ``netfilter`` | ``nat`` | ``conntrack`` | ``forwarding`` | ``rp-filter`` | ``neighbor`` | ``bridge`` | ``device`` | ``encapsulate`` |
-    ``decapsulate`` | ``socket`` | ``assume``"""
+    """``route`` | ``netfilter`` | ``nat`` | ``conntrack`` | ``forwarding`` | ``rp-filter`` | ``neighbor`` | ``bridge`` | ``device`` |
+    ``encapsulate`` | ``decapsulate`` | ``socket`` | ``assume``"""
     summary: str
     """One line in English for the trace output: ``filter FORWARD: policy DROP``."""
     verdict: str

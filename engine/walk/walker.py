@@ -1,7 +1,7 @@
 """One run of the walk: a packet moves through stacks until it ends.
 
-The order of decisions is the kernel's: ``ip_rcv`` → PREROUTING → ``ip_route_input`` → INPUT or forward → POSTROUTING → transmit; bridged frames pass netfilter
-first if bridge-nf calls it (``br_netfilter_hooks.c``); tunnels start a new packet at OUTPUT (``vxlan_core.c``, ``ip_tunnel_core.c``).
+The order of decisions is the kernel's: ``ip_rcv`` → PREROUTING → ``ip_route_input`` → INPUT or forward → POSTROUTING → transmit; bridged frames
+pass netfilter first if bridge-nf calls it (``br_netfilter_hooks.c``); tunnels start a new packet at OUTPUT (``vxlan_core.c``, ``ip_tunnel_core.c``).
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from engine.model.links import Link
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
+
+UNSET = frozenset({"", "any", "0.0.0.0"})  # noqa: S104 - how tunnels print an end that is not set
+"""Tunnel ends that are chosen per packet."""
 
 MAX_HOPS = 48
 """Stack traversals of one packet; a routing loop ends the packet by TTL, here a little earlier."""
@@ -101,9 +104,26 @@ class Walker:
             place = self._output(place) if place.how == "output" else self._arrive(place)
         return place
 
-    def _stop(self, at: At, by: str, disposition: Disposition, summary: str, lines: tuple[Line, ...] = (), *, error: str = "", errno: str = "", origin: Fact | None = None,
-              verdict: Verdict | None = None, out: str = "", hook: str = "", gateway: str = "", packet: Packet | None = None, state: State | None = None, physout: str = "",
-              say: bool = True) -> End:
+    def _stop(
+        self,
+        at: At,
+        by: str,
+        disposition: Disposition,
+        summary: str,
+        lines: tuple[Line, ...] = (),
+        *,
+        error: str = "",
+        errno: str = "",
+        origin: Fact | None = None,
+        verdict: Verdict | None = None,
+        out: str = "",
+        hook: str = "",
+        gateway: str = "",
+        packet: Packet | None = None,
+        state: State | None = None,
+        physout: str = "",
+        say: bool = True,
+    ) -> End:
         """End a packet: write the step and the ``drop`` fact."""
         packet = packet or at.packet
         rejected = bool(error)
@@ -113,24 +133,49 @@ class Walker:
         rule = verdict.rule if verdict else None
         chain = verdict.chain if verdict else None
         self.recorder.fact(
-            "drop", at.stack, lines, origin, by=by, effect="rejected" if rejected else "no-route" if disposition is Disposition.NO_ROUTE else "dropped", hook=hook,
-            backend=chain.table.backend if chain else None, table=chain.table.name if chain else None, chain=chain.name if chain else None, base_chain=verdict.base if verdict else None,
-            number=rule.number if rule else None, spec=rule.spec if rule else None, target=rule.target.name if rule else None, reject_with=verdict.reject_with if verdict and verdict.reject_with else None,
-            src=to_text(packet.src, family), dst=to_text(packet.dst, family), sport=packet.sport, dport=packet.dport, protocol=packet.protocol, ctstate=state.name if state else None,
-            return_via=self.came_via.get((at.stack.node, at.stack.name)) if self.recorder.direction != "request" else None, mark=packet.mark, in_device=at.device if at.how != "output" else "", out_device=out, physin_device=at.physin, physout_device=physout, gateway=gateway,
+            "drop",
+            at.stack,
+            lines,
+            origin,
+            by=by,
+            effect="rejected" if rejected else "no-route" if disposition is Disposition.NO_ROUTE else "dropped",
+            hook=hook,
+            backend=chain.table.backend if chain else None,
+            table=chain.table.name if chain else None,
+            chain=chain.name if chain else None,
+            base_chain=verdict.base if verdict else None,
+            number=rule.number if rule else None,
+            spec=rule.spec if rule else None,
+            target=rule.target.name if rule else None,
+            reject_with=verdict.reject_with if verdict and verdict.reject_with else None,
+            src=to_text(packet.src, family),
+            dst=to_text(packet.dst, family),
+            sport=packet.sport,
+            dport=packet.dport,
+            protocol=packet.protocol,
+            ctstate=state.name if state else None,
+            return_via=self.came_via.get((at.stack.node, at.stack.name)) if self.recorder.direction != "request" else None,
+            mark=packet.mark,
+            in_device=at.device if at.how != "output" else "",
+            out_device=out,
+            physin_device=at.physin,
+            physout_device=physout,
+            gateway=gateway,
             source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)),
         )
         return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output")
 
     # --- netfilter ------------------------------------------------------------------------------------------------
 
-    def _hook(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...], *, nat_after: str = "", **devices: str | bool) -> End | None:
+    def _hook(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...], *, **devices: str | bool) -> End | None:
         """Run the deciding tables of a hook, with NAT after the named one; ``None`` = the packet goes on."""
         unseen = self._unseen(at, passage, hook, tables)
         if unseen is not None:
             return unseen
         for table in tables:
-            verdict = passage.translate(passage.context(hook, **devices)) if table == "nat" else passage.filter(passage.context(hook, **devices), (table,))
+            verdict = (
+                passage.translate(passage.context(hook, **devices)) if table == "nat" else passage.filter(passage.context(hook, **devices), (table,))
+            )
             if verdict.name != "accept":
                 return self._refuse(at, passage, hook, verdict, devices)
         return None
@@ -146,12 +191,20 @@ class Walker:
         if any(t in {"filter", "nat"} for t in tables) and not all(stack.netfilter.known(t, family, hook) for t in tables if t in {"filter", "nat"}):
             whole = not stack.netfilter.tables and not stack.collected("netfilter")
             command = "iptables-save" if family == 4 else "ip6tables-save"
-            what = "netfilter" if whole else "netfilter " + ", ".join(t for t in tables if t in {"filter", "nat"} and not stack.netfilter.known(t, family, hook))
-            unknown = Unknown(stack.node, stack.name, what, command, f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected")
+            what = (
+                "netfilter"
+                if whole
+                else "netfilter " + ", ".join(t for t in tables if t in {"filter", "nat"} and not stack.netfilter.known(t, family, hook))
+            )
+            unknown = Unknown(
+                stack.node, stack.name, what, command, f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected"
+            )
             if not stack.is_host or not whole:
                 self.recorder.assume(unknown)
             elif self.choices.ask(("netfilter", stack.node, stack.name, family), ("passes", "drops"), unknown):
-                return self._stop(at, "unknown", Disposition.DROPPED, "dropped by a packet filter that was not collected (assumed)", packet=passage.packet)
+                return self._stop(
+                    at, "unknown", Disposition.DROPPED, "dropped by a packet filter that was not collected (assumed)", packet=passage.packet
+                )
         return None
 
     @staticmethod
@@ -159,7 +212,14 @@ class Walker:
         """A native nftables ruleset that might decide: it holds a base chain on the hook and some statement that drops or rewrites."""
         for fact in stack.facts("nft_ruleset"):
             if fact.fields.get("decides") and hook.lower() in fact.fields.get("hooks", ()):
-                return Unknown(stack.node, stack.name, "nftables", "nft list ruleset", "native nftables rules on this hook are not modelled", next(iter(line_of(fact)), None))
+                return Unknown(
+                    stack.node,
+                    stack.name,
+                    "nftables",
+                    "nft list ruleset",
+                    "native nftables rules on this hook are not modelled",
+                    next(iter(line_of(fact)), None),
+                )
         return None
 
     def _refuse(self, at: At, passage: Passage, hook: str, verdict: Verdict, devices: dict[str, str | bool]) -> End:
@@ -173,15 +233,42 @@ class Walker:
         physout = str(devices.get("physout", ""))
         if verdict.name == "reject":
             error = reject_name(verdict.reject_with)
-            end = self._stop(at, "rule", Disposition.REJECTED, f"{table} {where} rejects with {error}", lines, error=error, verdict=verdict, out=out, hook=hook, packet=packet, state=state,
-                             physout=physout, say=False)
+            end = self._stop(
+                at,
+                "rule",
+                Disposition.REJECTED,
+                f"{table} {where} rejects with {error}",
+                lines,
+                error=error,
+                verdict=verdict,
+                out=out,
+                hook=hook,
+                packet=packet,
+                state=state,
+                physout=physout,
+                say=False,
+            )
             if at.how == "output":
                 errno = "EPERM" if packet.protocol == "udp" else ""
                 return replace(end, errno=errno)
             return end
         by = verdict.by or ("rule" if rule else "policy")
         errno = "EPERM" if at.how == "output" and hook == "OUTPUT" and packet.protocol in {"udp", "icmp"} else ""
-        end = self._stop(at, by, Disposition.DROPPED, f"{table} {where} drops", lines, verdict=verdict, out=out, hook=hook, packet=packet, state=state, errno=errno, physout=physout, say=False)
+        end = self._stop(
+            at,
+            by,
+            Disposition.DROPPED,
+            f"{table} {where} drops",
+            lines,
+            verdict=verdict,
+            out=out,
+            hook=hook,
+            packet=packet,
+            state=state,
+            errno=errno,
+            physout=physout,
+            say=False,
+        )
         passage.forget()
         return end
 
@@ -204,7 +291,9 @@ class Walker:
             return self._unroutable(at, way, packet, None)
         if packet.src == 0:
             if source is None:
-                return self._stop(at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL")
+                return self._stop(
+                    at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL"
+                )
             packet = replace(packet, src=source)
             way = find_way(stack, self._key(packet), self.choices)
         at = replace(at, packet=packet)
@@ -275,7 +364,13 @@ class Walker:
         if way.type != "none" or not missing:
             return None
         command = "ip route show table all" if family == 4 else "ip -6 route show table all"
-        unknown = Unknown(stack.node, stack.name, "routes", command, f"the routes of {stack.node if stack.is_host else stack.name} (table {missing[0]}) were not collected")
+        unknown = Unknown(
+            stack.node,
+            stack.name,
+            "routes",
+            command,
+            f"the routes of {stack.node if stack.is_host else stack.name} (table {missing[0]}) were not collected",
+        )
         self.choices.ask(("routes", stack.node, stack.name, missing[0]), ("unknown",), unknown)
         self.recorder.step("route", "the routing table was not collected", "unknown")
         return End(Disposition.DEPENDS, stack, at.packet, at.device)
@@ -341,7 +436,9 @@ class Walker:
         if via and sender is not stack:
             self.came_via[stack.node, stack.name] = via
             src = to_text(packet.src, packet.family)
-            self.recorder.fact("arrival", stack, via=via, device=device, src=src, source_prefix=source_prefix(self.network, packet.src, packet.family, src))
+            self.recorder.fact(
+                "arrival", stack, via=via, device=device, src=src, source_prefix=source_prefix(self.network, packet.src, packet.family, src)
+            )
 
     def _check_source(self, at: At, packet: Packet) -> End | None:
         checked = validate_source(at.stack, packet, at.device)
@@ -358,13 +455,29 @@ class Walker:
         stack = at.stack
         state = forwarding(stack, at.device, packet.family)
         if state.on is False:
-            return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0: the packet is not for this stack and it does not forward", state.lines, origin=state.fact, packet=packet)
+            return self._stop(
+                at,
+                "forwarding",
+                Disposition.NOT_FORWARDED,
+                f"{state.key} = 0: the packet is not for this stack and it does not forward",
+                state.lines,
+                origin=state.fact,
+                packet=packet,
+            )
         if state.on is None:
             if stack.netfilter.forwarded_before():
                 self.recorder.step("forwarding", "forwarding is on: the FORWARD chain has counted packets", "pass")
                 return None
-            command = f"sysctl net.ipv4.ip_forward net.ipv4.conf.{at.device}.forwarding" if packet.family == 4 else "sysctl net.ipv6.conf.all.forwarding"
-            unknown = Unknown(stack.node, stack.name, state.key, command, f"{stack.node if stack.is_host else stack.name} must forward this packet, and {state.key} was not collected")
+            command = (
+                f"sysctl net.ipv4.ip_forward net.ipv4.conf.{at.device}.forwarding" if packet.family == 4 else "sysctl net.ipv6.conf.all.forwarding"
+            )
+            unknown = Unknown(
+                stack.node,
+                stack.name,
+                state.key,
+                command,
+                f"{stack.node if stack.is_host else stack.name} must forward this packet, and {state.key} was not collected",
+            )
             if self.choices.ask(("forwarding", stack.node, stack.name, at.device, packet.family), ("on", "off"), unknown):
                 return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet)
         return None
@@ -386,8 +499,20 @@ class Walker:
         summary = f"route {route.dst if route else '?'}{via} dev {way.device} (table {route.table if route else '?'})"
         self.recorder.step("route", summary, "pass", way.lines)
         self.recorder.fact(
-            "hop", at.stack, (), way.fact, seq=self.recorder.sequence(), how=how, in_device=at.device if how != "output" else "", out_device=way.device, src=src, dst=dst, gateway=way.gateway,
-            table=route.table if route else "", route=str(route.dst) if route else "", source_prefix=source_prefix(self.network, at.packet.src, family, src),
+            "hop",
+            at.stack,
+            (),
+            way.fact,
+            seq=self.recorder.sequence(),
+            how=how,
+            in_device=at.device if how != "output" else "",
+            out_device=way.device,
+            src=src,
+            dst=dst,
+            gateway=way.gateway,
+            table=route.table if route else "",
+            route=str(route.dst) if route else "",
+            source_prefix=source_prefix(self.network, at.packet.src, family, src),
         )
 
     def _post(self, at: At, passage: Passage, way: Way, how: str, in_device: str) -> At | End:
@@ -403,7 +528,17 @@ class Walker:
         entry = passage.state.entry
         if how == "forward" and self.recorder.direction == "request" and not self.depth and (entry is None or not entry.snat):
             family = before.family
-            self.recorder.fact("no_nat", at.stack, (), way.fact, src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=in_device, out_device=out, out_type=at.stack.link(out).type)
+            self.recorder.fact(
+                "no_nat",
+                at.stack,
+                (),
+                way.fact,
+                src=to_text(before.src, family),
+                dst=to_text(before.dst, family),
+                in_device=in_device,
+                out_device=out,
+                out_type=at.stack.link(out).type,
+            )
         passage.confirm()
         self.recorder.leave(out)
         return self._transmit(replace(at, packet=passage.packet, state=passage.state), out, way)
@@ -416,7 +551,16 @@ class Walker:
         if out == "lo":
             return At(stack, "lo", packet, "frame", state=at.state)
         if link.up is False:
-            return self._stop(at, "device", Disposition.DROPPED, f"{out} is down", line_of(link.fact), origin=link.fact, out=out, errno="ENETUNREACH" if at.how == "output" else "")
+            return self._stop(
+                at,
+                "device",
+                Disposition.DROPPED,
+                f"{out} is down",
+                line_of(link.fact),
+                origin=link.fact,
+                out=out,
+                errno="ENETUNREACH" if at.how == "output" else "",
+            )
         if link.type == "vxlan":
             return self._vxlan(at, link, way)
         if link.type in {"ipip", "sit", "gre"}:
@@ -429,8 +573,17 @@ class Walker:
         """Resolve the next hop and put the frame on the wire."""
         stack, packet = at.stack, at.packet
         if not usable(port):
-            return self._stop(at, "device", Disposition.DROPPED, f"{port.link.name} has no carrier", line_of(port.link.fact), origin=port.link.fact, out=port.link.name,
-                              errno="EHOSTUNREACH" if at.how == "output" else "", error="" if at.how == "output" else "icmp-host-unreachable")
+            return self._stop(
+                at,
+                "device",
+                Disposition.DROPPED,
+                f"{port.link.name} has no carrier",
+                line_of(port.link.fact),
+                origin=port.link.fact,
+                out=port.link.name,
+                errno="EHOSTUNREACH" if at.how == "output" else "",
+                error="" if at.how == "output" else "icmp-host-unreachable",
+            )
         found = resolve(self.network, port, way.next_hop, packet.family)
         hop = to_text(way.next_hop, packet.family)
         if not found.stations:
@@ -461,14 +614,35 @@ class Walker:
         if failed or not open_ends:
             local = at.how == "output"
             text = f"nobody answers for {hop} on {port.link.name}"
-            return self._stop(at, "neighbor", Disposition.NEIGHBOR_FAILED, text, line_of(entry) or way.lines, origin=entry, out=port.link.name, gateway=way.gateway,
-                              errno="EHOSTUNREACH" if local else "", error="" if local else "icmp-host-unreachable", state=at.state)
+            return self._stop(
+                at,
+                "neighbor",
+                Disposition.NEIGHBOR_FAILED,
+                text,
+                line_of(entry) or way.lines,
+                origin=entry,
+                out=port.link.name,
+                gateway=way.gateway,
+                errno="EHOSTUNREACH" if local else "",
+                error="" if local else "icmp-host-unreachable",
+                state=at.state,
+            )
         family = packet.family
         src = to_text(packet.src, family)
-        self.recorder.step("neighbor", f"leaves the evidence by {open_ends[0].stack.node} {open_ends[0].link.name} towards {hop}", "unknown", line_of(entry))
+        self.recorder.step(
+            "neighbor", f"leaves the evidence by {open_ends[0].stack.node} {open_ends[0].link.name} towards {hop}", "unknown", line_of(entry)
+        )
         self.recorder.fact(
-            "left_evidence", stack, (), entry or way.fact, device=open_ends[0].link.name, next_hop=hop, dst=to_text(packet.dst, family), src=src,
-            source_prefix=source_prefix(self.network, packet.src, family, src), on_link=on_link(stack, port.link.name, packet.dst, family),
+            "left_evidence",
+            stack,
+            (),
+            entry or way.fact,
+            device=open_ends[0].link.name,
+            next_hop=hop,
+            dst=to_text(packet.dst, family),
+            src=src,
+            source_prefix=source_prefix(self.network, packet.src, family, src),
+            on_link=on_link(stack, port.link.name, packet.dst, family),
             return_via=self.came_via.get((stack.node, stack.name)) if self.recorder.direction != "request" else None,
         )
         return End(Disposition.LEFT_EVIDENCE, stack, packet, port.link.name, left_by=open_ends[0], state=at.state)
@@ -506,18 +680,50 @@ class Walker:
         stack = at.stack
         start = Port(stack, stack.link(bridge))
         family = passage.packet.family
-        found = resolve(self.network, start, station.stack.addresses_of(station.link.name, family)[0].value if station.stack.addresses_of(station.link.name, family) else passage.packet.dst, family)
+        found = resolve(
+            self.network,
+            start,
+            station.stack.addresses_of(station.link.name, family)[0].value
+            if station.stack.addresses_of(station.link.name, family)
+            else passage.packet.dst,
+            family,
+        )
         path = found.domain.path(station) if station.key in found.domain.reached else []
         if len(path) < 2:
-            return self._stop(at, "bridge", Disposition.DROPPED, f"bridge {bridge} has no port that leads to {station.stack.name} {station.link.name}", packet=passage.packet)
+            return self._stop(
+                at,
+                "bridge",
+                Disposition.DROPPED,
+                f"bridge {bridge} has no port that leads to {station.stack.name} {station.link.name}",
+                packet=passage.packet,
+            )
         out = path[1].link
         self.recorder.step("bridge", f"{bridge}: {port.name} to {out.name}")
         self.recorder.leave(out.name)
         if out.name == port.name and not (out.hairpin or False):
-            return self._stop(at, "bridge", Disposition.DROPPED, f"{out.name} would send the frame back to where it came from: hairpin_mode is off", line_of(out.fact), origin=out.fact,
-                              packet=passage.packet, out=bridge, physout=out.name)
+            return self._stop(
+                at,
+                "bridge",
+                Disposition.DROPPED,
+                f"{out.name} would send the frame back to where it came from: hairpin_mode is off",
+                line_of(out.fact),
+                origin=out.fact,
+                packet=passage.packet,
+                out=bridge,
+                physout=out.name,
+            )
         if port.isolated and out.isolated:
-            return self._stop(at, "bridge", Disposition.DROPPED, f"{port.name} and {out.name} are isolated ports", line_of(out.fact), origin=out.fact, packet=passage.packet, out=bridge, physout=out.name)
+            return self._stop(
+                at,
+                "bridge",
+                Disposition.DROPPED,
+                f"{port.name} and {out.name} are isolated ports",
+                line_of(out.fact),
+                origin=out.fact,
+                packet=passage.packet,
+                out=bridge,
+                physout=out.name,
+            )
         if called:
             ended = self._bridge_hooks(replace(at, device=bridge, physin=port.name), passage, bridge, port.name, out.name)
             if ended is not None:
@@ -525,7 +731,17 @@ class Walker:
         return self._along(path[1:], station, passage.packet)
 
     def _bridge_hooks(self, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> End | None:
-        ended = self._hook(at, passage, "FORWARD", ("mangle", "filter", "security"), in_device=bridge, out_device=bridge, physin=physin, physout=physout, bridged=True)
+        ended = self._hook(
+            at,
+            passage,
+            "FORWARD",
+            ("mangle", "filter", "security"),
+            in_device=bridge,
+            out_device=bridge,
+            physin=physin,
+            physout=physout,
+            bridged=True,
+        )
         if ended is not None:
             return ended
         passage.next_hop = passage.packet.dst
@@ -559,20 +775,52 @@ class Walker:
             unknown = self._overlay_peer(stack, link, way, packet)
             if unknown is None:
                 hop = to_text(way.next_hop, packet.family)
-                return self._stop(at, "fdb", Disposition.NEIGHBOR_FAILED, f"{link.name} knows no VTEP for {hop}", lines or way.lines, out=link.name, gateway=way.gateway,
-                                  errno="EHOSTUNREACH" if local else "", error="" if local else "icmp-host-unreachable")
+                return self._stop(
+                    at,
+                    "fdb",
+                    Disposition.NEIGHBOR_FAILED,
+                    f"{link.name} knows no VTEP for {hop}",
+                    lines or way.lines,
+                    out=link.name,
+                    gateway=way.gateway,
+                    errno="EHOSTUNREACH" if local else "",
+                    error="" if local else "icmp-host-unreachable",
+                )
             remote, mac = unknown
         self.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {remote}", "rewrite", lines)
-        outer = Packet(4 if ":" not in remote else 6, to_int(link.vxlan_local) if link.vxlan_local else 0, to_int(remote), "udp", 49152, link.vxlan_port or 8472, mark=packet.mark,
-                       size=packet.size + 50, df=False)
+        outer = Packet(
+            4 if ":" not in remote else 6,
+            to_int(link.vxlan_local) if link.vxlan_local else 0,
+            to_int(remote),
+            "udp",
+            49152,
+            link.vxlan_port or 8472,
+            mark=packet.mark,
+            size=packet.size + 50,
+            df=False,
+        )
         end = self._nested(stack, outer)
         if end.disposition is not Disposition.DELIVERED:
             return self._tunnel_died(at, end, link)
-        far = next((x for x in end.stack.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == (link.vxlan_port or 8472)), None)
+        far = next(
+            (
+                x
+                for x in end.stack.links.values()
+                if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == (link.vxlan_port or 8472)
+            ),
+            None,
+        )
         if far is None:
-            return self._stop(At(end.stack, end.device, packet, "frame"), "device", Disposition.DROPPED, f"no VXLAN device with VNI {link.vxlan_id} and port {link.vxlan_port or 8472} here")
+            return self._stop(
+                At(end.stack, end.device, packet, "frame"),
+                "device",
+                Disposition.DROPPED,
+                f"no VXLAN device with VNI {link.vxlan_id} and port {link.vxlan_port or 8472} here",
+            )
         if mac and far.mac and mac != far.mac and not far.master:
-            return self._stop(At(end.stack, far.name, packet, "frame"), "fdb", Disposition.DROPPED, f"the frame is for {mac}, {far.name} is {far.mac}", lines)
+            return self._stop(
+                At(end.stack, far.name, packet, "frame"), "fdb", Disposition.DROPPED, f"the frame is for {mac}, {far.name} is {far.mac}", lines
+            )
         self.recorder.enter(end.stack, end.device, end.packet)
         self.recorder.step("decapsulate", f"{far.name}: VXLAN {link.vxlan_id}", "rewrite")
         return At(end.stack, far.name, packet, "frame", Port(end.stack, far))
@@ -616,24 +864,38 @@ class Walker:
             far = next((x for x in other.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id), None)
             if far is None or not (other.own(way.next_hop, packet.family) or other.address_type(packet.family, packet.dst) == "LOCAL"):
                 continue
-            outer = far.vxlan_local or next((a.text for a in other.addresses if a.family == 4 and a.scope == "global" and a.device not in {far.name, "lo"}), "")
+            outer = far.vxlan_local or next(
+                (a.text for a in other.addresses if a.family == 4 and a.scope == "global" and a.device not in {far.name, "lo"}), ""
+            )
             if outer:
-                self.recorder.assume(Unknown(stack.node, stack.name, "fdb", f"bridge fdb show dev {link.name}", f"the forwarding database of {link.name} was not collected: {other.node} is taken for the VTEP"))
+                self.recorder.assume(
+                    Unknown(
+                        stack.node,
+                        stack.name,
+                        "fdb",
+                        f"bridge fdb show dev {link.name}",
+                        f"the forwarding database of {link.name} was not collected: {other.node} is taken for the VTEP",
+                    )
+                )
                 return outer, ""
         return None
 
     def _ip_tunnel(self, at: At, link: Link, way: Way) -> At | End:
         stack, packet = at.stack, at.packet
-        remote = link.tunnel_remote if link.tunnel_remote not in {"", "any", "0.0.0.0"} else to_text(way.next_hop, packet.family)
-        local = link.tunnel_local if link.tunnel_local not in {"", "any", "0.0.0.0"} else ""
+        remote = link.tunnel_remote if link.tunnel_remote not in UNSET else to_text(way.next_hop, packet.family)
+        local = link.tunnel_local if link.tunnel_local not in UNSET else ""
         self.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")
-        outer = Packet(4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark)
+        outer = Packet(
+            4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark
+        )
         end = self._nested(stack, outer)
         if end.disposition is not Disposition.DELIVERED:
             return self._tunnel_died(at, end, link)
         far = next((x for x in end.stack.links.values() if x.type == link.type and x.up is not False), None)
         if far is None:
-            return self._stop(At(end.stack, end.device, packet, "frame"), "device", Disposition.DROPPED, f"no {link.type} device here takes the packet")
+            return self._stop(
+                At(end.stack, end.device, packet, "frame"), "device", Disposition.DROPPED, f"no {link.type} device here takes the packet"
+            )
         self.recorder.enter(end.stack, end.device, end.packet)
         self.recorder.step("decapsulate", f"{far.name}: {link.type}", "rewrite")
         return At(end.stack, far.name, packet, "frame", Port(end.stack, far))
@@ -645,15 +907,31 @@ class Walker:
             if other is at.stack or link.name not in other.links:
                 continue
             found = other.fib.lookup(Key(packet.family, packet.dst, iif=link.name))
-            inside = found.type == "local" or (found.type == "unicast" and found.route is not None and found.route.dst.length > 0 and all(h.device != link.name and not h.gateway for h in found.route.hops))
+            inside = found.type == "local" or (
+                found.type == "unicast"
+                and found.route is not None
+                and found.route.dst.length > 0
+                and all(h.device != link.name and not h.gateway for h in found.route.hops)
+            )
             if inside:
-                self.recorder.assume(Unknown(at.stack.node, at.stack.name, link.name, "", f"the program behind {link.name} carries the packet to {other.node}"))
+                self.recorder.assume(
+                    Unknown(at.stack.node, at.stack.name, link.name, "", f"the program behind {link.name} carries the packet to {other.node}")
+                )
                 return At(other, link.name, packet, "frame", Port(other, other.link(link.name)))
         family = packet.family
         src = to_text(packet.src, family)
         self.recorder.step("encapsulate", f"handed to the program behind {link.name}", "unknown")
-        self.recorder.fact("left_evidence", at.stack, (), way.fact, device=link.name, next_hop=to_text(way.next_hop, family), dst=to_text(packet.dst, family), src=src,
-                           source_prefix=source_prefix(self.network, packet.src, family, src))
+        self.recorder.fact(
+            "left_evidence",
+            at.stack,
+            (),
+            way.fact,
+            device=link.name,
+            next_hop=to_text(way.next_hop, family),
+            dst=to_text(packet.dst, family),
+            src=src,
+            source_prefix=source_prefix(self.network, packet.src, family, src),
+        )
         return End(Disposition.LEFT_EVIDENCE, at.stack, packet, link.name, state=at.state)
 
     # --- local delivery -------------------------------------------------------------------------------------------

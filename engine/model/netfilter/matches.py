@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from engine.inet import Prefix
 
 if TYPE_CHECKING:
+    from engine.inet import Prefix
     from engine.model.packet import HookContext, Packet
 
 Tri = bool | None
@@ -108,7 +108,7 @@ class Proto(NamedTuple):
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
         """Whether the packet is of that protocol."""
         del context, around
-        return self.protocol == "all" or packet.protocol == self.protocol
+        return self.protocol in ("all", packet.protocol)
 
 
 class Fragment(NamedTuple):
@@ -226,7 +226,9 @@ class CtPort(NamedTuple):
         entry = context.state.entry
         if entry is None:
             return False
-        value = {"origsrc": entry.original.sport, "origdst": entry.original.dport, "replsrc": entry.reply.sport, "repldst": entry.reply.dport}[self.which]
+        value = {"origsrc": entry.original.sport, "origdst": entry.original.dport, "replsrc": entry.reply.sport, "repldst": entry.reply.dport}[
+            self.which
+        ]
         return self.low <= value <= self.high
 
 
@@ -296,7 +298,7 @@ class AddressType(NamedTuple):
     types: frozenset[str]
     inverted: bool
     limit: str
-    """"" | in | out"""
+    """In, out, or "" (the address alone)."""
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
         """Whether the address of that side is of one of the types."""

@@ -15,18 +15,79 @@ if TYPE_CHECKING:
 
     from engine.facts import RuleLine
 
-SERVICE_PORTS = {"domain": 53, "ftp": 21, "http": 80, "https": 443, "mysql": 3306, "ntp": 123, "postgresql": 5432, "redis": 6379, "smtp": 25, "snmp": 161,
-                 "ssh": 22, "telnet": 23, "bootps": 67, "bootpc": 68, "ldap": 389, "nfs": 2049, "sunrpc": 111, "syslog": 514, "tftp": 69}
+SERVICE_PORTS = {
+    "domain": 53,
+    "ftp": 21,
+    "http": 80,
+    "https": 443,
+    "mysql": 3306,
+    "ntp": 123,
+    "postgresql": 5432,
+    "redis": 6379,
+    "smtp": 25,
+    "snmp": 161,
+    "ssh": 22,
+    "telnet": 23,
+    "bootps": 67,
+    "bootpc": 68,
+    "ldap": 389,
+    "nfs": 2049,
+    "sunrpc": 111,
+    "syslog": 514,
+    "tftp": 69,
+}
 """Names that ``iptables -L`` without ``-n`` prints for ports, as far as they occur in rulesets people paste."""
 
-ICMP_TYPES = {"any": (255, 0, 255), "echo-reply": (0, 0, 255), "pong": (0, 0, 255), "destination-unreachable": (3, 0, 255), "fragmentation-needed": (3, 4, 4),
-              "host-unreachable": (3, 1, 1), "network-unreachable": (3, 0, 0), "port-unreachable": (3, 3, 3), "source-quench": (4, 0, 255),
-              "redirect": (5, 0, 255), "echo-request": (8, 0, 255), "ping": (8, 0, 255), "time-exceeded": (11, 0, 255), "ttl-exceeded": (11, 0, 255),
-              "parameter-problem": (12, 0, 255), "timestamp-request": (13, 0, 255), "timestamp-reply": (14, 0, 255)}
+ICMP_TYPES = {
+    "any": (255, 0, 255),
+    "echo-reply": (0, 0, 255),
+    "pong": (0, 0, 255),
+    "destination-unreachable": (3, 0, 255),
+    "fragmentation-needed": (3, 4, 4),
+    "host-unreachable": (3, 1, 1),
+    "network-unreachable": (3, 0, 0),
+    "port-unreachable": (3, 3, 3),
+    "source-quench": (4, 0, 255),
+    "redirect": (5, 0, 255),
+    "echo-request": (8, 0, 255),
+    "ping": (8, 0, 255),
+    "time-exceeded": (11, 0, 255),
+    "ttl-exceeded": (11, 0, 255),
+    "parameter-problem": (12, 0, 255),
+    "timestamp-request": (13, 0, 255),
+    "timestamp-reply": (14, 0, 255),
+}
 """ICMP type names of iptables → type, lowest and highest code."""
 
-NO_VERDICT = frozenset({"", "LOG", "NFLOG", "ULOG", "TRACE", "TCPMSS", "CLASSIFY", "CHECKSUM", "DSCP", "TOS", "TTL", "HL", "SET", "TEE", "AUDIT", "ECN", "IDLETIMER", "RATEEST",
-                        "TCPOPTSTRIP", "SECMARK", "CONNSECMARK", "SYNPROXY-LOG", "ACCOUNT", "HMARK", "LED"})
+NO_VERDICT = frozenset(
+    {
+        "",
+        "LOG",
+        "NFLOG",
+        "ULOG",
+        "TRACE",
+        "TCPMSS",
+        "CLASSIFY",
+        "CHECKSUM",
+        "DSCP",
+        "TOS",
+        "TTL",
+        "HL",
+        "SET",
+        "TEE",
+        "AUDIT",
+        "ECN",
+        "IDLETIMER",
+        "RATEEST",
+        "TCPOPTSTRIP",
+        "SECMARK",
+        "CONNSECMARK",
+        "SYNPROXY-LOG",
+        "ACCOUNT",
+        "HMARK",
+        "LED",
+    }
+)
 """Targets after which evaluation goes on and nothing that the model follows has changed."""
 
 
@@ -51,10 +112,46 @@ class Rule:
     target: Target
 
 
-TARGET_OPTIONS = {"--reject-with", "--to-source", "--to-destination", "--to-ports", "--to", "--set-xmark", "--set-mark", "--and-mark", "--or-mark",
-                  "--xor-mark", "--nfmask", "--ctmask", "--mask", "--on-port", "--on-ip", "--tproxy-mark", "--zone", "--helper", "--log-prefix", "--log-level",
-                  "--nflog-prefix", "--nflog-group", "--queue-num", "--set-mss", "--set-class", "--set-dscp", "--set-tos", "--queue-balance", "--nflog-range",
-                  "--nflog-threshold", "--nflog-size", "--add-set", "--del-set", "--timeout", "--ttl-set", "--ttl-dec", "--ttl-inc", "--gateway"}
+TARGET_OPTIONS = {
+    "--reject-with",
+    "--to-source",
+    "--to-destination",
+    "--to-ports",
+    "--to",
+    "--set-xmark",
+    "--set-mark",
+    "--and-mark",
+    "--or-mark",
+    "--xor-mark",
+    "--nfmask",
+    "--ctmask",
+    "--mask",
+    "--on-port",
+    "--on-ip",
+    "--tproxy-mark",
+    "--zone",
+    "--helper",
+    "--log-prefix",
+    "--log-level",
+    "--nflog-prefix",
+    "--nflog-group",
+    "--queue-num",
+    "--set-mss",
+    "--set-class",
+    "--set-dscp",
+    "--set-tos",
+    "--queue-balance",
+    "--nflog-range",
+    "--nflog-threshold",
+    "--nflog-size",
+    "--add-set",
+    "--del-set",
+    "--timeout",
+    "--ttl-set",
+    "--ttl-dec",
+    "--ttl-inc",
+    "--gateway",
+}
 """Options of targets that take one argument."""
 
 
@@ -137,10 +234,65 @@ def _target(words: _Words, *, goto: bool) -> Target:
     return Target(name, goto, options)
 
 
-_OPAQUE = frozenset({"recent", "limit", "hashlimit", "connlimit", "quota", "quota2", "time", "owner", "string", "u32", "bpf", "cgroup", "connbytes", "connlabel",
-                     "cluster", "condition", "cpu", "devgroup", "dscp", "ecn", "esp", "ah", "geoip", "helper", "ipvs", "ipv4options", "l2tp", "layer7", "mac", "nfacct",
-                     "osf", "pkttype", "policy", "pool", "psd", "random", "realm", "rateest", "sctp-chunk", "socket", "tcpmss", "tos", "ttl", "hl", "unclean", "unknown",
-                     "rt", "frag", "hbh", "dst", "mh", "eui64", "ipv6header", "statistic", "conntrack-label"})
+_OPAQUE = frozenset(
+    {
+        "recent",
+        "limit",
+        "hashlimit",
+        "connlimit",
+        "quota",
+        "quota2",
+        "time",
+        "owner",
+        "string",
+        "u32",
+        "bpf",
+        "cgroup",
+        "connbytes",
+        "connlabel",
+        "cluster",
+        "condition",
+        "cpu",
+        "devgroup",
+        "dscp",
+        "ecn",
+        "esp",
+        "ah",
+        "geoip",
+        "helper",
+        "ipvs",
+        "ipv4options",
+        "l2tp",
+        "layer7",
+        "mac",
+        "nfacct",
+        "osf",
+        "pkttype",
+        "policy",
+        "pool",
+        "psd",
+        "random",
+        "realm",
+        "rateest",
+        "sctp-chunk",
+        "socket",
+        "tcpmss",
+        "tos",
+        "ttl",
+        "hl",
+        "unclean",
+        "unknown",
+        "rt",
+        "frag",
+        "hbh",
+        "dst",
+        "mh",
+        "eui64",
+        "ipv6header",
+        "statistic",
+        "conntrack-label",
+    }
+)
 """Matches whose answer a snapshot cannot give, or that are not modelled: three-valued logic treats them as unknown."""
 
 
@@ -349,6 +501,18 @@ _MAKERS: dict[str, Callable[[str, list[str], str, int], m.Match]] = {
     "--dst-range": lambda t, a, _m, _f: _range(t, a, "dst"),
     "--length": lambda t, a, _m, _f: _length(t, a),
 }
-_MAKERS |= {"--source": _MAKERS["-s"], "--src": _MAKERS["-s"], "--destination": _MAKERS["-d"], "--dst": _MAKERS["-d"], "--in-interface": _MAKERS["-i"],
-            "--out-interface": _MAKERS["-o"], "--protocol": _MAKERS["-p"], "--proto": _MAKERS["-p"], "--source-port": _MAKERS["--sport"],
-            "--destination-port": _MAKERS["--dport"], "--source-ports": _MAKERS["--sports"], "--destination-ports": _MAKERS["--dports"], "--fragment": _MAKERS["-f"]}
+_MAKERS |= {
+    "--source": _MAKERS["-s"],
+    "--src": _MAKERS["-s"],
+    "--destination": _MAKERS["-d"],
+    "--dst": _MAKERS["-d"],
+    "--in-interface": _MAKERS["-i"],
+    "--out-interface": _MAKERS["-o"],
+    "--protocol": _MAKERS["-p"],
+    "--proto": _MAKERS["-p"],
+    "--source-port": _MAKERS["--sport"],
+    "--destination-port": _MAKERS["--dport"],
+    "--source-ports": _MAKERS["--sports"],
+    "--destination-ports": _MAKERS["--dports"],
+    "--fragment": _MAKERS["-f"],
+}

@@ -91,9 +91,8 @@ class Ruleset:
             if only is not None and name not in only:
                 continue
             for backend in ("legacy", "", "nft"):
-                for table in self.tables:
-                    if table.name == name and table.family == family and table.backend == backend and hook in table.chains:
-                        found.append(table.chains[hook])
+                fits = (t for t in self.tables if t.name == name and t.family == family and t.backend == backend)
+                found.extend(t.chains[hook] for t in fits if hook in t.chains)
         return found
 
     def find(self, table: str, chain: str, family: int = 4) -> Chain | None:
