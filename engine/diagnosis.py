@@ -21,6 +21,7 @@ from engine.walk.recorder import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     from engine.findings import Question
     from engine.remedies import Operation
     from engine.rulebase.model import RemedySpec, Rule

@@ -11,6 +11,7 @@ from engine.errors import RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     from engine.facts import Fact, FactBase
 
 

@@ -167,7 +167,7 @@ class Walker:
 
     # --- netfilter ------------------------------------------------------------------------------------------------
 
-    def _hook(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...], *, **devices: str | bool) -> End | None:
+    def _hook(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...], **devices: str | bool) -> End | None:
         """Run the deciding tables of a hook, with NAT after the named one; ``None`` = the packet goes on."""
         unseen = self._unseen(at, passage, hook, tables)
         if unseen is not None:

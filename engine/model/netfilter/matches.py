@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-
 if TYPE_CHECKING:
     from engine.inet import Prefix
     from engine.model.packet import HookContext, Packet
