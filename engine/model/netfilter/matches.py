@@ -212,7 +212,7 @@ class CtAddress(NamedTuple):
 
 
 class CtPort(NamedTuple):
-    """``--ctorigsrcport``, ``--ctorigdstport`` …"""
+    """``--ctorigsrcport``, ``--ctorigdstport`` and their reply forms."""
 
     text: str
     which: str
