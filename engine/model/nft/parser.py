@@ -1,0 +1,213 @@
+"""A textual nftables listing (``nft list ruleset``, with or without ``-a``, ``-n``, ``-s``) as a syntax tree."""
+
+from __future__ import annotations
+
+import re
+
+from engine.model.nft import ast
+from engine.model.nft.lexer import Cursor, Token, Trouble, tokens
+from engine.model.nft.operands import set_of
+from engine.model.nft.statements import parse_statements
+
+PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+BRIDGE_PRIORITIES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
+OBJECTS = frozenset({"counter", "quota", "limit", "ct", "synproxy", "secmark", "flowtable", "tunnel"})
+"""What a table may hold besides chains, sets and maps: nothing that a snapshot could evaluate."""
+
+
+def parse(text: str) -> ast.Listing:
+    """Read a listing; what is not understood is kept in :attr:`~engine.model.nft.ast.Listing.unparsed`."""
+    return _Parser(text).listing()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = Cursor(list(tokens(text)))
+        self.unparsed: list[tuple[int, str]] = []
+        self.whole = True
+
+    def listing(self) -> ast.Listing:
+        found = []
+        at = self.at
+        while at.more():
+            if self._blank():
+                continue
+            if at.peek() == "table" and at.peek(3) == "{":
+                found.append(self._table())
+            else:
+                self._strange()
+        return ast.Listing(tuple(found), tuple(self.unparsed), self.whole)
+
+    def _blank(self) -> bool:
+        if self.at.kind() in {"newline", "comment"} or self.at.peek() == ";":
+            self.at.take()
+            return True
+        return False
+
+    def _strange(self) -> None:
+        """Count a line, with the block that it opens."""
+        first = self.at.take()
+        self.unparsed.append((first.line, self.text[first.start :].split("\n", 1)[0].strip()))
+        depth = {"{": 1}.get(first.text, 0) if first.kind == "sign" else 0
+        while self.at.more() and (depth > 0 or self.at.kind() != "newline"):
+            if depth <= 0 and self.at.peek() == "}":
+                return
+            token = self.at.take()
+            depth += {"{": 1, "}": -1}.get(token.text, 0) if token.kind == "sign" else 0
+
+    def _ended(self) -> bool:
+        """Take the bracket that ends a block, or notice that the text ends first."""
+        if not self.at.more():
+            self.whole = False
+            return True
+        return bool(self.at.accept("}"))
+
+    # --- tables ---------------------------------------------------------------------------------------------------
+
+    def _table(self) -> ast.Table:
+        at = self.at
+        line = at.take().line
+        family, name = at.word(), at.take().text
+        at.expect("{")
+        chains: list[ast.Chain] = []
+        sets: list[ast.NamedSet] = []
+        flags: tuple[str, ...] = ()
+        while not self._ended():
+            if self._blank():
+                continue
+            head, opens = at.peek(), at.peek(2) == "{"
+            if head == "chain" and opens:
+                chains.append(self._chain(family))
+            elif head in {"set", "map"} and opens:
+                sets.append(self._set())
+            elif head in OBJECTS:
+                self._object()
+            elif head == "flags":
+                flags = tuple(t.text for t in self._line()[1:] if t.kind == "word")
+            elif head == "comment":
+                self._line()
+            else:
+                self._strange()
+        return ast.Table(family, name, tuple(chains), tuple(sets), flags, line)
+
+    def _object(self) -> None:
+        """Pass over a named counter, helper or flow table."""
+        depth = 0
+        while self.at.more() and (depth or self.at.kind() != "newline"):
+            token = self.at.take()
+            if token.kind == "sign":
+                depth += {"{": 1, "}": -1}.get(token.text, 0)
+                if token.text == "}" and depth <= 0:
+                    return
+
+    def _line(self) -> list[Token]:
+        """Tokens up to the end of a statement line; what stands in brackets may go on over lines."""
+        at = self.at
+        found: list[Token] = []
+        depth = 0
+        while at.more():
+            if not depth and (at.kind() == "newline" or at.peek() in {";", "}"}):
+                break
+            token = at.take()
+            if token.kind == "sign":
+                depth += {"{": 1, "(": 1, "}": -1, ")": -1}.get(token.text, 0)
+            if token.kind not in {"newline", "comment"} or (token.kind == "comment" and not depth):
+                found.append(token)
+        return found
+
+    # --- sets -----------------------------------------------------------------------------------------------------
+
+    def _set(self) -> ast.NamedSet:
+        at = self.at
+        line = at.take().line
+        name = at.take().text
+        at.expect("{")
+        elements: tuple[ast.Element, ...] = ()
+        flags: tuple[str, ...] = ()
+        while not self._ended():
+            if self._blank():
+                continue
+            words = self._line()
+            if words[0].text == "elements":
+                elements = self._elements(words)
+            elif words[0].text == "flags":
+                flags = tuple(t.text for t in words[1:] if t.kind == "word")
+        return ast.NamedSet(name, elements, flags, line)
+
+    def _elements(self, words: list[Token]) -> tuple[ast.Element, ...]:
+        inner = Cursor(words)
+        try:
+            inner.take()
+            inner.expect("=")
+            return set_of(inner).elements
+        except (Trouble, ValueError):
+            self.unparsed.append((words[0].line, "elements of a set"))
+            return (ast.Element(ast.Literal("?")),)
+
+    # --- chains ---------------------------------------------------------------------------------------------------
+
+    def _chain(self, family: str) -> ast.Chain:
+        at = self.at
+        line = at.take().line
+        name = at.take().text
+        at.expect("{")
+        hook: ast.Hook | None = None
+        policy = "accept"
+        rules: list[ast.Rule] = []
+        while not self._ended():
+            if self._blank():
+                continue
+            if at.peek() == "type" and at.peek(2) == "hook":
+                hook = self._hook(family)
+            elif at.peek() == "policy":
+                policy = self._line()[-1].text
+            elif at.peek() in {"comment", "flags", "devices"}:
+                self._line()
+            else:
+                rules.append(self._rule())
+        if not self.whole:
+            rules.append(ast.Rule((ast.Doubtful("unparsed", "any", "the listing is cut off here"),), "the listing is cut off here", line))
+        made = ast.Hook(hook.type, hook.hook, hook.priority, policy, hook.device) if hook is not None else None
+        return ast.Chain(name, made, tuple(rules), line)
+
+    def _hook(self, family: str) -> ast.Hook:
+        words = self._line()
+        texts = [t.text for t in words]
+        device = texts[texts.index("device") + 1] if "device" in texts[:-1] else ""
+        priority = 0
+        if "priority" in texts:
+            found = priority_of(texts[texts.index("priority") + 1 :], family)
+            if found is None:
+                self.unparsed.append((words[0].line, " ".join(texts)))
+            priority = found or 0
+        return ast.Hook(texts[1], texts[3] if len(texts) > 3 else "", priority, device=device)
+
+    def _rule(self) -> ast.Rule:
+        words = self._line()
+        if not words:  # a bracket that closes nothing
+            stray = self.at.take()
+            return ast.Rule((ast.Doubtful("unparsed", "any", stray.text),), stray.text, stray.line)
+        handle = None
+        if words[-1].kind == "comment":
+            found = re.fullmatch(r"#\s*handle\s+(\d+)\s*", words.pop().text)
+            handle = int(found[1]) if found else None
+        text = " ".join(self.text[words[0].start : words[-1].end].split()) if words else ""
+        statements, comment, rest = parse_statements(words, self.text)
+        if rest:
+            self.unparsed.append((words[0].line, text))
+        return ast.Rule(statements, text, words[0].line if words else 0, handle, comment)
+
+
+def priority_of(words: list[str], family: str) -> int | None:
+    """``filter``, ``-150``, ``dstnat + 10``; ``None`` if it is none."""
+    named = {**PRIORITIES, **BRIDGE_PRIORITIES} if family == "bridge" else PRIORITIES
+    if not words:
+        return None
+    base = named.get(words[0])
+    try:
+        if base is None:
+            return int(words[0])
+        return base + int("".join(words[1:])) if len(words) > 1 else base
+    except ValueError:
+        return None
