@@ -28,6 +28,9 @@ PROTOCOL_NUMBERS = {
 }
 """Protocol names as iptables and ``/etc/protocols`` print them."""
 
+ICMP = frozenset({"icmp", "icmpv6"})
+"""Protocols without ports."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tuple:
@@ -40,7 +43,9 @@ class Tuple:
     dport: int
 
     def inverted(self) -> Tuple:
-        """The tuple of the answer."""
+        """The tuple of the answer; an ICMP answer bears the identifier of its request."""
+        if self.protocol in ICMP:
+            return replace(self, src=self.dst, dst=self.src)
         return Tuple(self.protocol, self.dst, self.src, self.dport, self.sport)
 
 

@@ -12,7 +12,7 @@ from engine.inet import prefix, to_int, to_text
 from engine.model.links import is_overlay
 from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
-from engine.model.packet import Entry, HookContext, Packet, State, Tuple
+from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
 from engine.walk.recorder import policy_line, rule_line
 from engine.walk.trace import Line, Unknown
 
@@ -92,7 +92,7 @@ class Passage:
         if (packet.protocol == "tcp" and packet.tcp_flags & {"RST"}) or (packet.tcp_flags >= {"SYN", "ACK"}):
             self.state = State("INVALID")
             return
-        if packet.protocol == "icmp" and packet.icmp_type == 0:
+        if (packet.protocol, packet.icmp_type) in {("icmp", 0), ("icmpv6", 129)}:
             self.state = State("INVALID")
             return
         entry = Entry(own, own.inverted())
@@ -341,12 +341,10 @@ class Passage:
         packet, before = self.packet, self.packet
         inner = entry.original if packet.error else packet.inner
         if destination and entry.snat:
-            packet = replace(packet, dst=entry.original.src, dport=packet.dport if packet.error else entry.original.sport, inner=inner)
+            packet = replace(packet, dst=entry.original.src, dport=packet.dport if packet.error or packet.protocol in ICMP else entry.original.sport, inner=inner)
         elif not destination and entry.dnat:
-            # An ICMP error from a router in between keeps its own source; one from the translated target gets the original's.
-            if not packet.error or packet.src == entry.reply.src:
-                packet = replace(packet, src=entry.original.dst, sport=packet.sport if packet.error else entry.original.dport)
-            packet = replace(packet, inner=inner)
+            # Errors of routers behind the translation come from the original destination too (nf_nat_icmp_reply_translation).
+            packet = replace(packet, src=entry.original.dst, sport=packet.sport if packet.error or packet.protocol in ICMP else entry.original.dport, inner=inner)
         elif packet.error and destination:
             packet = replace(packet, inner=packet.inner)
         if packet != before:
@@ -441,9 +439,10 @@ class Passage:
 
 def _reply_after(entry: Entry, packet: Packet, kind: str) -> Tuple:
     reply = entry.reply
+    ported = packet.protocol not in ICMP
     if kind == "destination":
-        return replace(reply, src=packet.dst, sport=packet.dport)
-    return replace(reply, dst=packet.src, dport=packet.sport)
+        return replace(reply, src=packet.dst, sport=packet.dport if ported else reply.sport)
+    return replace(reply, dst=packet.src, dport=packet.sport if ported else reply.dport)
 
 
 def masquerade_address(stack: NetStack, device: str, next_hop: int, family: int) -> int | None:
