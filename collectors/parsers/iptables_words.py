@@ -143,12 +143,18 @@ def _connbytes(m: re.Match[str]) -> str:
     return f"{_bang(m[1])}--connbytes {m[2]} --connbytes-mode {m[3]} --connbytes-dir {m[4]}"
 
 
+_WORD = r"(\S+)"
+_NOT = r"(!\s*)?"
+
+
 def _rows() -> tuple[Row, ...]:
-    word = r"(\S+)"
-    bang = r"(!\s*)?"
-    mark = r"(0x\w+(?:/0x\w+)?)"
+    """Every text that is known; of two that fit, the first counts."""
+    return (*_protocol_rows(), *_connection_rows(), *_packet_rows(), *_unclear_rows())
+
+
+def _protocol_rows() -> tuple[Row, ...]:
+    """What is matched in headers of layer 4."""
     flags = r"(?:0x[0-9a-fA-F]{1,2}|[A-Z]+(?:,[A-Z]+)*)"
-    counter = r"(?:! )?(?:packets|bytes)-(?:eq|lt|gt) \d+"
     return (
         Row(("tcp", "udp", "udplite", "sctp", "dccp"), "=key",
             rf"(?:tcp|udplite|udp|sctp|dccp)((?: (?:(?:spts?:|dpts?:|option=)\S+|flags:!?{flags}/{flags}))*)", _ports),
@@ -156,50 +162,70 @@ def _rows() -> tuple[Row, ...]:
         Row(("icmp",), "icmp", r"()icmp (!)?([a-z][\w-]+)()", _icmp),
         Row(("ipv6-icmptype", "ipv6-icmp"), "icmp6", r"(ipv6-)icmp(?: (!))?type (\d+)(?: code (\d+))?", _icmp),
         Row(("ipv6-icmp",), "icmp6", r"(ipv6-)icmp (!)?([a-z][\w-]+)()", _icmp),
-        Row(("multiport",), "multiport", rf"multiport (dports|sports|ports)\s+{bang}{word}", lambda m: f"{_bang(m[2])}--{m[1]} {m[3]}"),
-        Row(("state",), "state", rf"{bang}state {word}", lambda m: f"{_bang(m[1])}--state {m[2]}"),
+        Row(("multiport",), "multiport", rf"multiport (dports|sports|ports)\s+{_NOT}{_WORD}", lambda m: f"{_bang(m[2])}--{m[1]} {m[3]}"),
+    )
+
+
+def _connection_rows() -> tuple[Row, ...]:
+    """What is matched in the connection, its marks, and counts over several packets."""
+    mark = r"(0x\w+(?:/0x\w+)?)"
+    counter = r"(?:! )?(?:packets|bytes)-(?:eq|lt|gt) \d+"
+    return (
+        Row(("state",), "state", rf"{_NOT}state {_WORD}", lambda m: f"{_bang(m[1])}--state {m[2]}"),
         Row(("ctproto", "ctstate", "ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst", "ctorigsrcport", "ctorigdstport", "ctreplsrcport",
-             "ctrepldstport", "ctstatus", "ctexpire", "ctdir"), "conntrack", rf"{bang}(ct[a-z]+) {word}", lambda m: f"{_bang(m[1])}--{m[2]} {m[3]}"),
-        Row(("mark", "MARK"), "mark", rf"(?:mark|MARK) match\s+{bang}{mark}", lambda m: f"{_bang(m[1])}--mark {m[2]}"),
-        Row(("connmark", "CONNMARK"), "connmark", rf"(?:connmark|CONNMARK) match\s+{bang}{mark}", lambda m: f"{_bang(m[1])}--mark {m[2]}"),
+             "ctrepldstport", "ctstatus", "ctexpire", "ctdir"), "conntrack", rf"{_NOT}(ct[a-z]+) {_WORD}", lambda m: f"{_bang(m[1])}--{m[2]} {m[3]}"),
+        Row(("mark", "MARK"), "mark", rf"(?:mark|MARK) match\s+{_NOT}{mark}", lambda m: f"{_bang(m[1])}--mark {m[2]}"),
+        Row(("connmark", "CONNMARK"), "connmark", rf"(?:connmark|CONNMARK) match\s+{_NOT}{mark}", lambda m: f"{_bang(m[1])}--mark {m[2]}"),
         Row(("ADDRTYPE",), "addrtype", r"ADDRTYPE match((?: (?:(?:src|dst)-type \S+|limit-in|limit-out))+)", _addrtype),
         Row(("match-set", "set"), "set",
-            rf"{bang}(?:match-set|set) {word} {word}((?: (?:return-nomatch|! update-(?:sub)?counters|{counter}))*)", _match_set),
+            rf"{_NOT}(?:match-set|set) {_WORD} {_WORD}((?: (?:return-nomatch|! update-(?:sub)?counters|{counter}))*)", _match_set),
         Row(("statistic",), "statistic", r"statistic mode (random|nth) (! )?(probability|every) (\S+)(?: packet (\d+))?", _statistic),
         Row(("recent",), "recent",
-            rf"{bang}recent: (SET|CHECK|UPDATE|REMOVE)((?: (?:seconds: \d+|reap|hit_count: \d+|TTL-Match|name: \S+|side: \w+|mask: \S+))*)", _recent),
+            rf"{_NOT}recent: (SET|CHECK|UPDATE|REMOVE)((?: (?:seconds: \d+|reap|hit_count: \d+|TTL-Match|name: \S+|side: \w+|mask: \S+))*)", _recent),
         Row(("#conn",), "connlimit", r"#conn (src|dst)/(\d+) (>|<=) (\d+)",
             lambda m: f"--connlimit-{'above' if m[3] == '>' else 'upto'} {m[4]} --connlimit-mask {m[2]} --connlimit-{m[1][0]}addr"),
-        Row(("connbytes",), "connbytes", rf"{bang}connbytes {word} connbytes mode (\w+) connbytes direction (\w+)", _connbytes),
+        Row(("connbytes",), "connbytes", rf"{_NOT}connbytes {_WORD} connbytes mode (\w+) connbytes direction (\w+)", _connbytes),
         Row(("limit",), "limit", r"limit: avg (\S+) burst (\d+)", _limit),
         Row(("limit",), "hashlimit",
             r"limit: (up to|above) (\S+) burst (\S+)(?: mode (\S+))?((?: (?:htable-\w+|srcmask|dstmask) \d+)*)", _hashlimit),
-        Row(("source", "destination"), "iprange", rf"(source|destination) IP range {bang}{word}",
+    )
+
+
+def _packet_rows() -> tuple[Row, ...]:
+    """What is matched in one packet and where it comes from."""
+    return (
+        Row(("source", "destination"), "iprange", rf"(source|destination) IP range {_NOT}{_WORD}",
             lambda m: f"{_bang(m[2])}--{'src' if m[1] == 'source' else 'dst'}-range {m[3]}"),
-        Row(("owner",), "owner", rf"{bang}owner (UID|GID) match {word}", lambda m: f"{_bang(m[1])}--{m[2].lower()}-owner {m[3]}"),
-        Row(("owner",), "owner", rf"{bang}owner socket exists", lambda m: f"{_bang(m[1])}--socket-exists"),
+        Row(("owner",), "owner", rf"{_NOT}owner (UID|GID) match {_WORD}", lambda m: f"{_bang(m[1])}--{m[2].lower()}-owner {m[3]}"),
+        Row(("owner",), "owner", rf"{_NOT}owner socket exists", lambda m: f"{_bang(m[1])}--socket-exists"),
         Row(("incl",), "owner", r"incl\. suppl\. groups", lambda _: "--suppl-groups"),
         Row(("PHYSDEV",), "physdev", r"PHYSDEV match((?: (?:! )?--physdev-(?:in|out) \S+| (?:! )?--physdev-is-\w+)+)", lambda m: m[1].strip()),
-        Row(("MAC",), "mac", rf"MAC {bang}([0-9A-Fa-f:]+)", lambda m: f"{_bang(m[1])}--mac-source {m[2].lower()}"),
+        Row(("MAC",), "mac", rf"MAC {_NOT}([0-9A-Fa-f:]+)", lambda m: f"{_bang(m[1])}--mac-source {m[2].lower()}"),
         Row(("PKTTYPE",), "pkttype", r"PKTTYPE (!?)= (\w+)", lambda m: f"{_bang(m[1])}--pkt-type {m[2]}"),
-        Row(("length",), "length", rf"length {bang}([\d:]+)", lambda m: f"{_bang(m[1])}--length {m[2]}"),
+        Row(("length",), "length", rf"length {_NOT}([\d:]+)", lambda m: f"{_bang(m[1])}--length {m[2]}"),
         Row(("TTL",), "ttl", r"TTL match TTL (==|!=|<|>) (\d+)", lambda m: _hop_limit("ttl", m)),
         Row(("HL",), "hl", r"HL match HL (==|!=|<|>) (\d+)", lambda m: _hop_limit("hl", m)),
-        Row(("tos",), "tos", rf"tos match\s*{bang}(0x\w+/0x\w+)", lambda m: f"{_bang(m[1])}--tos {m[2]}"),
-        Row(("DSCP",), "dscp", rf"DSCP match {bang}(0x\w+)", lambda m: f"{_bang(m[1])}--dscp {m[2]}"),
-        Row(("ECN",), "ecn", rf"ECN match {bang}(CWR|ECE)", lambda m: f"{_bang(m[1])}--ecn-tcp-{m[2].lower()}"),
-        Row(("tcpmss",), "tcpmss", rf"tcpmss match {bang}([\d:]+)", lambda m: f"{_bang(m[1])}--mss {m[2]}"),
-        Row(("helper",), "helper", rf'helper match {bang}"([^"]*)"', lambda m: f"{_bang(m[1])}--helper {quoted(m[2])}"),
+        Row(("tos",), "tos", rf"tos match\s*{_NOT}(0x\w+/0x\w+)", lambda m: f"{_bang(m[1])}--tos {m[2]}"),
+        Row(("DSCP",), "dscp", rf"DSCP match {_NOT}(0x\w+)", lambda m: f"{_bang(m[1])}--dscp {m[2]}"),
+        Row(("ECN",), "ecn", rf"ECN match {_NOT}(CWR|ECE)", lambda m: f"{_bang(m[1])}--ecn-tcp-{m[2].lower()}"),
+        Row(("tcpmss",), "tcpmss", rf"tcpmss match {_NOT}([\d:]+)", lambda m: f"{_bang(m[1])}--mss {m[2]}"),
+        Row(("helper",), "helper", rf'helper match {_NOT}"([^"]*)"', lambda m: f"{_bang(m[1])}--helper {quoted(m[2])}"),
         Row(("policy",), "policy", r"policy match((?: (?:dir|pol|reqid|spi|proto|mode|tunnel-src|tunnel-dst) \S+| strict)+)", _policy),
         Row(("quota",), "quota", r"quota: (\d+) bytes", lambda m: f"--quota {m[1]}"),
-        Row(("esp", "ah"), "=key", rf"(?:esp|ah) spis?:{bang}(\S+)", lambda m: f"{_bang(m[1])}--{m[0].partition(' ')[0]}spi {m[2]}"),
+        Row(("esp", "ah"), "=key", rf"(?:esp|ah) spis?:{_NOT}(\S+)", lambda m: f"{_bang(m[1])}--{m[0].partition(' ')[0]}spi {m[2]}"),
         Row(("rpfilter",), "rpfilter", r"rpfilter((?: (?:loose|validmark|accept-local|invert))*)", lambda m: m[1].replace(" ", " --").strip()),
         Row(("socket",), "socket", r"socket((?: --[a-z-]+)*)", lambda m: m[1].strip()),
-        Row(("cpu",), "cpu", rf"cpu {bang}(\d+)", lambda m: f"{_bang(m[1])}--cpu {m[2]}"),
-        Row(("src-group", "dst-group"), "devgroup", rf"{bang}(src-group|dst-group) {word}", lambda m: f"{_bang(m[1])}--{m[2]} {m[3]}"),
-        Row(("realm",), "realm", rf"realm {bang}{word}", lambda m: f"{_bang(m[1])}--realm {m[2]}"),
-        Row(("connlabel",), "connlabel", rf"connlabel {bang}{word}", lambda m: f'{_bang(m[1])}--label "{m[2]}"'),
-        Row(("u32",), "u32", rf'{bang}u32 {bang}("[^"]*")', lambda m: f"{_bang(m[1] or m[2])}--u32 {m[3]}"),
+        Row(("cpu",), "cpu", rf"cpu {_NOT}(\d+)", lambda m: f"{_bang(m[1])}--cpu {m[2]}"),
+        Row(("src-group", "dst-group"), "devgroup", rf"{_NOT}(src-group|dst-group) {_WORD}", lambda m: f"{_bang(m[1])}--{m[2]} {m[3]}"),
+        Row(("realm",), "realm", rf"realm {_NOT}{_WORD}", lambda m: f"{_bang(m[1])}--realm {m[2]}"),
+        Row(("connlabel",), "connlabel", rf"connlabel {_NOT}{_WORD}", lambda m: f'{_bang(m[1])}--label "{m[2]}"'),
+        Row(("u32",), "u32", rf'{_NOT}u32 {_NOT}("[^"]*")', lambda m: f"{_bang(m[1] or m[2])}--u32 {m[3]}"),
+    )
+
+
+def _unclear_rows() -> tuple[Row, ...]:
+    """Texts that do not tell the options that made them: known to be matches, and to end where they end."""
+    return (
         Row(("STRING",), "",
             r'STRING match\s+(?:! )?"(?:[^"\\]|\\.)*" ALGO name \w+(?: FROM \d+)?(?: TO \d+)?(?: ICASE)?', lambda m: unknown(m[0])),
         Row(("TIME",), "",

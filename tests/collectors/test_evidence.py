@@ -236,7 +236,7 @@ def test_the_clusters_objects_belong_to_no_node(tmp_path: Path) -> None:
 
 def test_a_manifest_places_files_and_names_commands(tmp_path: Path) -> None:
     """Node, stack and command come from the manifest; sources are named by their paths."""
-    item = {"command": "ip route show table all", "file": "nodes/n1/odd", "node": "n1", "stack": "host", "what": "routes"}
+    item: dict[str, object] = {"command": "ip route show table all", "file": "nodes/n1/odd", "node": "n1", "stack": "host", "what": "routes"}
     evidence = read([bundle(tmp_path / "b", [item], {"nodes/n1/odd": ROUTES})])
     routes = [f for f in evidence.facts if f.kind == "route"]
     assert {f.node for f in routes} == {"n1"}

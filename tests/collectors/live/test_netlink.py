@@ -11,7 +11,9 @@ from collectors.live import netlink
 
 def info(kind: str, **data: Any) -> dict[str, Any]:
     """``linkinfo`` of a device of a kind."""
-    return netlink.link_info({"IFLA_INFO_KIND": kind, "IFLA_INFO_DATA": {"attrs": list(data.items())}}, {6: "eth0"})["info_data"]
+    told = netlink.link_info({"IFLA_INFO_KIND": kind, "IFLA_INFO_DATA": {"attrs": list(data.items())}}, {6: "eth0"})["info_data"]
+    assert isinstance(told, dict)
+    return told
 
 
 def test_vlan_and_its_protocol() -> None:

@@ -57,6 +57,6 @@ class FakePipeline(SimpleNamespace):
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     """Stands where :mod:`engine.pipeline` does: these tests are about the command line alone."""
     fake = FakePipeline()
-    monkeypatch.setitem(sys.modules, "engine.pipeline", fake)  # type: ignore[arg-type]  # it has what the command calls
+    monkeypatch.setitem(sys.modules, "engine.pipeline", fake)
     monkeypatch.setattr(engine, "pipeline", fake, raising=False)
     return fake

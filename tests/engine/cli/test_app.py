@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import __version__
-from engine.inference.engine import matcher_name
 from engine.errors import EvidenceError, QuestionError
 from engine.findings import Verdict
+from engine.inference.engine import matcher_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
