@@ -70,6 +70,13 @@ class End:
     left_by: Port | None = None
 
 
+def _unheard(at: At) -> tuple[str, str]:
+    """(errno, ICMP error) where nobody answers ARP; a local TCP socket gets the errno, a UDP socket ignores the error."""
+    if at.how != "output":
+        return "", "icmp-host-unreachable"
+    return ("" if at.packet.protocol == "udp" else "EHOSTUNREACH"), ""
+
+
 @dataclass(slots=True)
 class Walker:
     """State of one run."""
@@ -231,6 +238,8 @@ class Walker:
         state = passage.state
         packet = passage.packet
         physout = str(devices.get("physout", ""))
+        # send() fails at once; connect() of TCP only repeats its SYN.
+        errno = "EPERM" if at.how == "output" and packet.protocol != "tcp" else ""
         if verdict.name == "reject":
             error = reject_name(verdict.reject_with)
             end = self._stop(
@@ -248,12 +257,8 @@ class Walker:
                 physout=physout,
                 say=False,
             )
-            if at.how == "output":
-                errno = "EPERM" if packet.protocol == "udp" else ""
-                return replace(end, errno=errno)
-            return end
+            return replace(end, errno=errno)
         by = verdict.by or ("rule" if rule else "policy")
-        errno = "EPERM" if at.how == "output" and hook == "OUTPUT" and packet.protocol in {"udp", "icmp"} else ""
         end = self._stop(
             at,
             by,
@@ -339,15 +344,16 @@ class Walker:
         unknown = self._unknown_routes(at, way)
         if unknown is not None:
             return unknown
-        error = "" if local else FORWARD_ICMP.get(way.type, "")
-        errno = LOCAL_ERRNO.get(way.type, "ENETUNREACH") if local else ""
+        kind = "none" if way.type == "unreachable" and way.found.route is None else way.type
+        error = "" if local else FORWARD_ICMP.get(kind, "")
+        errno = LOCAL_ERRNO.get(kind, "ENETUNREACH") if local else ""
         dst = to_text(packet.dst, packet.family)
         if way.type == "none":
             summary, by = f"no route to {dst}", "no-route"
         elif way.type == "broadcast":
             summary, by = f"{dst} is a broadcast address in table local", "blocked-route"
         else:
-            summary, by = f"{way.type} route covers {dst}", "blocked-route"
+            summary, by = f"{way.type} {'route' if way.found.route is not None else 'rule'} covers {dst}", "blocked-route"
         lines = way.lines or self._listing(stack, summary)
         return self._stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=way.fact, packet=packet, state=state)
 
@@ -573,6 +579,7 @@ class Walker:
         """Resolve the next hop and put the frame on the wire."""
         stack, packet = at.stack, at.packet
         if not usable(port):
+            errno, error = _unheard(at)
             return self._stop(
                 at,
                 "device",
@@ -581,8 +588,8 @@ class Walker:
                 line_of(port.link.fact),
                 origin=port.link.fact,
                 out=port.link.name,
-                errno="EHOSTUNREACH" if at.how == "output" else "",
-                error="" if at.how == "output" else "icmp-host-unreachable",
+                errno=errno,
+                error=error,
             )
         found = resolve(self.network, port, way.next_hop, packet.family)
         hop = to_text(way.next_hop, packet.family)
@@ -612,7 +619,7 @@ class Walker:
         entry = stack.neighbors.get((port.link.name, way.next_hop))
         failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
         if failed or not open_ends:
-            local = at.how == "output"
+            errno, error = _unheard(at)
             text = f"nobody answers for {hop} on {port.link.name}"
             return self._stop(
                 at,
@@ -623,8 +630,8 @@ class Walker:
                 origin=entry,
                 out=port.link.name,
                 gateway=way.gateway,
-                errno="EHOSTUNREACH" if local else "",
-                error="" if local else "icmp-host-unreachable",
+                errno=errno,
+                error=error,
                 state=at.state,
             )
         family = packet.family
@@ -771,9 +778,10 @@ class Walker:
         stack, packet = at.stack, at.packet
         remote, mac, lines = self._vtep(stack, link, way)
         if remote is None:
-            local = at.how == "output"
             unknown = self._overlay_peer(stack, link, way, packet)
             if unknown is None:
+                # With a neighbour entry the frame is made and lost; without one, the question for the address is.
+                errno, error = ("", "") if mac else _unheard(at)
                 hop = to_text(way.next_hop, packet.family)
                 return self._stop(
                     at,
@@ -783,8 +791,8 @@ class Walker:
                     lines or way.lines,
                     out=link.name,
                     gateway=way.gateway,
-                    errno="EHOSTUNREACH" if local else "",
-                    error="" if local else "icmp-host-unreachable",
+                    errno=errno,
+                    error=error,
                 )
             remote, mac = unknown
         self.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {remote}", "rewrite", lines)
