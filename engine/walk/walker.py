@@ -610,7 +610,8 @@ class Walker:
         for here, there in pairwise(path):
             inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
             if not inside:
-                return At(there.stack, there.link.name, packet, "frame", station)
+                marked = packet if here.stack is there.stack else replace(packet, mark=0)
+                return At(there.stack, there.link.name, marked, "frame", station)
         return At(station.stack, station.link.name, packet, "frame", station)
 
     def _unresolved(self, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:
@@ -831,7 +832,7 @@ class Walker:
             )
         self.recorder.enter(end.stack, end.device, end.packet)
         self.recorder.step("decapsulate", f"{far.name}: VXLAN {link.vxlan_id}", "rewrite")
-        return At(end.stack, far.name, packet, "frame", Port(end.stack, far))
+        return At(end.stack, far.name, replace(packet, mark=end.packet.mark), "frame", Port(end.stack, far))
 
     def _nested(self, stack: NetStack, outer: Packet) -> End:
         self.depth += 1
@@ -906,7 +907,7 @@ class Walker:
             )
         self.recorder.enter(end.stack, end.device, end.packet)
         self.recorder.step("decapsulate", f"{far.name}: {link.type}", "rewrite")
-        return At(end.stack, far.name, packet, "frame", Port(end.stack, far))
+        return At(end.stack, far.name, replace(packet, mark=end.packet.mark), "frame", Port(end.stack, far))
 
     def _tun(self, at: At, link: Link, way: Way) -> At | End:
         """A tunnel run by a program (flannel's UDP backend): it comes out on the same-named device of the node whose subnet holds the destination."""
