@@ -448,9 +448,9 @@ def _reply_after(entry: Entry, packet: Packet, kind: str) -> Tuple:
 def masquerade_address(stack: NetStack, device: str, next_hop: int, family: int) -> int | None:
     """Address that MASQUERADE takes: the device's primary address in the next hop's subnet, else its first primary.
 
-    The route's ``src`` and secondary addresses are ignored (``nf_nat_masquerade.c``, ``inet_select_addr``).
+    The route's ``src``, secondary addresses and those of scope link are ignored (``nf_nat_masquerade.c``, ``inet_select_addr``).
     """
-    own = [a for a in stack.addresses_of(device, family) if not a.secondary and a.scope != "host"]
+    own = [a for a in stack.addresses_of(device, family) if not a.secondary and a.scope not in {"host", "link"}]
     for address in own:
         if address.network.holds(next_hop):
             return address.value

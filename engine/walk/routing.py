@@ -85,7 +85,8 @@ def source_for(stack: NetStack, way: Way, family: int) -> int | None:
     own = [a for a in stack.addresses_of(way.device, family) if not a.secondary]
     if way.type == "local" and route is not None:
         return route.dst.value if route.dst.length in {32, 128} else way.next_hop
-    for address in own:
+    # IPv4 asks for the subnet of a gateway only; on-link destinations get the first address whatever its subnet.
+    for address in own if way.gateway or family == 6 else ():
         if address.network.holds(way.next_hop):
             return address.value
     good = [a for a in own if a.scope == "global"] or [a for a in stack.addresses if a.family == family and a.scope == "global"] or own
