@@ -181,6 +181,11 @@ class Fib:
         ]
         return sorted(found, key=lambda r: r.priority) or _default_rules(family)
 
+    @property
+    def custom_rules(self) -> bool:
+        """Whether IPv4 has policy rules besides those that every kernel starts with (``fib4_has_custom_rules``)."""
+        return {(r.priority, r.action, r.table) for r in self.rules[4]} > {(r.priority, r.action, r.table) for r in _default_rules(4)}
+
     def known(self, table: str) -> bool:
         """Whether absence from ``table`` means anything: it was collected, or is derived (local)."""
         return table in {"local", "default"} or self._complete(table) or any(t == table for _, t in self.tables)

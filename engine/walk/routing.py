@@ -106,14 +106,14 @@ class Checked:
     """Set if the answer is open: strict or loose was not observed and it matters."""
 
 
-def validate_source(stack: NetStack, packet: Packet, device: str) -> Checked:
-    """``fib_validate_source``: rp_filter, local and martian sources (IPv4 only)."""
+def validate_source(stack: NetStack, packet: Packet, device: str, out_device: str = "") -> Checked:
+    """``fib_validate_source``: rp_filter, local and martian sources (IPv4 only); the way back is looked up as if it came in by ``out_device``."""
     if packet.family != 4 or device == "lo":
         return Checked(ok=True)
     martian = _martian(stack, packet, device)
     if martian is not None:
         return martian
-    found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif="lo", mark=packet.mark if _or_key(stack, device, "src_valid_mark") else 0))
+    found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif=out_device or "lo", mark=packet.mark if _or_key(stack, device, "src_valid_mark") else 0))
     if found.type == "local":
         if _or_key(stack, device, "accept_local"):
             return Checked(ok=True)
@@ -127,9 +127,13 @@ def validate_source(stack: NetStack, packet: Packet, device: str) -> Checked:
     if matches or found.unknown:
         return Checked(ok=True)
     mode, line, known = rp_mode(stack, device)
-    fails_strict = True
-    fails_loose = found.type != "unicast"
     route_line = line_of(found.route.fact) if found.route is not None else ()
+    if found.type == "broadcast":
+        if known and not mode and not stack.fib.custom_rules:
+            return Checked(ok=True)
+        return Checked(ok=False, by="martian", summary=f"source {to_text(packet.src)} is a broadcast address of this stack", lines=route_line)
+    unnumbered = stack.collected("addresses") and not stack.addresses_of(device)
+    fails_loose = found.type != "unicast" or unnumbered
     back = (
         f"the route back to {to_text(packet.src)} leaves by {found.route.hops[0].device}"
         if found.route is not None and found.route.hops
@@ -140,7 +144,7 @@ def validate_source(stack: NetStack, packet: Packet, device: str) -> Checked:
         return Checked(
             ok=True, unknown=Unknown(stack.node, stack.name, f"net.ipv4.conf.{device}.rp_filter", "sysctl -a 2>/dev/null | grep '\\.rp_filter'", why)
         )
-    if (mode == 1 and fails_strict) or (mode == 2 and fails_loose):
+    if mode == 1 or (mode == 2 and fails_loose):
         return Checked(ok=False, by="rp-filter", summary=f"rp_filter={mode} on {device}: {back}", lines=(*line, *route_line))
     return Checked(ok=True)
 

@@ -428,7 +428,7 @@ class Walker:
             return allowed
         if way.type != "unicast":
             return self._unroutable(at, way, packet, passage.state)
-        refused = self._check_source(at, packet)
+        refused = self._check_source(at, packet, way.device)
         if refused is not None:
             return refused
         return self._forward(replace(at, packet=packet), passage, way)
@@ -446,8 +446,8 @@ class Walker:
                 "arrival", stack, via=via, device=device, src=src, source_prefix=source_prefix(self.network, packet.src, packet.family, src)
             )
 
-    def _check_source(self, at: At, packet: Packet) -> End | None:
-        checked = validate_source(at.stack, packet, at.device)
+    def _check_source(self, at: At, packet: Packet, out_device: str = "") -> End | None:
+        checked = validate_source(at.stack, packet, at.device, out_device)
         if checked.unknown is not None:
             answer = self.choices.ask(("rp", at.stack.node, at.stack.name, at.device), ("off or loose", "strict"), checked.unknown)
             if answer:
