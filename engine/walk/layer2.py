@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from engine.inet import prefix
 from engine.model.fib import Key
 from engine.model.network import Network, Port
+from engine.walk.routing import forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,18 +107,21 @@ def _behind(network: Network, port: Port, next_hop: int, family: int) -> bool:
     return False
 
 
-def answers(port: Port, value: int, family: int) -> str:
+def answers(port: Port, value: int, family: int, asker: int | None = None) -> str:
     """How a device would answer ARP/ND for an address: ``own`` (the device holds it), ``local`` (the stack does), ``proxy``, or ""."""
     stack, name = port.stack, port.link.name
     if port.link.master and stack.is_bridge(port.link.master):
         return ""
     own = stack.own(value, family)
-    if own is not None:
-        if own.device == name:
-            return "own"
-        ignore = max(stack.sysctl("net.ipv4.conf.all.arp_ignore") or 0, stack.device_sysctl(4, name, "arp_ignore")[0] or 0)
-        return "local" if family == 4 and ignore == 0 and own.device != "lo" else ""
-    return "proxy" if _proxies(stack, name, value, family) else ""
+    if own is None:
+        return "proxy" if _proxies(stack, name, value, family) else ""
+    here = own.device == name
+    if family == 6:
+        return "own" if here else ""
+    ignore = max(stack.sysctl("net.ipv4.conf.all.arp_ignore") or 0, stack.device_sysctl(4, name, "arp_ignore")[0] or 0)
+    near = asker is None or own.network.holds(asker)
+    replies = {1: here, 2: here and near, 3: own.scope != "host", 8: False}.get(ignore, True) and value >> 24 != 127
+    return ("own" if here else "local") if replies else ""
 
 
 def _proxies(stack: NetStack, device: str, value: int, family: int) -> bool:
@@ -126,7 +130,7 @@ def _proxies(stack: NetStack, device: str, value: int, family: int) -> bool:
         key = device
         if not on and not stack.sysctls_complete and device.startswith("cali"):
             on = 1  # calico's felix sets proxy_arp on every workload device it makes; the key was not collected
-        if not on or key == "lo":
+        if not on or key == "lo" or forwarding(stack, device, 4).on is False:
             return False
     found = stack.fib.lookup(Key(family, value, iif=device))
     if found.type == "local":
@@ -149,10 +153,11 @@ def resolve(network: Network, start: Port, next_hop: int, family: int) -> Resolu
     """Devices that answer for ``next_hop`` on the segment of ``start``; exact owners before stacks that own it elsewhere, before proxies."""
     domain = explore(network, start, next_hop, family)
     by_rank: dict[str, list[Port]] = {"own": [], "local": [], "proxy": []}
+    asker = _asker(start, next_hop, family)
     for key, port in domain.reached.items():
         if key == start.key or port.stack is start.stack:
             continue
-        rank = answers(port, next_hop, family)
+        rank = answers(port, next_hop, family, asker)
         if rank:
             by_rank[rank].append(port)
     found = by_rank["own"] or by_rank["local"] or by_rank["proxy"]
@@ -161,6 +166,13 @@ def resolve(network: Network, start: Port, next_hop: int, family: int) -> Resolu
         same = [p for p in found if p.link.mac == mac]
         found = same or found or [p for k, p in domain.reached.items() if k != start.key and p.link.mac == mac and p.stack is not start.stack]
     return Resolution(tuple(_distinct(found)), tuple(domain.open_ends), domain)
+
+
+def _asker(start: Port, next_hop: int, family: int) -> int | None:
+    """Address that a device asks from: its first in the next hop's subnet, else its first."""
+    own = start.stack.addresses_of(start.link.name, family)
+    near = [a for a in own if a.network.holds(next_hop)]
+    return next((a.value for a in near or own), None)
 
 
 def _known_mac(start: Port, next_hop: int) -> str:
