@@ -241,6 +241,10 @@ class Chain:
     line: int = field(default=0, compare=False)
 
 
+PARTIAL = "partial"
+"""Flag of a set whose elements are not all known (a terse listing, elements that were not understood)."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedSet:
     """A set or map of a table."""

@@ -62,12 +62,13 @@ class _Reader:
             self._rule(body)
 
     def _set(self, body: Object) -> ast.NamedSet:
+        flags = _texts(body.get("flags"))
         try:
             elements = _elements(body.get("elem", []))
         except (Trouble, ValueError, TypeError, KeyError, IndexError):
             self.unparsed.append((0, f"elements of set {body.get('name')}"))
-            elements = (ast.Element(ast.Literal("?")),)
-        return ast.NamedSet(str(body.get("name")), elements, _texts(body.get("flags")))
+            elements, flags = (), (*flags, ast.PARTIAL)
+        return ast.NamedSet(str(body.get("name")), elements, flags)
 
     def _rule(self, body: Object) -> None:
         from engine.model.nft.printing import show

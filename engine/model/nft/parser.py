@@ -129,21 +129,25 @@ class _Parser:
             if self._blank():
                 continue
             words = self._line()
-            if words[0].text == "elements":
-                elements = self._elements(words)
-            elif words[0].text == "flags":
-                flags = tuple(t.text for t in words[1:] if t.kind == "word")
+            if words and words[0].text == "elements":
+                elements, partial = self._elements(words)
+                flags += partial
+            elif words and words[0].text == "flags":
+                flags += tuple(t.text for t in words[1:] if t.kind == "word")
+            elif not words:
+                self.at.take()
         return ast.NamedSet(name, elements, flags, line)
 
-    def _elements(self, words: list[Token]) -> tuple[ast.Element, ...]:
+    def _elements(self, words: list[Token]) -> tuple[tuple[ast.Element, ...], tuple[str, ...]]:
+        """Elements, and the flag that says that some were not understood."""
         inner = Cursor(words)
         try:
             inner.take()
             inner.expect("=")
-            return set_of(inner).elements
+            return set_of(inner).elements, ()
         except (Trouble, ValueError):
             self.unparsed.append((words[0].line, "elements of a set"))
-            return (ast.Element(ast.Literal("?")),)
+            return (), (ast.PARTIAL,)
 
     # --- chains ---------------------------------------------------------------------------------------------------
 
