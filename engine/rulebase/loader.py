@@ -1,21 +1,19 @@
-"""Folders of YAML to a :class:`Rulebase`; every issue of every file is found before anything is refused."""
+"""The rules that a run uses.  The built-in ones are read and checked once, and kept; whatever reads YAML is imported when there is some to read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.rulebase import sources
-from engine.rulebase.document import MAX_BYTES, Document
-from engine.rulebase.issues import Issue, RulebaseError, did_you_mean
-from engine.rulebase.model import Mark, Rule
-from engine.rulebase.reading import RawOverride, RawRule, open_document, overridden, read_rule
+from engine.rulebase import packed, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
     from pathlib import Path
 
+    from engine.rulebase.issues import Issue
+    from engine.rulebase.model import Rule
     from engine.rulebase.sources import Folder
 
 
@@ -41,9 +39,26 @@ class Rulebase:
 def load(options: Sequence[str | Path] = (), *, tests: bool = False, today: date | None = None) -> Rulebase:
     """Rules of all sources (see :mod:`engine.rulebase.sources`); raises :class:`RulebaseError` with every error found.
 
-    ``tests`` reads the inline tests too; a diagnosis does without them.
+    ``tests`` reads the inline tests too; a diagnosis does without them, and takes the built-in rules as :mod:`engine.rulebase.packed` kept them.
     """
-    rulebase, issues = read(sources.folders(options), tests=tests, today=today)
+    folders = sources.folders(options)
+    if tests:
+        return _faultless(folders, None, tests=True, today=today)
+    own = folders[0]
+    known = packed.load(own)
+    if known is None:
+        known = _faultless([own], None, tests=False, today=today).rules
+        packed.save(own, known)
+    if len(folders) == 1:
+        return Rulebase(known, (own,))
+    return _faultless(folders, known, tests=False, today=today)
+
+
+def _faultless(folders: Sequence[Folder], known: Sequence[Rule] | None, *, tests: bool, today: date | None) -> Rulebase:
+    from engine.rulebase.assembly import assemble
+    from engine.rulebase.issues import RulebaseError
+
+    rulebase, issues = assemble(folders, known, tests=tests, today=today)
     if any(not issue.warning for issue in issues):
         raise RulebaseError(issues)
     return rulebase
@@ -51,108 +66,6 @@ def load(options: Sequence[str | Path] = (), *, tests: bool = False, today: date
 
 def read(folders: Sequence[Folder], *, tests: bool = False, today: date | None = None) -> tuple[Rulebase, list[Issue]]:
     """Rules of some folders, with every issue; rules are only fit for use if no issue is an error."""
-    from engine.rulebase.checks import check
+    from engine.rulebase.assembly import assemble
 
-    issues: list[Issue] = []
-    rules: dict[str, tuple[RawRule, Folder]] = {}
-    overrides: list[tuple[RawOverride, Folder]] = []
-    for folder in folders:
-        for file in sources.rule_files(folder):
-            for raw in read_file(file, issues):
-                if isinstance(raw, RawOverride):
-                    overrides.append((raw, folder))
-                elif raw.id and raw.id in rules:
-                    first = rules[raw.id][0].at
-                    issues.append(Issue(raw.at, "duplicate-id", f"rule {raw.id!r} is already in {first.file}:{first.line}; use `override: {raw.id}`"))
-                elif raw.id:
-                    rules[raw.id] = raw, folder
-    chosen = _chosen(overrides, rules, issues, today)
-    rulebase = _build(folders, rules, chosen, tests=tests)
-    issues.extend(check(rulebase))
-    issues = sorted(set(issues))  # a rule with an override was read twice
-    warnings = tuple(issue for issue in issues if issue.warning)
-    return Rulebase(rulebase.rules, rulebase.folders, warnings, rulebase.disabled, rulebase.originals), issues
-
-
-def read_file(file: Folder, issues: list[Issue]) -> list[RawRule | RawOverride]:
-    """Rule and override documents of one file."""
-    text = _text(file, issues)
-    if text is None:
-        return []
-    doc = Document(str(file), issues)
-    before = len(issues)
-    roots = doc.roots(text)
-    if not roots and len(issues) == before:
-        issues.append(Issue(Mark(str(file), 0, 0), "empty-file", "no rule in this file"))
-    return [raw for root in roots if (raw := open_document(doc, root))]
-
-
-def _text(file: Folder, issues: list[Issue]) -> str | None:
-    place = Mark(str(file), 0, 0)
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        issues.append(Issue(place, "unreadable", f"cannot be read: {error.strerror}"))
-        return None
-    if len(data) > MAX_BYTES:
-        issues.append(Issue(place, "too-big", f"larger than {MAX_BYTES} bytes"))
-        return None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        issues.append(Issue(Mark(str(file), line, 1), "not-utf-8", f"not UTF-8 text (byte {data[error.start]:#04x})"))
-        return None
-
-
-def _chosen(
-    overrides: Sequence[tuple[RawOverride, Folder]], rules: dict[str, tuple[RawRule, Folder]], issues: list[Issue], today: date | None
-) -> dict[str, tuple[RawOverride, Folder]]:
-    """The override in force for each id."""
-    chosen: dict[str, tuple[RawOverride, Folder]] = {}
-    for raw, folder in overrides:
-        override = raw.override
-        if override.id not in rules:
-            if override.id:
-                message = f"there is no rule {override.id!r} to override{did_you_mean(override.id, rules)}"
-                issues.append(Issue(override.at, "unknown-override", message))
-        elif _expired(override.expires, today):
-            message = f"the override of {override.id!r} expired on {override.expires} and is ignored"
-            issues.append(Issue(override.at, "override-expired", message, warning=True))
-        elif override.id in chosen:
-            first = chosen[override.id][0].override.at
-            issues.append(Issue(override.at, "duplicate-override", f"{override.id!r} is already overridden in {first.file}:{first.line}"))
-        else:
-            chosen[override.id] = raw, folder
-    return chosen
-
-
-def _expired(expires: date | None, today: date | None) -> bool:
-    if expires is None:
-        return False
-    from datetime import date as calendar
-
-    return (today or calendar.today()) > expires  # noqa: DTZ011  # the user's own day
-
-
-def _build(
-    folders: Sequence[Folder], rules: dict[str, tuple[RawRule, Folder]], chosen: dict[str, tuple[RawOverride, Folder]], *, tests: bool
-) -> Rulebase:
-    active, disabled, originals = [], [], []
-    searched = {folder: sources.playbook_folders(folder) for folder in folders}
-    for name in sorted(rules):
-        raw, folder = rules[name]
-        change = chosen.get(name)
-        if change is None:
-            active.append(read_rule(raw, tests=tests, playbooks=searched[folder]))
-            continue
-        override, home = change
-        original = read_rule(raw, tests=tests, playbooks=searched[folder])
-        originals.append(original)
-        merged = tuple(dict.fromkeys((*searched[home], *searched[folder])))
-        if override.override.disable:
-            disabled.append(original)
-        else:
-            active.append(read_rule(overridden(raw, override), tests=tests, playbooks=merged))
-    return Rulebase(tuple(active), tuple(folders), (), tuple(disabled), tuple(originals))
+    return assemble(folders, None, tests=tests, today=today)

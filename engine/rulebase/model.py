@@ -1,9 +1,13 @@
-"""What a rule document says, as immutable values; every part knows where it was written."""
+"""What a rule document says, as immutable values; every part knows where it was written.
+
+Parts are named tuples: a program that starts anew for each question cannot afford a dozen dataclasses, which are made at import.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,67 +38,62 @@ class Mark(NamedTuple):
 
 NO_MARK = Mark("", 0, 0)
 """Place of what no file holds."""
+NO_MARKS: Mapping[str, Mark] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """``alias.field``: a field of a bound fact; an empty field means the fact itself (``before`` only)."""
 
     alias: str
     field: str
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
     def __str__(self) -> str:
         return f"{self.alias}.{self.field}" if self.field else self.alias
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     """A value written in the rule."""
 
     value: Any
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
 Operand = Ref | Literal
 """Side of a guard, or value of a derived field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """One operator on one field of a pattern (``where``)."""
 
     field: str
     op: str
     operand: Any
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(NamedTuple):
     """Equality of a field of this fact and a field of an earlier one."""
 
     field: str
     ref: Ref
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """A comparison across bound facts."""
 
     left: Operand
     op: str
     right: Operand
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
     def refs(self) -> tuple[Ref, ...]:
         """Operands that are fields of bound facts."""
         return tuple(side for side in (self.left, self.right) if isinstance(side, Ref))
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A fact that must exist (or, under ``none``, must not)."""
 
     kind: str
@@ -104,11 +103,10 @@ class Pattern:
     joins: tuple[Join, ...] = ()
     guards: tuple[Guard, ...] = ()
     """Comparisons that a fact must satisfy to count as a match; only under ``none``."""
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(NamedTuple):
     """An alternative under ``any``; a rule without ``any`` has one nameless, empty branch."""
 
     name: str = ""
@@ -117,24 +115,22 @@ class Branch:
     when: tuple[Pattern, ...] = ()
     none: tuple[Pattern, ...] = ()
     guards: tuple[Guard, ...] = ()
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
 NO_BRANCH = Branch()
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(NamedTuple):
     """A fact that a match brings about."""
 
     kind: str
     fields: tuple[tuple[str, Operand], ...]
     """Field name and value; ``node`` and ``stack`` come from the first bound fact unless given."""
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
-@dataclass(frozen=True, slots=True)
-class RemedySpec:
+class RemedySpec(NamedTuple):
     """A remedy before rendering: an operation and its parameters (templates)."""
 
     op: str
@@ -142,35 +138,32 @@ class RemedySpec:
     parameters: Mapping[str, Any]
     when: str = ""
     """Template rendered to ``true`` or ``false``; "" = always offered."""
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
-    marks: Mapping[str, Mark] = dataclasses.field(default_factory=dict, compare=False)
+    at: Mark = NO_MARK
+    marks: Mapping[str, Mark] = NO_MARKS
     """Place of every parameter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """A rule that an inline test expects to fire."""
 
     id: str
     bind: tuple[tuple[Ref, Any], ...] = ()
     """Fields of the bound facts and the values that they must have."""
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTest:
+class RuleTest(NamedTuple):
     """An inline test: facts, and exactly the rules that fire on them."""
 
     name: str
     facts: tuple[Fact, ...]
     expect: tuple[Expectation, ...]
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
-    marks: tuple[Mark, ...] = dataclasses.field(default=(), compare=False)
+    at: Mark = NO_MARK
+    marks: tuple[Mark, ...] = ()
     """Place of every fact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(NamedTuple):
     """A document that changes, narrows or disables a rule of another folder."""
 
     id: str
@@ -180,7 +173,7 @@ class Override:
     disable: bool
     keys: tuple[str, ...]
     """Keys of the rule that it replaces or adds to."""
-    at: Mark = dataclasses.field(default=NO_MARK, compare=False)
+    at: Mark = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
