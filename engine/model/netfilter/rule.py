@@ -206,7 +206,7 @@ def parse_rule(line: RuleLine, number: int, family: int = 4, *, devices_known: b
                 found.append(_rpfilter(words))
             continue
         if word in {"--limit-iface-in", "--limit-iface-out"}:
-            # It speaks of the whole -m addrtype instance, wherever it stands among its options.
+            # It speaks of the whole -m addrtype instance, and iptables-save prints it last.
             found[module_start:] = [_limited(x, word.rpartition("-")[2]) for x in found[module_start:]]
             continue
         if word == "--comment":
