@@ -1,0 +1,155 @@
+"""``python -m tests.fuzz --probes N --seed S``: compare model and kernel on random networks."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import queue
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.fuzz.compare import AGREE, DEPENDS, run
+from tests.fuzz.generate import generate
+from tests.fuzz.kernel import Kernel, KernelError
+from tests.fuzz.reduce import reduce, save
+from tests.lab.machine import why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.queues import Queue
+
+STRIDE = 1_000_000
+"""Scenarios of one --seed before they would meet those of the next."""
+PATIENCE = 120
+"""Seconds without a word from any worker (reducing takes a while) after which they are given up."""
+CASES = Path(__file__).parent / "cases"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a run."""
+
+    probes: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    unbuilt: int = 0
+
+    def wrong(self) -> dict[str, int]:
+        """Disagreements by class."""
+        return {kind: count for kind, count in self.kinds.most_common() if kind not in {AGREE, DEPENDS}}
+
+
+def work(seeds: Any, reports: Queue[Any], reducing: bool) -> None:  # noqa: FBT001  (arguments of a process)
+    """Take seeds until there are none left; report every result."""
+    kernel = Kernel()
+    try:
+        for seed in iter(seeds.get, None):
+            for report in one(kernel, seed, reducing=reducing):
+                reports.put(report)
+            reports.put(("done", "", ""))
+    finally:
+        kernel.close()
+
+
+def one(kernel: Kernel, seed: int, *, reducing: bool) -> Iterator[tuple[str, str, str]]:
+    """Results of one scenario: kind, seed, and what to tell."""
+    try:
+        scenario = generate(seed)
+        found = list(run(kernel, scenario))
+    except KernelError as error:
+        yield "unbuilt", f"seed {seed}", str(error)
+        return
+    except Exception:  # noqa: BLE001  (a crash of the model is a disagreement like any other)
+        yield "crash", f"seed {seed}", traceback.format_exc()
+        return
+    for result in found:
+        told = result.told
+        if result.disagrees and reducing:
+            told += f"\n  saved as {save(reduce(kernel, scenario, result), CASES)}"
+        yield result.kind, f"seed {seed}", told
+
+
+def start(seed: int, workers: int, reducing: bool) -> tuple[Any, Queue[Any], list[Any]]:  # noqa: FBT001
+    """Worker processes, the queue they take seeds from and the one they report to."""
+    context = multiprocessing.get_context("fork")
+    seeds, reports = context.Queue(), context.Queue()
+    # Not daemons: each has helper processes of its own.
+    processes = [context.Process(target=work, args=(seeds, reports, reducing)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    return seeds, reports, processes
+
+
+def main() -> int:
+    """Run and print the counts; 1 if model and kernel disagree."""
+    options = arguments()
+    if reason := why_not():
+        print(f"skipped: {reason}")
+        return 0
+    began = time.monotonic()
+    tally = compare(options, began)
+    seconds = time.monotonic() - began
+    print(f"{tally.probes} probes in {seconds:.0f} s ({tally.probes / max(seconds, 0.001):.0f}/s), {tally.kinds[AGREE]} agree, {tally.kinds[DEPENDS]} depend, "
+          f"{sum(tally.wrong().values())} disagree, {tally.unbuilt} scenarios refused by the kernel")
+    for kind, count in tally.wrong().items():
+        print(f"  {count:5} {kind}")
+    return 1 if tally.wrong() else 0
+
+
+def compare(options: argparse.Namespace, began: float) -> Tally:
+    """Feed the workers until there are probes enough, or no time left."""
+    tally = Tally()
+    seeds, reports, processes = start(options.seed, options.workers, options.reduce)
+    upcoming = iter(range(options.seed * STRIDE, (options.seed + 1) * STRIDE))
+    running = 0
+    for _ in range(options.workers * 2):
+        seeds.put(next(upcoming))
+        running += 1
+    while running:
+        try:
+            kind, where, told = reports.get(timeout=PATIENCE)
+        except queue.Empty:
+            kind, where, told = "crash", "a worker", f"nothing was heard for {PATIENCE} s"
+            running = 0
+            for process in processes:
+                process.terminate()
+        if kind == "done":
+            running -= 1
+            late = options.minutes and time.monotonic() - began > options.minutes * 60
+            if tally.probes < options.probes and not late:
+                seeds.put(next(upcoming))
+                running += 1
+        elif kind == "unbuilt":
+            tally.unbuilt += 1
+            if options.verbose:
+                print(f"{where}: {told}", flush=True)
+        else:
+            tally.probes += 1
+            tally.kinds[kind] += 1
+            if told:
+                print(f"{where}: {kind}\n{told}", flush=True)
+    for _ in processes:
+        seeds.put(None)
+    for process in processes:
+        process.join()
+    return tally
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--probes", type=int, default=2000, help="stop after so many probes (default 2000)")
+    parser.add_argument("--seed", type=int, default=1, help="where the random scenarios begin (default 1)")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after so many minutes")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--reduce", action="store_true", help="shrink each disagreement and save it as a case")
+    parser.add_argument("--verbose", action="store_true", help="tell what the kernel refused")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Whether the model and the kernel agree on a probe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.fuzz.helper import Moved
+from tests.fuzz.kernel import LONG, SHORT, KernelError
+from tests.fuzz.model import predict, read
+from tests.fuzz.scenario import FIRST_SPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.fuzz.kernel import Kernel, Outcome
+    from tests.fuzz.model import Place, Prediction
+    from tests.fuzz.scenario import Probe, Scenario
+
+AGREE = "agree"
+DEPENDS = "depends"
+ENDING = frozenset({"DROP", "REJECT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Verdict on one probe."""
+
+    kind: str
+    """``agree``, ``depends``, or the class of the disagreement."""
+    probe: Probe
+    told: str = ""
+    """For a person: what each side says."""
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether model and kernel contradict each other."""
+        return self.kind not in {AGREE, DEPENDS}
+
+
+def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
+    """Build a scenario, model it, and compare probe by probe; raises :class:`KernelError` if it cannot be built."""
+    kernel.build(scenario)
+    restores = [line for line in kernel.refused if "-restore" in line or "ipset" in line]
+    if restores:
+        raise KernelError("; ".join(restores))
+    network = read(kernel.collect())
+    for at, probe in enumerate(scenario.probes):
+        sport = FIRST_SPORT + 2 * at
+        prediction, outcome = predict(network, probe, sport), kernel.send(probe, sport)
+        kind = judge(probe, prediction, outcome)
+        if kind not in {AGREE, DEPENDS}:
+            # A busy machine may have answered late: ask again, patiently.
+            prediction, outcome = predict(network, probe, sport + 1), kernel.send(probe, sport + 1, LONG)
+            kind = judge(probe, prediction, outcome)
+        yield Result(kind, probe, "" if kind in {AGREE, DEPENDS} else tell(probe, prediction, outcome))
+
+
+def judge(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
+    """``agree``, ``depends``, or the class of the disagreement."""
+    if prediction.sees == "depends":
+        if prediction.trace.depends:
+            return DEPENDS
+        return AGREE if outcome.sees in prediction.allowed else f"sees: depends, kernel {outcome.sees}"
+    if prediction.sees != outcome.sees:
+        return f"sees: {prediction.sees}, kernel {outcome.sees}"
+    return _by_rule(probe, prediction, outcome) or _by_source(prediction, outcome) or AGREE
+
+
+def _by_rule(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
+    moved = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved}
+    if not prediction.ended_by <= moved:
+        return "rule: another one ended the packet"
+    if not prediction.translated_by <= moved:
+        return "rule: another one translated the packet"
+    ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
+    if outcome.sees != "connected" and probe.protocol != "tcp" and ending - prediction.ended_by:
+        return "rule: an unforeseen one ended the packet"
+    return ""
+
+
+def _by_source(prediction: Prediction, outcome: Outcome) -> str:
+    if outcome.source and prediction.sources and outcome.source not in prediction.sources:
+        return "source: another address reached the server"
+    return ""
+
+
+def tell(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
+    """Both sides in words."""
+    lines = [str(probe), f"  kernel: {outcome.sees} {outcome.source}", *(f"    counted {m}" for m in sorted(outcome.moved) if isinstance(m, Moved))]
+    lines.append(f"  model: {prediction.sees} {','.join(sorted(prediction.sources))}")
+    lines += [f"    ended by {_shown(p)}" for p in sorted(prediction.ended_by)] + [f"    translated by {_shown(p)}" for p in sorted(prediction.translated_by)]
+    trace = prediction.trace
+    for way, walked in (("request", trace.request), ("reply", trace.reply)):
+        for hop in walked.hops if walked else ():
+            lines.append(f"    {way} {hop.stack} {hop.in_device or '-'} > {hop.out_device or '-'}: {hop.packet}")
+            lines += [f"      {step.verdict} {step.summary}" for step in hop.steps]
+    return "\n".join(lines)
+
+
+def _shown(place: Place) -> str:
+    stack, table, chain, number = place
+    return f"{stack}: {table} {chain} {number or 'policy'}"
+
+
+def disagreements(results: Iterable[Result]) -> list[Result]:
+    """Those that contradict."""
+    return [result for result in results if result.disagrees]

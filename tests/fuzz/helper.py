@@ -1,0 +1,357 @@
+"""The process that lives in one network namespace: it sets it up, sends, listens, counts and collects."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from collectors.live.namespaces import CLONE_NEWNET
+from tests.fuzz.scenario import Probe, Stack
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+BASE_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": 1,
+    "net.ipv6.conf.default.disable_ipv6": 1,
+    "net.ipv4.conf.all.rp_filter": 0,
+    "net.ipv4.conf.default.rp_filter": 0,
+    "net.ipv4.ip_forward": 0,
+    # Rate limits would make the fifth ICMP error of a scenario silent.
+    "net.ipv4.icmp_ratemask": 0,
+    "net.ipv4.icmp_ratelimit": 0,
+    # No SYN-ACK is repeated into the next probe's counters.
+    "net.ipv4.tcp_synack_retries": 0,
+    # Neighbour failure after 45 ms instead of 3 s.
+    "net.ipv4.neigh.default.retrans_time_ms": 15,
+}
+OCTETS = 60
+"""Size of probes: that of a SYN with the usual options."""
+_PR_SET_PDEATHSIG = 1
+_IP_RECVERR = 11
+_IP_PKTINFO = 8
+_SO_EE_ORIGIN_LOCAL = 1
+_COUNTED = re.compile(r"^(?:\[(\d+):\d+\] -A (\S+) ?(.*)|:(\S+) (\S+) \[(\d+):\d+\]|\*(\w+))$")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Moved:
+    """A rule or policy whose counter moved."""
+
+    stack: str
+    backend: str
+    table: str
+    chain: str
+    number: int
+    """Position in the chain from 1; 0 = the policy."""
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.stack}: {self.backend} {self.table} {self.chain} {self.number or 'policy'} {self.target}"
+
+
+def _run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+
+
+class Helper:
+    """Commands of the parent, carried out in a namespace of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        self.tcp: list[socket.socket] = []
+        self.udp: list[socket.socket] = []
+        self.connections: list[socket.socket] = []
+        self.echo: threading.Thread | None = None
+        self.wake: tuple[socket.socket, socket.socket] | None = None
+        self.counts: dict[Moved, int] = {}
+        self.saves: list[str] = []
+
+    # --- set up ---------------------------------------------------------------------------------------------------
+
+    def fresh(self, early: dict[str, int]) -> int:
+        """Leave the namespace for a new one; returns this process's id."""
+        self.quiet()
+        if self.libc.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        self.counts, self.saves = {}, []
+        self.sysctls({**BASE_SYSCTLS, **early})
+        return os.getpid()
+
+    def sysctls(self, values: dict[str, int]) -> list[str]:
+        """Write parameters; returns those that the kernel refused."""
+        refused = []
+        for key, value in values.items():
+            path = "/proc/sys/" + key.translate({ord("."): "/", ord("/"): "."})
+            try:
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(str(value))
+            except OSError as error:
+                refused.append(f"{key}={value}: {error}")
+        return refused
+
+    def ip(self, lines: list[str]) -> list[str]:
+        """Run ``ip -batch``; returns what the kernel refused."""
+        refused = []
+        bridge = [line for line in lines if line.startswith("fdb ")]
+        for program, mine in (("ip", [line for line in lines if line not in bridge]), ("bridge", bridge)):
+            if mine:
+                refused += _run([program, "-force", "-batch", "-"], "\n".join(mine) + "\n").stderr.splitlines()
+        return refused
+
+    def build(self, stack: Stack, late: dict[str, int]) -> list[str]:
+        """Everything inside the namespace; returns what was refused."""
+        refused = self.ip(["link set lo up", *stack.ip])
+        refused += self.sysctls(late)
+        if stack.ipset:
+            refused += _run(["ipset", "restore"], "\n".join(stack.ipset) + "\n").stderr.splitlines()
+        for backend, lines in (("legacy", stack.legacy), ("nft", stack.nft)):
+            if lines:
+                result = _run([f"iptables-{backend}-restore"], "\n".join(lines) + "\n")
+                refused += [f"iptables-{backend}-restore: {x}" for x in result.stderr.splitlines() if result.returncode]
+                self.saves.append(f"iptables-{backend}-save")
+        self.listen(stack.listen)
+        self.moved()
+        return refused
+
+    # --- servers --------------------------------------------------------------------------------------------------
+
+    def listen(self, wanted: list[list[Any]]) -> None:
+        """Open listeners; UDP is echoed by a thread, TCP needs no help to be connected to."""
+        for protocol, address, port in wanted:
+            kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+            server = socket.socket(socket.AF_INET, kind)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                server.bind((address, port))
+            except OSError:
+                server.close()  # no address to listen on in this scenario
+                continue
+            server.setblocking(False)
+            if protocol == "tcp":
+                server.listen(64)
+                self.tcp.append(server)
+            else:
+                server.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+                self.udp.append(server)
+        if self.udp:
+            self.wake = socket.socketpair()
+            self.echo = threading.Thread(target=self._echo, args=(list(self.udp), self.wake[1]), daemon=True)
+            self.echo.start()
+
+    @staticmethod
+    def _echo(servers: list[socket.socket], wake: socket.socket) -> None:
+        """Answer from the address that was asked, with the source that was seen."""
+        while True:
+            ready, _, _ = select.select([*servers, wake], [], [])
+            if wake in ready:
+                return
+            for server in ready:
+                with suppress(OSError):
+                    _, control, _, peer = server.recvmsg(2048, 256)
+                    info = next(data for level, kind, data in control if level == socket.IPPROTO_IP and kind == _IP_PKTINFO)
+                    own = struct.pack("i4s4s", 0, info[4:8], b"\0\0\0\0")
+                    text = peer[0].ljust(OCTETS - 28).encode()
+                    server.sendmsg([text], [(socket.IPPROTO_IP, _IP_PKTINFO, own)], 0, peer)
+
+    def quiet(self) -> None:
+        """Close all sockets."""
+        if self.echo is not None and self.wake is not None:
+            self.wake[0].send(b"x")
+            self.echo.join()
+            for end in self.wake:
+                end.close()
+        self.echo = self.wake = None
+        for each in (*self.tcp, *self.udp, *self.connections):
+            each.close()
+        self.tcp, self.udp, self.connections = [], [], []
+
+    def accepted(self) -> list[str]:
+        """Source addresses of the TCP connections since the last call."""
+        for old in self.connections:
+            old.close()
+        self.connections, found = [], []
+        for server in self.tcp:
+            with suppress(BlockingIOError):
+                while True:
+                    connection, peer = server.accept()
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connections.append(connection)
+                    found.append(peer[0])
+        return found
+
+    # --- counters -------------------------------------------------------------------------------------------------
+
+    def moved(self) -> list[Moved]:
+        """Rules and policies whose counters moved since the last call."""
+        now: dict[Moved, int] = {}
+        for program in self.saves:
+            self._count(program, now)
+        found = [what for what, value in now.items() if value > self.counts.get(what, 0)]
+        self.counts = now
+        return found
+
+    def _count(self, program: str, now: dict[Moved, int]) -> None:
+        backend, table = program.split("-")[1], ""
+        numbers: dict[str, int] = {}
+        for line in _run([program, "-c"]).stdout.splitlines():
+            match = _COUNTED.match(line)
+            if match is None:
+                continue
+            packets, chain, spec, base, policy, passed, begun = match.groups()
+            if begun:
+                table, numbers = begun, {}
+            elif base:
+                if policy != "-":
+                    now[Moved(self.name, backend, table, base, 0, policy)] = int(passed)
+            else:
+                numbers[chain] = numbers.get(chain, 0) + 1
+                target = re.search(r"-[jg] (\S+)", spec)
+                now[Moved(self.name, backend, table, chain, numbers[chain], target[1] if target else "")] = int(packets)
+
+    def after(self) -> tuple[list[Moved], list[str]]:
+        """What happened here since the last call: moved counters, accepted connections."""
+        accepted = self.accepted()
+        return self.moved(), accepted
+
+    # --- clients --------------------------------------------------------------------------------------------------
+
+    def probe(self, probe: Probe, sport: int, seconds: float) -> tuple[str, str, str]:
+        """What the client sees, the source address that it used, and the one that the (UDP) server saw."""
+        kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, socket.IPPROTO_ICMP)}
+        with ExitStack() as stack:
+            client = stack.enter_context(socket.socket(socket.AF_INET, *kinds[probe.protocol]))
+            client.setblocking(False)
+            own = ""
+            try:
+                client.bind((probe.src, 0 if probe.protocol == "icmp" else sport))
+                if probe.protocol != "udp":
+                    client.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+                if probe.protocol == "tcp":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    # A soft error while the SYN is still being sent is only told with the first repetition; the error queue has it at once.
+                    return self._connect(client, probe, seconds)
+                client.connect((probe.dst, probe.port))
+                own = client.getsockname()[0]
+                client.send(_echo_request(sport) if probe.protocol == "icmp" else b"?" * (OCTETS - 28))
+                answer = _answer(client, probe, sport, seconds)
+            except TimeoutError:
+                return "timeout", own, ""
+            except OSError as error:
+                return errno.errorcode.get(error.errno or 0, str(error)), own, ""
+            return "connected", own, answer
+
+    def _connect(self, client: socket.socket, probe: Probe, seconds: float) -> tuple[str, str, str]:
+        number = client.connect_ex((probe.dst, probe.port))
+        if number not in {0, errno.EINPROGRESS}:
+            return errno.errorcode[number], "", ""
+        own = client.getsockname()[0]
+        poller = select.poll()
+        poller.register(client, select.POLLOUT)
+        events = poller.poll(seconds * 1000)
+        if not events:
+            return "timeout", own, ""
+        number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or _queued(client)
+        if number:
+            return errno.errorcode[number], own, ""
+        return ("connected" if events[0][1] & select.POLLOUT else "timeout"), own, ""
+
+    # --- evidence -------------------------------------------------------------------------------------------------
+
+    def collect(self, processes: dict[str, int]) -> dict[str, tuple[dict[str, Any], bytes]]:
+        """Files of this namespace, as the project's live collector reads them: path → manifest item, content."""
+        from collectors.live import keep, stack
+        from collectors.live.namespaces import Namespace
+        from collectors.live.options import CollectOptions
+        from collectors.live.sinks import MemorySink
+
+        options = CollectOptions(node="node")
+        host = self.name == "host"
+        space = Namespace(self.name, f"/proc/{os.getpid()}/ns/net", 0, "" if host else f"ip netns exec {self.name}", 0 if host else os.getpid())
+        sink = MemorySink()
+        wanted = ["iptables-nft-save"] if "iptables-nft-save" in self.saves else []
+        items = []
+        for part in (stack.rtnetlink, stack.ipsets, stack.sysctls, stack.sockets):
+            items += [keep(got, "node", space, sink) for got in part(options)]
+        items.append(keep(stack.legacy_tables("iptables", "ip_tables_names", options), "node", space, sink))
+        items += [keep(stack.nft_tables(f"{program} -c", "netfilter", options), "node", space, sink) for program in wanted]
+        self._describe(space, processes, sink.files)
+        by_file = {item.file: asdict(item) for item in items if item.file}
+        return {path: (by_file.get(path, {}), data) for path, data in sink.files.items()}
+
+    def _describe(self, space: Any, processes: dict[str, int], files: dict[str, bytes]) -> None:
+        from collectors.live import about, encoded, folder_of
+
+        with ExitStack() as stack:
+            descriptors = {}
+            for name, pid in processes.items():
+                descriptors[name] = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+                stack.callback(os.close, descriptors[name])
+            files[f"{folder_of('node', space)}/netns.json"] = encoded(about(space, descriptors))
+
+
+def _queued(client: socket.socket) -> int:
+    """errno of the first ICMP error in the error queue, 0 if there is none."""
+    try:
+        _, control, _, _ = client.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return 0
+    for level, kind, data in control:
+        if level == socket.IPPROTO_IP and kind == _IP_RECVERR:
+            return int(struct.unpack_from("=I", data)[0])
+    return 0
+
+
+def _checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def _echo_request(identifier: int) -> bytes:
+    body = struct.pack("!HH", identifier, 1) + b"f" * (OCTETS - 28)
+    return struct.pack("!BBH", 8, 0, _checksum(struct.pack("!BBH", 8, 0, 0) + body)) + body
+
+
+def _answer(client: socket.socket, probe: Probe, sport: int, seconds: float) -> str:
+    """Wait for the answer; raises ``TimeoutError`` or the socket's error."""
+    limit = time.monotonic() + seconds
+    while True:
+        left = limit - time.monotonic()
+        if left <= 0 or not select.select([client], [], [], left)[0]:
+            raise TimeoutError
+        try:
+            data = client.recv(2048)
+        except BlockingIOError:
+            continue
+        if probe.protocol == "udp":
+            return data.decode().strip()
+        if data[20] == 0 and struct.unpack_from("!H", data, 24)[0] == sport:
+            return ""
+
+
+def serve(name: str, connection: Connection) -> None:
+    """Carry out commands until the connection ends."""
+    helper = Helper(name)
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            command, arguments = connection.recv()
+            try:
+                result = (True, getattr(helper, command)(*arguments))
+            except Exception as error:  # noqa: BLE001  (the parent raises it)
+                result = (False, f"{type(error).__name__}: {error}")
+            connection.send(result)

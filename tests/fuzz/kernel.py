@@ -1,0 +1,126 @@
+"""Builds scenarios in network namespaces of the running kernel and sends their probes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.fuzz.helper import Moved, serve
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from tests.fuzz.scenario import Probe, Scenario
+
+SHORT = 0.1
+"""Seconds that a client waits; on one machine whatever answers, answers in milliseconds."""
+LONG = 0.6
+"""Seconds for the second try of a probe whose outcome is in doubt."""
+
+
+class KernelError(Exception):
+    """A helper failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the kernel did with a probe."""
+
+    sees: str
+    source: str
+    """Source address that the server saw; "" if none was told."""
+    moved: frozenset[Moved]
+
+
+class Kernel:
+    """Namespaces that are built, used and thrown away, one helper process each."""
+
+    def __init__(self) -> None:
+        self._helpers: dict[str, tuple[Any, Connection]] = {}
+        self._lock = tempfile.NamedTemporaryFile(prefix="fz-xtables-")  # noqa: SIM115  (lives as long as the helpers)
+        # Other programs on this machine hold the common lock.
+        os.environ["XTABLES_LOCKFILE"] = self._lock.name
+        self.refused: list[str] = []
+        """What the kernel would not have of the last scenario."""
+        self._stacks: list[str] = []
+        self._sport = 0
+        self._pids: dict[str, int] = {}
+
+    def _connection(self, name: str) -> Connection:
+        if name not in self._helpers:
+            context = multiprocessing.get_context("fork")
+            mine, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(name, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            self._helpers[name] = (process, mine)
+        return self._helpers[name][1]
+
+    def _all(self, command: str, arguments: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+        """The same command in several namespaces side by side."""
+        for name, words in arguments.items():
+            self._connection(name).send((command, words))
+        answers = {name: self._connection(name).recv() for name in arguments}
+        for name, (good, value) in answers.items():
+            if not good:
+                message = f"{command} in {name}: {value}"
+                raise KernelError(message)
+        return {name: value for name, (_, value) in answers.items()}
+
+    def build(self, scenario: Scenario) -> None:
+        """Build a scenario in new namespaces; what the kernel refuses is in :attr:`refused`."""
+        early = {name: {k: v for k, v in stack.sysctls.items() if _is_early(k)} for name, stack in scenario.stacks.items()}
+        for idle in self._helpers.keys() - scenario.stacks.keys():
+            self._all("quiet", {idle: ()})
+        self._pids = self._all("fresh", {name: (values,) for name, values in early.items()})
+        self._stacks = list(scenario.stacks)
+        lines = [f"link add {a} netns {self._pids[x]} type veth peer name {b} netns {self._pids[y]}" for x, a, y, b in scenario.links]
+        first = self._stacks[0]
+        self.refused = list(self._all("ip", {first: (lines,)})[first])
+        late = {name: {k: v for k, v in stack.sysctls.items() if not _is_early(k)} for name, stack in scenario.stacks.items()}
+        for name, refused in self._all("build", {name: (stack, late[name]) for name, stack in scenario.stacks.items()}).items():
+            self.refused += [f"{name}: {line}" for line in refused]
+        self._sport = 0
+
+    def collect(self) -> dict[str, bytes]:
+        """The evidence of all namespaces as the files of one bundle."""
+        from collectors.live import encoded
+        from collectors.live.options import SCHEMA_VERSION
+
+        files: dict[str, bytes] = {}
+        items = []
+        for found in self._all("collect", dict.fromkeys(self._stacks, (self._pids,))).values():
+            for path, (item, data) in found.items():
+                files[path] = data
+                if item:
+                    items.append(item)
+        files["manifest.json"] = encoded({"schema_version": SCHEMA_VERSION, "tool": "noroute", "node": "node", "items": items})
+        return files
+
+    def send(self, probe: Probe, sport: int, seconds: float = SHORT) -> Outcome:
+        """Send one probe and see what the client and the counters tell."""
+        sees, _, source = self._all("probe", {probe.stack: (probe, sport, seconds)})[probe.stack]
+        moved: set[Moved] = set()
+        for counted, accepted in self._all("after", dict.fromkeys(self._stacks, ())).values():
+            moved.update(counted)
+            source = source or next(iter(accepted), "")
+        return Outcome(sees, source, frozenset(moved))
+
+    def close(self) -> None:
+        """End the helpers; their namespaces go with them."""
+        for process, connection in self._helpers.values():
+            connection.close()
+            process.terminate()
+            process.join()
+        self._helpers.clear()
+        self._lock.close()
+
+
+def _is_early(key: str) -> bool:
+    """Parameters that devices copy when they are made, and those that exist without devices."""
+    return ".conf." not in key or ".conf.all." in key or ".conf.default." in key
+
+
