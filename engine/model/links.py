@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.facts import Fact
 
 VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
@@ -56,13 +58,13 @@ def is_overlay(link: Link) -> bool:
 _FIELDS = tuple(f for f in Link.__dataclass_fields__ if f not in {"name", "fact"})
 
 
-def link_of(fact: Fact, port: Fact | None = None) -> Link:
-    """Link from a ``link`` fact, completed by what a ``bridge_port`` fact says of the same device."""
-    values = {name: fact.fields[name] for name in _FIELDS if name in fact.fields}
+def link_of(facts: Sequence[Fact], port: Fact | None = None) -> Link:
+    """Link from the ``link`` facts of one device (the first tells, the others fill its gaps), completed by its ``bridge_port`` fact."""
+    values = {name: fact.fields[name] for fact in reversed(facts) for name in _FIELDS if name in fact.fields}
     if port is not None:
         for name in ("master", "hairpin", "isolated"):
             if name in port.fields:
                 values.setdefault(name, port.fields[name])
         if "state" in port.fields:
             values.setdefault("port_state", port.fields["state"])
-    return Link(name=fact.fields["name"], fact=fact, **values)
+    return Link(name=facts[0].fields["name"], fact=facts[0], **values)

@@ -12,6 +12,7 @@ from engine.model.fib import Fib, Key, table_name
 from engine.model.ipset import IpSet
 from engine.model.links import Link, link_of
 from engine.model.netfilter.ruleset import Ruleset
+from engine.model.nft.ruleset import NftRuleset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,9 +79,12 @@ class NetStack:
 
     @cached_property
     def links(self) -> dict[str, Link]:
-        """Devices by name."""
+        """Devices by name; several listings (``ip link`` and ``ip address``) complete each other, the fuller one counts first."""
         ports = {f.fields["device"]: f for f in self.facts("bridge_port") if "device" in f.fields}
-        return {f.fields["name"]: link_of(f, ports.get(f.fields["name"])) for f in self.facts("link")}
+        seen: dict[str, list[Fact]] = {}
+        for fact in self.facts("link"):
+            seen.setdefault(fact.fields["name"], []).append(fact)
+        return {name: link_of(sorted(facts, key=lambda f: -len(f.fields)), ports.get(name)) for name, facts in seen.items()}
 
     def link(self, name: str) -> Link:
         """A device; one that no listing shows is known by name only."""
@@ -215,6 +219,11 @@ class NetStack:
     def netfilter(self) -> Ruleset:
         """Iptables tables."""
         return Ruleset(self.facts("netfilter_table"), [f for f in self.facts("collected") if f.fields.get("what") == "netfilter"])
+
+    @cached_property
+    def nftables(self) -> NftRuleset:
+        """Native nftables tables."""
+        return NftRuleset(self.facts("nft_ruleset"), self.facts("netfilter_table"))
 
     @cached_property
     def ipsets(self) -> dict[str, IpSet]:
