@@ -132,6 +132,9 @@ def _covers(text: str, value: int, kind: str) -> bool:
 
 def _fits(member: Member, kinds: list[str], directions: tuple[str, ...], packet: Packet, context: HookContext) -> int | None:
     """Sum of the prefix lengths of a member that fits, ``None`` if it does not."""
+    if len(member.parts) != len(kinds):
+        message = f"not a member of this type: {member.text!r}"
+        raise ValueError(message)
     score = 0
     for kind, part, side in zip(kinds, member.parts, directions, strict=False):
         value = packet.src if side == "src" else packet.dst
