@@ -77,7 +77,11 @@ class Kernel:
             self._all("quiet", {idle: ()})
         self._pids = self._all("fresh", {name: (values,) for name, values in early.items()})
         self._stacks = list(scenario.stacks)
-        lines = [f"link add {a} netns {self._pids[x]} type veth peer name {b} netns {self._pids[y]}" for x, a, y, b in scenario.links]
+        # With the same index at both ends the kernel takes its time, up to a second, until it notices that the wire works (linkwatch_urgent_event).
+        lines = [
+            f"link add {a} index {100 + 2 * at} netns {self._pids[x]} type veth peer name {b} index {101 + 2 * at} netns {self._pids[y]}"
+            for at, (x, a, y, b) in enumerate(scenario.links)
+        ]
         first = self._stacks[0]
         self.refused = list(self._all("ip", {first: (lines,)})[first])
         late = {name: {k: v for k, v in stack.sysctls.items() if not _is_early(k)} for name, stack in scenario.stacks.items()}

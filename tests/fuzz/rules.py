@@ -57,6 +57,8 @@ def _member(world: World, stack: str, kind: str) -> str:
     service = world.pick((f"tcp:{port}", f"udp:{port}", f"{port}", f"tcp:{port}-{port + 5}", "icmp:8/0", "icmp:echo-request"))
     nomatch = " nomatch" if world.chance(0.2) else ""
     net = world.net()
+    if net.endswith("/0"):
+        net = "10.0.0.0/8"  # the hash types know no /0
     return {
         "hash:ip": world.address(),
         "hash:net": f"{net}{nomatch}",
