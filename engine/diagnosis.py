@@ -268,7 +268,7 @@ class Diagnoser:
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
         try:
             title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
-            explanation = {lang: templates.explain(rule, lang, match.bindings, extra)["cause"] for lang in self.languages}
+            explanation = {lang: templates.cause(rule, lang, match.bindings, extra) for lang in self.languages}
         except RuleError as error:
             # A team's template that fails on this evidence must not take the finding away, let alone the report.
             self.warnings.append(f"rule {rule.id}: {error}")

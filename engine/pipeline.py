@@ -62,6 +62,7 @@ def _may_meet(flow: Flow, network: Network) -> bool:
 
 def diagnose(request: Request) -> Report:
     """Answer a question; raises :class:`~engine.errors.NorouteError` for input that cannot be used."""
+    from engine import compiled
     from engine.diagnosis import Diagnoser
     from engine.model import build
     from engine.rulebase.loader import load
@@ -72,6 +73,7 @@ def diagnose(request: Request) -> Report:
     network = build(facts)
     question = plausible(question_of(request, facts), network)
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
+    compiled.keep(rulebase.rules)
     warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings, *outcome.warnings)
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
 

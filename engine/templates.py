@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from engine.compiled import shelf
 from engine.errors import RuleError
 
 if TYPE_CHECKING:
@@ -113,13 +114,21 @@ _BUDGET: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 
 def render(text: str, bindings: Mapping[str, Fact], extra: Mapping[str, Any] | None = None) -> str:
     """Render a template over bound facts; raises :class:`TemplateError`."""
+    if "{" not in text and "\r" not in text and len(text) <= MAX_TEMPLATE:
+        return text.removesuffix("\n")  # what Jinja makes of plain text
     return str(_guarded(lambda: _string_template(text).render(_variables(bindings, extra)), f"template {text[:60]!r}"))
 
 
 def render_playbook(
-    name: str, lang: str, bindings: Mapping[str, Fact], extra: Mapping[str, Any] | None = None, folders: Sequence[Folder] = ()
+    name: str,
+    lang: str,
+    bindings: Mapping[str, Fact],
+    extra: Mapping[str, Any] | None = None,
+    folders: Sequence[Folder] = (),
+    *,
+    wanted: Sequence[str] = PARTS,
 ) -> dict[str, str]:
-    """Parts of a playbook in one language: ``cause``, ``remedy`` and ``extra`` ("" where it has none).
+    """Wanted parts of a playbook in one language: ``cause``, ``remedy`` and ``extra`` ("" where it has none).
 
     ``folders`` (``Rule.playbooks``) are searched before the built-in playbooks.  What is not written in ``lang`` is given in English.
     Raises :class:`TemplateError`.
@@ -127,7 +136,7 @@ def render_playbook(
     variables = {"remedies": (), "branch": "", **_variables(bindings, extra), "lang": lang}
     template = _guarded(lambda: environment(tuple(folders)).get_template(f"{name}.j2"), f"playbook {name}")
     parts = {}
-    for part in PARTS:
+    for part in wanted:
         action = partial(template.render, {**variables, "part": part})
         parts[part] = str(_guarded(action, f"playbook {name}")).strip()
     return parts
@@ -137,8 +146,14 @@ def explain(rule: Rule, lang: str, bindings: Mapping[str, Fact], extra: Mapping[
     """The playbook of a rule; or its ``explain`` text with the usual remedy part, where it has no playbook."""
     if rule.playbook:
         return render_playbook(rule.playbook, lang, bindings, extra, rule.playbooks)
-    text = rule.explain.get(lang) or rule.explain.get("en", "")
-    return {**render_playbook("_base", lang, bindings, extra), "cause": render(text, bindings, extra).strip()}
+    return {**render_playbook("_base", lang, bindings, extra), "cause": cause(rule, lang, bindings, extra)}
+
+
+def cause(rule: Rule, lang: str, bindings: Mapping[str, Fact], extra: Mapping[str, Any] | None = None) -> str:
+    """What :func:`explain` says of the cause."""
+    if rule.playbook:
+        return render_playbook(rule.playbook, lang, bindings, extra, rule.playbooks, wanted=("cause",))["cause"]
+    return render(rule.explain.get(lang) or rule.explain.get("en", ""), bindings, extra).strip()
 
 
 def title(rule: Rule, lang: str, bindings: Mapping[str, Fact], extra: Mapping[str, Any] | None = None) -> str:
@@ -190,7 +205,7 @@ def environment(folders: tuple[Folder, ...] = ()) -> Environment:
 
 
 @lru_cache(maxsize=1)
-def _environment_class() -> Callable[[tuple[Folder, ...]], Environment]:
+def _environment_class() -> Callable[[tuple[Folder, ...]], Environment]:  # noqa: C901  # one class, whose methods are simple
     """The environment's class; built on first use, for Jinja is slow to import."""
     from jinja2 import StrictUndefined
     from jinja2.filters import FILTERS as JINJA_FILTERS
@@ -208,6 +223,10 @@ def _environment_class() -> Callable[[tuple[Folder, ...]], Environment]:
             self.globals = {"range": _range}
             self.filters = {name: JINJA_FILTERS[name] for name in FILTERS}
             self.filters.update(q=_quoted, network=_network, join=_join, replace=_replace, _counted=_counted, _concat=_concat)
+
+        def compile(self, source: Any, name: str | None = None, filename: str | None = None, raw: bool = False, defer_init: bool = False) -> Any:
+            ordinary = partial(super().compile, source, name, filename, raw, defer_init)
+            return ordinary() if raw or defer_init else shelf().code(source, filename or "", ordinary)
 
         def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
             if len(source) > MAX_TEMPLATE:
