@@ -12,10 +12,11 @@ from engine.model.fib import Fib, Key, table_name
 from engine.model.ipset import IpSet
 from engine.model.links import Link, link_of
 from engine.model.netfilter.ruleset import Ruleset
-from engine.model.nft.ruleset import NftRuleset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from engine.model.nft.ruleset import NftRuleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,8 @@ class NetStack:
     @cached_property
     def nftables(self) -> NftRuleset:
         """Native nftables tables."""
+        from engine.model.nft.ruleset import NftRuleset
+
         return NftRuleset(self.facts("nft_ruleset"), self.facts("netfilter_table"))
 
     @cached_property

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from engine.model.netfilter.rule import Target
-from engine.model.nft import ast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.facts import Fact
+    from engine.model.nft import ast
 
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 """Families of tables that see packets of an IP version; bridge, arp and netdev tables are read and noted only."""
@@ -77,7 +77,9 @@ class NftTable:
         self.position = position
         """Place in the listing: tables are listed in the order they were made."""
         self.chains = {c.name: NftChain(self, c) for c in made.chains}
-        self.sets = {s.name: replace(s, flags=(*s.flags, ast.PARTIAL)) if terse and not s.elements else s for s in made.sets}
+        from engine.model.nft.ast import PARTIAL
+
+        self.sets = {s.name: replace(s, flags=(*s.flags, PARTIAL)) if terse and not s.elements else s for s in made.sets}
         self.dormant = "dormant" in made.flags
         self.memo: dict[Any, Any] = {}
         """Sets made ready for look-ups."""
@@ -85,6 +87,8 @@ class NftTable:
 
 def _target(statements: tuple[ast.Statement, ...]) -> Target:
     """The end of a rule in words of iptables, for derived facts."""
+    from engine.model.nft import ast
+
     for made in reversed(statements):
         match made:
             case ast.Verdict(name, target):
