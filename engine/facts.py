@@ -8,11 +8,13 @@ whole, so that "not listed" means "does not exist".  The kinds and their fields 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 
 HOST = "host"
 """Name of a node's own (initial) network stack; other stacks bear the name of their network namespace."""
@@ -114,6 +116,111 @@ class ChainText:
     rules: Sequence[RuleLine] = ()
     packets: int | None = None
     """Packets that met the policy, where counters were printed."""
+
+    def specs(self) -> Sequence[str]:
+        """The words of all rules (:attr:`RuleLine.spec`), without making the rules if they are lazy."""
+        return self.rules.specs() if isinstance(self.rules, LazyRules) else [rule.spec for rule in self.rules]
+
+
+class LazyRules(Sequence[RuleLine]):
+    """Rules that are made one by one from rows of text when first asked for, then kept."""
+
+    __slots__ = ("_count", "_cut", "_made", "_make", "_rows", "_words")
+
+    def __init__(
+        self,
+        count: int,
+        cut: Callable[[], Sequence[tuple[int, str]]],
+        make: Callable[[int, str], RuleLine],
+        words: Callable[[int, str], str] | None = None,
+    ) -> None:
+        """``cut`` gives ``count`` rows with their line numbers, ``make`` the rule of a row; ``words`` its words alone, where that is quicker."""
+        self._count = count
+        self._cut: Callable[[], Sequence[tuple[int, str]]] | None = cut
+        self._rows: Sequence[tuple[int, str]] = ()
+        self._make = make
+        self._words = words
+        self._made: dict[int, RuleLine] = {}
+
+    def _all(self) -> Sequence[tuple[int, str]]:
+        if self._cut is not None:
+            self._rows, self._cut = self._cut(), None
+        return self._rows
+
+    def specs(self) -> Sequence[str]:
+        """The words of all rules."""
+        return [rule.spec for rule in self] if self._words is None else list(starmap(self._words, self._all()))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> RuleLine: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RuleLine]: ...
+    def __getitem__(self, index: int | slice) -> RuleLine | Sequence[RuleLine]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(self._count))]
+        place = range(self._count)[index]
+        made = self._made.get(place)
+        if made is None:
+            made = self._made[place] = self._make(*self._all()[place])
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(other) == len(self) and all(a == b for a, b in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"<{self._count} rules>"
+
+
+class LazyChains(Sequence[ChainText]):
+    """Chains of a table that are made when first asked for, then kept: a walk enters ten of thirty thousand."""
+
+    __slots__ = ("_made", "_make", "_places")
+
+    def __init__(self, names: Iterable[str], make: Callable[[int], ChainText]) -> None:
+        """``names`` in order, each once; ``make`` gives the chain at a place."""
+        self._places = {name: place for place, name in enumerate(names)}
+        self._make = make
+        self._made: dict[int, ChainText] = {}
+
+    @property
+    def names(self) -> KeysView[str]:
+        """Names in order."""
+        return self._places.keys()
+
+    def named(self, name: str) -> ChainText:
+        """The chain of a name; raises ``KeyError``."""
+        return self[self._places[name]]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> ChainText: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ChainText]: ...
+    def __getitem__(self, index: int | slice) -> ChainText | Sequence[ChainText]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self._places))[index]
+        made = self._made.get(place)
+        if made is None:
+            made = self._made[place] = self._make(place)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(other) == len(self) and all(a == b for a, b in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} chains>"
 
 
 Expander = "Callable[[FactBase], Iterable[Fact]]"

@@ -7,7 +7,8 @@ Rules stay text: a dump of 100,000 lines is cut into chains by a few string sear
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import cached_property, partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from collectors.parsers import iptables_listing
@@ -17,7 +18,6 @@ from collectors.parsers.iptables_tables import (
     Chain,
     Dump,
     Invocation,
-    LazyRules,
     Table,
     backend_of_header,
     cut_tables,
@@ -27,7 +27,7 @@ from collectors.parsers.iptables_tables import (
     name_tables,
 )
 from collectors.parsers.text import SAMPLE_LENGTH, Unparsed, clean
-from engine.facts import Fact, RuleLine
+from engine.facts import ChainText, Fact, LazyChains, LazyRules, RuleLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collectors.place import Place
     from engine.facts import Source
 
-_COUNTERS = r"(?:\[[0-9]{1,20}:[0-9]{1,20}\] )?"
+_PAIR = r"\[[0-9]{1,20}:[0-9]{1,20}\]"
+_COUNTERS = rf"(?:{_PAIR} )?"
 
 _EVENT = re.compile(
     # a run of rules of one chain
@@ -48,6 +49,11 @@ _EVENT = re.compile(
 )
 """What a dump is made of, one match a run of lines; possessive, so that no text makes it slow."""
 
+_WHOLE = re.compile(rf"((?::\S++ \S++ {_PAIR}\n)*+)((?:{_COUNTERS}-A \S[^\n]*+\n)*+)COMMIT(?:\n|\Z)")
+"""The rest of a table as iptables-save prints it, after its name: chains, rules, the end."""
+_CHAIN = re.compile(r":(\S++) (\S++) \[([0-9]++)[^\n]*+\n?")
+_RUN = re.compile(rf"{_COUNTERS}-A (\S++)[^\n]*+\n(?:{_COUNTERS}-A \1(?!\S)[^\n]*+\n)*+")
+"""Rules of one chain, one after the other."""
 _RULE = re.compile(r"[ \t]*(?:\[([0-9]{1,20}):[0-9]{1,20}\] )?-A \S+ ?(.*)")
 _INLINE = re.compile(r"(?:^|\s+)-c ([0-9]{1,20}) [0-9]{1,20}(?=\s-[jg]\s|\Z)")
 """Counters as ``iptables -S -v`` prints them, before the target."""
@@ -117,10 +123,10 @@ class _Reader:
 
     def read(self) -> None:
         """Read the text as iptables-save or ``-S`` output."""
-        line = 1
+        at, line = 0, 1
         chain = None
-        for event in _EVENT.finditer(self.text):
-            kind = event.lastindex
+        while event := _EVENT.match(self.text, at):
+            kind, at = event.lastindex, event.end()
             if kind == 1:
                 count = self.text.count("\n", event.start(), event.end())
                 chain = self._run(event, line, count)
@@ -128,10 +134,23 @@ class _Reader:
                 continue
             if kind == 5:
                 self.other(event[5].strip(), line)
+                if self._named and event[5][0] == "*" and (end := self._whole(at, line + 1)):
+                    line += self.text.count("\n", at, end)
+                    at = end
             elif kind:
                 self._declared(event, line)
             line += 1
         self._end(chain)
+
+    def _whole(self, at: int, line: int) -> int:
+        """Take the open table in one piece if it is as iptables-save writes it; returns where it ends, 0 if it is not."""
+        found = _WHOLE.match(self.text, at)
+        table = _WholeTable(self.text, found, line) if found else None
+        if found is None or table is None or not table.plain or self._table is None:
+            return 0
+        self._table.lazy = table.chains()
+        self._commit()
+        return found.end()
 
     def _run(self, event: re.Match[str], line: int, count: int) -> Chain:
         """Rules of one chain."""
@@ -250,7 +269,7 @@ class _Reader:
         for dump in self._dumps.values():
             for table in dump.tables:
                 for chain in filter(_has_rules, table.chains):
-                    chain.rules = LazyRules(sum(span[3] for span in chain.spans), partial(_make_rules, self.text, chain.spans))
+                    chain.rules = LazyRules(sum(span[3] for span in chain.spans), partial(_rows, self.text, chain.spans), _rule)
 
     def _drop_last_line(self, chain: Chain) -> None:
         start, end, line, count = chain.spans.pop()
@@ -291,12 +310,55 @@ def _has_rules(chain: Chain) -> bool:
     return bool(chain.spans)
 
 
-def _make_rules(text: str, spans: Sequence[tuple[int, int, int, int]]) -> list[RuleLine]:
-    """Rules of the ``-A`` lines in some parts of a text."""
-    return [_rule(row, number) for start, end, line, count in spans for number, row in enumerate(text[start:end].split("\n")[:count], line)]
+class _WholeTable:
+    """A table of a well-formed dump: where each chain's rules are, and nothing more until a chain is asked for."""
+
+    def __init__(self, text: str, found: re.Match[str], line: int) -> None:
+        """``found``: a match of ``_WHOLE``, which begins at line number ``line``."""
+        self.text = text
+        self.line = line
+        self.declared = text[slice(*found.span(1))].split("\n")[:-1]
+        self.names = [declared[1 : declared.index(" ")] for declared in self.declared]
+        runs = [(run[1], run.span()) for run in _RUN.finditer(text, *found.span(2))]
+        self.runs = dict(runs)
+        self.plain = len(self.runs) == len(runs) and len(set(self.names)) == len(self.names) and self.runs.keys() <= set(self.names)
+        """Each chain is declared once, and its rules stand together."""
+
+    def chains(self) -> LazyChains:
+        """The chains."""
+        return LazyChains(self.names, self._chain)
+
+    @cached_property
+    def _lines(self) -> dict[str, tuple[int, int]]:
+        """Of each chain with rules: number of the first line, number of rules."""
+        counts = [self.text.count("\n", *span) for span in self.runs.values()]
+        first = accumulate(counts, initial=self.line + len(self.declared))
+        return dict(zip(self.runs, zip(first, counts, strict=False), strict=True))
+
+    def _chain(self, place: int) -> ChainText:
+        found = _CHAIN.match(self.declared[place])
+        name, policy, packets = found.groups() if found else (self.names[place], "-", "0")
+        base = policy != "-"
+        rules: Sequence[RuleLine] = ()
+        if name in self.runs:
+            line, count = self._lines[name]
+            rules = LazyRules(count, partial(_rows, self.text, [(*self.runs[name], line, count)]), _rule, partial(_words, f"-A {name} "))
+        return ChainText(name, policy if base else "", self.line + place, rules, int(packets) if base else None)
 
 
-def _rule(row: str, line: int) -> RuleLine:
+def _rows(text: str, spans: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, str]]:
+    """The ``-A`` lines in some parts of a text, with their numbers."""
+    return [row for start, end, line, count in spans for row in enumerate(text[start:end].split("\n")[:count], line)]
+
+
+def _words(start: str, line: int, row: str) -> str:
+    """The words of a rule, as :func:`_rule` gives them; ``start``: what rows without counters begin with."""
+    if row.startswith(start) and "-c " not in row and not row[-1].isspace():
+        return row[len(start) :]
+    return _rule(line, row).spec
+
+
+def _rule(line: int, row: str) -> RuleLine:
     found = _RULE.match(row)
     packets, spec = (found[1], found[2].rstrip()) if found else (None, row)
     if "-c " in spec:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from functools import partial
 
-from collectors.parsers.iptables_tables import Chain, LazyRules
+from collectors.parsers.iptables_tables import Chain
 from collectors.parsers.iptables_words import translate, unknown
-from engine.facts import RuleLine
+from engine.facts import LazyRules, RuleLine
 
 _CHAIN = re.compile(
     r"\s*Chain (\S+) \((?:policy ([A-Z]+)(?: ([0-9]{1,20}[KMGTP]?) packets, [0-9]{1,20}[KMGTP]? bytes)?|-?[0-9]+ references?)\)\s*\Z")
@@ -105,7 +105,7 @@ def read(text: str) -> Listing:
             _row(listing, block, number, line)
     for block in listing.blocks:
         if block.style is not None:
-            block.chain.rules = LazyRules(len(block.rows), partial(_make_rules, block.style.pattern, block.rows))
+            block.chain.rules = LazyRules(len(block.rows), block.rows.copy, partial(_rule, block.style.pattern))
     return listing
 
 
@@ -130,11 +130,7 @@ def _row(listing: Listing, block: Block, number: int, line: str) -> None:
         listing.broken.append((number, line))
 
 
-def _make_rules(pattern: re.Pattern[str], rows: list[tuple[int, str]]) -> list[RuleLine]:
-    return [_rule(pattern, line, number) for number, line in rows]
-
-
-def _rule(pattern: re.Pattern[str], line: str, number: int) -> RuleLine:
+def _rule(pattern: re.Pattern[str], number: int, line: str) -> RuleLine:
     """One row as ``iptables-save`` words: source, destination, devices, protocol, fragment, matches, target."""
     found = pattern.match(line)
     if found is None:
