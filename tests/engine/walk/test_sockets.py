@@ -1,0 +1,75 @@
+"""Whether a socket takes a packet (``inet_hashtables.c``, ``udp.c``)."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.facts import Fact
+from engine.inet import to_int
+from engine.model.packet import Packet
+from engine.model.stack import NetStack
+from engine.walk.sockets import known, listeners, takes
+from tests.engine.walk.world import lan
+
+V4 = Packet(4, to_int("10.1.0.2"), to_int("10.2.0.2"), "tcp", 40000, 80)
+V6 = Packet(6, to_int("fd00::1"), to_int("fd00::2"), "tcp", 40000, 80)
+
+
+@pytest.mark.parametrize(
+    ("fields", "packet", "right"),
+    [
+        ({"address": "0.0.0.0"}, V4, True), ({"address": "*"}, V4, True), ({}, V4, True), ({"address": "0.0.0.0"}, V6, False), ({"address": "*"}, V6, True),
+        ({"address": "::"}, V4, True), ({"address": "::", "v6only": True}, V4, False), ({"address": "::", "v6only": True}, V6, True), ({"address": "[::]"}, V6, True),
+        ({"address": "10.2.0.2"}, V4, True), ({"address": "127.0.0.1"}, V4, False), ({"address": "::ffff:10.2.0.2"}, V4, True), ({"address": "fd00::2"}, V6, True), ({"address": "fe80::1%eth0"}, V6, False),
+        ({"address": "0.0.0.0", "device": "eth0"}, V4, True), ({"address": "0.0.0.0", "device": "eth1"}, V4, False), ({"address": "10.2.0.2%eth0"}, V4, True), ({"address": "odd"}, V4, False),
+    ],
+)
+def test_takes(fields: dict[str, object], packet: Packet, right: bool) -> None:
+    """A listener takes packets to its address, to any if it has none; ``::`` takes IPv4 unless it is v6only; a device binds."""
+    assert takes(Fact("socket", fields), packet, "eth0") is right
+
+
+def test_listeners() -> None:
+    """TCP waits in LISTEN only; UDP sockets have no such state."""
+    sockets = [
+        Fact("socket", {"protocol": "tcp", "port": 80, "state": "LISTEN"}), Fact("socket", {"protocol": "tcp", "port": 80, "state": "ESTAB"}), Fact("socket", {"protocol": "tcp", "port": 81, "state": "LISTEN"}),
+        Fact("socket", {"protocol": "udp", "port": 80, "state": "UNCONN"}), Fact("socket", {"protocol": "udp", "port": 80, "state": "ESTAB"}),
+    ]
+    stack = NetStack("n1", "host", {"socket": sockets})
+    assert listeners(stack, "tcp", 80) == [sockets[0]]
+    assert listeners(stack, "udp", 80) == [sockets[3]]
+
+
+def test_known() -> None:
+    """A port that a whole listing does not show is closed; without one nothing is known."""
+    stack = NetStack("n1", "host", {"collected": [Fact("collected", {"what": "sockets", "scope": "tcp-listen"})]})
+    assert (known(stack, "tcp"), known(stack, "udp")) == (True, False)
+
+
+@pytest.mark.parametrize(("protocol", "sees"), [("tcp", "ECONNREFUSED"), ("udp", "ECONNREFUSED")])
+def test_closed_port(protocol: str, sees: str) -> None:
+    """Nothing listens: a reset or a port-unreachable, on the walk a drop by the socket with nobody's line."""
+    trace = lan().walk("client", "10.2.0.2", 81, protocol)
+    assert trace.client_sees == sees
+    (drop,) = [fact for fact in trace.facts if fact.kind == "drop"]
+    assert (drop.node, drop.get("by"), drop.get("effect"), drop.get("direction"), drop.text) == ("server", "socket", "rejected", "request", "")
+
+
+def test_listening_elsewhere_only() -> None:
+    """A listener on loopback does not take what comes from the wire, and its line is the evidence."""
+    world = lan()
+    world.stack("server").listens("tcp 127.0.0.1:80")
+    trace = world.walk("client", "10.2.0.2")
+    assert trace.client_sees == "ECONNREFUSED"
+    (drop,) = [fact for fact in trace.facts if fact.kind == "drop"]
+    assert "127.0.0.1:80" in drop.text
+
+
+def test_sockets_that_nobody_listed() -> None:
+    """Without a listing it depends; the command that would settle it is named."""
+    world = lan()
+    world.stack("server").unseen("ss -lntup")
+    trace = world.walk("client", "10.2.0.2")
+    assert trace.client_sees == "depends"
+    assert [(unknown.node, unknown.command) for unknown in trace.depends] == [("server", "ss -lntp")]
+    assert ("closed", "", "ECONNREFUSED") in trace.branches
