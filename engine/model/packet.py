@@ -112,7 +112,7 @@ class State:
     """What conntrack says of a packet on one stack."""
 
     name: str
-    """NEW | ESTABLISHED | RELATED | INVALID | UNTRACKED"""
+    """NEW | ESTABLISHED | RELATED | INVALID | UNTRACKED; "" before conntrack saw the packet (rules see INVALID then)"""
     entry: Entry | None = None
     reply: bool = False
     """The packet goes in the reply direction of its entry."""

@@ -12,17 +12,22 @@ from engine.inet import prefix, to_int, to_text
 from engine.model.links import is_overlay
 from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
+from engine.model.netfilter.ruleset import Chain
 from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
+from engine.walk.hooks import nat_chains
 from engine.walk.recorder import policy_line, rule_line
 from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from engine.model.netfilter.ruleset import Chain
+    from engine.model.nft.ruleset import NftChain, NftRule
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
+    from engine.walk.hooks import Call
     from engine.walk.recorder import Recorder
+    from engine.walk.routing import Way
+
+    AnyChain = Chain | NftChain
+    AnyRule = Rule | NftRule
 
 TRANSLATING = frozenset({"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"})
 MAX_DEPTH = 64
@@ -35,8 +40,8 @@ class Verdict:
 
     name: str
     """accept | drop | reject | queue | stolen"""
-    chain: Chain | None = None
-    rule: Rule | None = None
+    chain: AnyChain | None = None
+    rule: AnyRule | None = None
     base: str = ""
     reject_with: str = ""
     by: str = ""
@@ -51,8 +56,6 @@ class Translation:
     """source | destination"""
     address: int | None
     port: int | None
-    chain: Chain
-    rule: Rule
 
 
 class Passage:
@@ -64,10 +67,12 @@ class Passage:
         self.entries = entries
         self.choices = choices
         self.recorder = recorder
-        self.state = State("UNTRACKED")
+        self.state = State("")
         self.tracked = False
         self.next_hop = 0
         """Address of the next hop, for MASQUERADE's choice of address."""
+        self.way: Way | None = None
+        """Of a packet that this stack makes: where it goes as of now."""
 
     # --- conntrack ------------------------------------------------------------------------------------------------
 
@@ -107,6 +112,13 @@ class Passage:
                 return State("RELATED", entry)
         return State("INVALID")
 
+    def untrack(self, chain: AnyChain, rule: AnyRule) -> None:
+        """``notrack``: conntrack will pass the packet by; one that was seen before (on loopback) stays as it is."""
+        if self.tracked:
+            return
+        self.tracked, self.state = True, State("UNTRACKED")
+        self.recorder.step("conntrack", f"not tracked by {chain.table.name} {chain.name}", "rewrite", rule_line(chain, rule))
+
     def confirm(self) -> None:
         """The packet survived its last hook: the entry stays (``nf_conntrack_confirm``)."""
         if self.state.entry is not None:
@@ -124,19 +136,26 @@ class Passage:
         """Place of the packet on a hook."""
         return HookContext(hook, state=self.state, **devices)  # type: ignore[arg-type]  # keywords are HookContext's own
 
-    def filter(self, context: HookContext, tables: Sequence[str]) -> Verdict:
-        """Run the tables of a hook that decide (everything but nat) in order; drop is final, accept goes on."""
-        for table in tables:
-            for chain in self.stack.netfilter.on_hook(context.hook, self.packet.family, (table,)):
-                if not chain.rules and chain.policy in {"ACCEPT", ""}:
-                    continue
-                verdict = self._base(chain, context)
-                if verdict.name != "accept":
-                    return verdict
+    def run(self, call: Call, context: HookContext) -> Verdict:
+        """Run one function of a hook; drop is final, accept goes on to the next."""
+        if call.kind == "track":
+            self.track()
+        elif call.kind == "nat":
+            return self.translate(context)
+        elif call.chain is not None:
+            return self._base(call.chain, context)
         return Verdict("accept")
 
-    def _base(self, chain: Chain, context: HookContext) -> Verdict:
-        found = self._traverse(chain, context, chain.name, 0)
+    def _enter(self, chain: AnyChain, context: HookContext) -> Verdict | None:
+        """Verdict of a base chain's rules, ``None`` where its policy decides."""
+        if isinstance(chain, Chain):
+            return self._traverse(chain, context, chain.name, 0)
+        from engine.walk import native
+
+        return native.traverse(self, chain, context, chain.name, 0)
+
+    def _base(self, chain: AnyChain, context: HookContext) -> Verdict:
+        found = self._enter(chain, context)
         if found is not None:
             verdict, lines = found, rule_line(found.chain, found.rule) if found.chain and found.rule else ()
             target = found.rule.target.name if found.rule else ""
@@ -154,7 +173,7 @@ class Passage:
         """Verdict of a chain, ``None`` if it returns or falls off its end."""
         if depth > MAX_DEPTH:
             return Verdict("drop", chain, None, base, by="unknown")
-        for rule in chain.rules:
+        for rule in chain.candidates(self.packet, context, self._memberships(context)):
             if not self._fits(rule, chain, context):
                 continue
             name = rule.target.name
@@ -183,8 +202,7 @@ class Passage:
             return Verdict("reject", chain, rule, base, reason, "rule")
         if name in {"NOTRACK", "CT"}:
             if name == "NOTRACK" or "--notrack" in rule.target.options:
-                self.tracked, self.state = True, State("UNTRACKED")
-                self.recorder.step("conntrack", f"not tracked by {chain.table.name} {chain.name}", "rewrite", rule_line(chain, rule))
+                self.untrack(chain, rule)
             return None
         if name in {"MARK", "CONNMARK"}:
             self._mark(rule, chain)
@@ -200,6 +218,19 @@ class Passage:
         return Verdict("drop", chain, rule, base, by="unknown") if answer else None
 
     # --- matches --------------------------------------------------------------------------------------------------
+
+    def _memberships(self, context: HookContext) -> Callable[[str, tuple[str, ...]], bool | None]:
+        """Membership of the packet as it is when asked, looked up once for each set."""
+        around = _Around(self.stack, self.choices, self.recorder)
+        known: dict[tuple[str, tuple[str, ...], int], bool | None] = {}
+
+        def in_set(name: str, directions: tuple[str, ...]) -> bool | None:
+            key = (name, directions, self.packet.mark)
+            if key not in known:
+                known[key] = around.in_set(name, directions, self.packet, context)
+            return known[key]
+
+        return in_set
 
     def _fits(self, rule: Rule, chain: Chain, context: HookContext) -> bool:
         context = replace(context, state=self.state)
@@ -245,7 +276,10 @@ class Passage:
         return Unknown(stack.node, stack.name, what, f"iptables -t {chain.table.name} -nvL {chain.name}", why, line[0] if line else None)
 
     def _note_miss(self, rule: Rule, chain: Chain, context: HookContext, match: m.Match) -> None:
-        """Remember translations that did not apply: 'why was this not masqueraded' is a question rules ask."""
+        """Remember translations that did not apply: 'why was this not masqueraded' is a question rules ask.
+
+        Of a long chain only rules that came near are told: all those that test a set, not those for another address, port or device.
+        """
         if self.recorder.direction != "request" or chain.table.name != "nat" or rule.target.name not in TRANSLATING:
             return
         inner = match.match if isinstance(match, m.Negated) else match
@@ -312,14 +346,15 @@ class Passage:
             entry.dst_bound = True
         else:
             entry.src_bound = True
-        for chain in self.stack.netfilter.on_hook(context.hook, self.packet.family, ("nat",)):
-            if not chain.rules and chain.policy in {"ACCEPT", ""}:
+        for call in nat_chains(self.stack, context.hook, self.packet.family):
+            chain = call.chain
+            if chain is None:
                 continue
-            found = self._traverse(chain, context, chain.name, 0)
+            found = self._enter(chain, context)
             if found is None and chain.policy == "DROP":
                 self.recorder.step("netfilter", f"nat {chain.name}: policy DROP", "drop", policy_line(chain))
                 return Verdict("drop", chain, None, chain.name, by="policy")
-            if found is not None and found.name == "drop":
+            if found is not None and found.name != "accept":
                 self.recorder.step(
                     "netfilter", f"nat {chain.name}: drop", "drop", rule_line(found.chain, found.rule) if found.chain and found.rule else ()
                 )
@@ -352,10 +387,15 @@ class Passage:
             self.recorder.step("nat", f"reverses the translation: {packet}", "rewrite")
 
     def _translate(self, rule: Rule, chain: Chain, context: HookContext, base: str) -> Verdict | None:
+        if self.state.entry is None:
+            return None
+        return self.bind(self._wanted(rule, context), rule, chain, context, base)
+
+    def bind(self, wanted: Translation | None, rule: AnyRule, chain: AnyChain, context: HookContext, base: str) -> Verdict:
+        """Translate the packet and remember it in its entry (``nf_nat_setup_info``); without an address to take the kernel drops."""
         entry = self.state.entry
-        wanted = self._wanted(rule, chain, context)
         if entry is None or wanted is None:
-            return Verdict("drop", chain, rule, base, by="rule") if entry is not None else None
+            return Verdict("drop", chain, rule, base, by="rule")
         before, packet = self.packet, self.packet
         if wanted.type == "destination":
             packet = replace(
@@ -376,7 +416,7 @@ class Passage:
         self._note_translation(rule, chain, context, before, wanted.type)
         return Verdict("accept", chain, rule, base, by="rule")
 
-    def _note_translation(self, rule: Rule, chain: Chain, context: HookContext, before: Packet, kind: str) -> None:
+    def _note_translation(self, rule: AnyRule, chain: AnyChain, context: HookContext, before: Packet, kind: str) -> None:
         family, after = before.family, self.packet
         source = kind == "source"
         old, new = (before.src, after.src) if source else (before.dst, after.dst)
@@ -388,7 +428,7 @@ class Passage:
             lines,
             type=kind,
             target=rule.target.name,
-            table="nat",
+            table=chain.table.name,
             chain=chain.name,
             number=rule.number,
             spec=rule.spec,
@@ -414,27 +454,27 @@ class Passage:
         ]
         return str(max(nets, key=lambda n: n.length)) if nets else str(prefix(to_text(packet.src, packet.family)))
 
-    def _wanted(self, rule: Rule, chain: Chain, context: HookContext) -> Translation | None:
+    def _wanted(self, rule: Rule, context: HookContext) -> Translation | None:
         """What a translating rule asks for; ``None`` if the kernel would drop for want of an address."""
         name, options, family = rule.target.name, rule.target.options, self.packet.family
         if name == "MASQUERADE":
             address = masquerade_address(self.stack, context.out_device, self.next_hop, family)
-            return Translation("source", address, None, chain, rule) if address is not None else None
+            return Translation("source", address, None) if address is not None else None
         if name == "REDIRECT":
             port = _first_port(options.get("--to-ports", ""))
             if context.hook == "OUTPUT":
-                return Translation("destination", to_int("127.0.0.1" if family == 4 else "::1"), port, chain, rule)
+                return Translation("destination", to_int("127.0.0.1" if family == 4 else "::1"), port)
             own = self.stack.addresses_of(context.in_device, family)
-            return Translation("destination", own[0].value, port, chain, rule) if own else None
+            return Translation("destination", own[0].value, port) if own else None
         if name == "NETMAP":
             source = context.hook in {"POSTROUTING", "INPUT"}
             target = prefix(options["--to"])
             old = self.packet.src if source else self.packet.dst
             mapped = target.value | (old & ~target.mask & ((1 << (32 if family == 4 else 128)) - 1))
-            return Translation("source" if source else "destination", mapped, None, chain, rule)
+            return Translation("source" if source else "destination", mapped, None)
         text = options.get("--to-source") or options.get("--to-destination") or ""
         address, port = _target_address(text, family)
-        return Translation("source" if name == "SNAT" else "destination", address, port, chain, rule)
+        return Translation("source" if name == "SNAT" else "destination", address, port)
 
 
 def _reply_after(entry: Entry, packet: Packet, kind: str) -> Tuple:

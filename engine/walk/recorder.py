@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.facts import Fact
+from engine.model.netfilter.rule import Rule
+from engine.model.netfilter.ruleset import Chain
 from engine.walk.trace import Hop, Line, Step, Unknown
 
 if TYPE_CHECKING:
-    from engine.model.netfilter.rule import Rule
-    from engine.model.netfilter.ruleset import Chain
+    from engine.model.nft.ruleset import NftChain, NftRule
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
 
@@ -22,18 +23,19 @@ def line_of(fact: Fact | None) -> tuple[Line, ...]:
     return (Line(fact.node, fact.stack, fact.source.name, fact.line, fact.text),)
 
 
-def rule_line(chain: Chain, rule: Rule) -> tuple[Line, ...]:
+def rule_line(chain: Chain | NftChain, rule: Rule | NftRule) -> tuple[Line, ...]:
     """The evidence line of a netfilter rule."""
     fact = chain.table.fact
-    text = fact.source.line(rule.line).strip() or f"-A {chain.name} {rule.spec}"
+    text = fact.source.line(rule.line).strip() or (f"-A {chain.name} {rule.spec}" if isinstance(rule, Rule) else rule.spec)
     return (Line(fact.node, fact.stack, fact.source.name, rule.line, text),)
 
 
-def policy_line(chain: Chain) -> tuple[Line, ...]:
+def policy_line(chain: Chain | NftChain) -> tuple[Line, ...]:
     """The evidence line of a chain's declaration."""
     fact = chain.table.fact
-    text = fact.source.line(chain.text.line).strip() or f":{chain.name} {chain.policy}"
-    return (Line(fact.node, fact.stack, fact.source.name, chain.text.line, text),)
+    number = chain.text.line if isinstance(chain, Chain) else chain.line
+    said = f":{chain.name} {chain.policy}" if isinstance(chain, Chain) else f"chain {chain.name} {{ policy {chain.policy.lower()}; }}"
+    return (Line(fact.node, fact.stack, fact.source.name, number, fact.source.line(number).strip() or said),)
 
 
 @dataclass(slots=True)

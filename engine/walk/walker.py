@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from engine.inet import to_int, to_text
 from engine.model.fib import Key
+from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
 from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name
+from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import on_link, resolve, source_prefix, usable
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.recorder import Recorder, line_of
@@ -160,7 +162,7 @@ class Walker:
             sport=packet.sport,
             dport=packet.dport,
             protocol=packet.protocol,
-            ctstate=state.name if state else None,
+            ctstate=(state.name or None) if state else None,
             return_via=self.came_via.get((at.stack.node, at.stack.name)) if self.recorder.direction != "request" else None,
             mark=packet.mark,
             in_device=at.device if at.how != "output" else "",
@@ -174,27 +176,37 @@ class Walker:
 
     # --- netfilter ------------------------------------------------------------------------------------------------
 
-    def _hook(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...], **devices: str | bool) -> End | None:
-        """Run the deciding tables of a hook, with NAT after the named one; ``None`` = the packet goes on."""
-        unseen = self._unseen(at, passage, hook, tables)
+    def _hook(self, at: At, passage: Passage, hook: str, **devices: str | bool) -> End | None:
+        """Run all that is on a hook in order; ``None`` = the packet goes on.
+
+        On OUTPUT the packet is routed again where a function changed what routing looks at; the hook's own devices stay those of the first routing
+        decision, as in the kernel (``nf_hook_state``).
+        """
+        unseen = self._unseen(at, passage, hook)
         if unseen is not None:
             return unseen
-        for table in tables:
-            verdict = (
-                passage.translate(passage.context(hook, **devices)) if table == "nat" else passage.filter(passage.context(hook, **devices), (table,))
-            )
+        queue = calls(at.stack, hook, passage.packet.family)
+        for call in queue:
+            before = passage.packet
+            verdict = passage.run(call, passage.context(hook, **devices))
             if verdict.name != "accept":
+                self._note_rivals(at.stack, hook, call, queue)
                 return self._refuse(at, passage, hook, verdict, devices)
+            if hook == "OUTPUT" and call.reroutes and passage.way is not None:
+                passage.way = self._again(passage, before, passage.way)
+                if passage.way.type not in {"unicast", "local"}:
+                    return self._unroutable(at, passage.way, passage.packet, passage.state)
         return None
 
-    def _unseen(self, at: At, passage: Passage, hook: str, tables: tuple[str, ...]) -> End | None:
+    def _note_rivals(self, stack: NetStack, hook: str, call: Call, queue: list[Call]) -> None:
+        """Say that another backend has a chain of equal priority: which of them runs first cannot be read from a dump."""
+        if any(rivals(call, other) for other in queue):
+            why = f"chains of legacy iptables and of nftables have equal priority on {hook}: legacy is taken to run first"
+            self.recorder.assume(Unknown(stack.node, stack.name, f"order of {hook} chains", "", why))
+
+    def _unseen(self, at: At, passage: Passage, hook: str) -> End | None:
         """A firewall that nobody collected: unknown on a node, assumed to be empty in a container (and said)."""
-        stack, family = at.stack, passage.packet.family
-        native = self._native(stack, hook)
-        if native is not None:
-            answer = self.choices.ask(("nft", stack.node, stack.name), ("passes", "drops"), native)
-            if answer:
-                return self._stop(at, "unknown", Disposition.DROPPED, "dropped by native nftables (assumed)", packet=passage.packet)
+        stack, family, tables = at.stack, passage.packet.family, HOOK_TABLES[hook]
         if any(t in {"filter", "nat"} for t in tables) and not all(stack.netfilter.known(t, family, hook) for t in tables if t in {"filter", "nat"}):
             whole = not stack.netfilter.tables and not stack.collected("netfilter")
             command = "iptables-save" if family == 4 else "ip6tables-save"
@@ -211,21 +223,6 @@ class Walker:
             elif self.choices.ask(("netfilter", stack.node, stack.name, family), ("passes", "drops"), unknown):
                 return self._stop(
                     at, "unknown", Disposition.DROPPED, "dropped by a packet filter that was not collected (assumed)", packet=passage.packet
-                )
-        return None
-
-    @staticmethod
-    def _native(stack: NetStack, hook: str) -> Unknown | None:
-        """A native nftables ruleset that might decide: it holds a base chain on the hook and some statement that drops or rewrites."""
-        for fact in stack.facts("nft_ruleset"):
-            if fact.fields.get("decides") and hook.lower() in fact.fields.get("hooks", ()):
-                return Unknown(
-                    stack.node,
-                    stack.name,
-                    "nftables",
-                    "nft list ruleset",
-                    "native nftables rules on this hook are not modelled",
-                    next(iter(line_of(fact)), None),
                 )
         return None
 
@@ -303,24 +300,11 @@ class Walker:
             way = find_way(stack, self._key(packet), self.choices)
         at = replace(at, packet=packet)
         passage = self._passage(at)
-        ended = self._hook(at, passage, "OUTPUT", ("raw",), out_device=self._out(way))
-        passage.track()
-        if ended is None:
-            ended = self._hook(at, passage, "OUTPUT", ("mangle",), out_device=self._out(way))
-        if ended is None:
-            way = self._again(passage, packet, way)
-            if way.type not in {"unicast", "local"}:
-                return self._unroutable(at, way, passage.packet, passage.state)
-            marked = passage.packet
-            ended = self._hook(at, passage, "OUTPUT", ("nat",), out_device=self._out(way))
-            if ended is None:
-                way = self._again(passage, marked, way)
-                if way.type not in {"unicast", "local"}:
-                    return self._unroutable(at, way, passage.packet, passage.state)
-                ended = self._hook(at, passage, "OUTPUT", ("filter", "security"), out_device=self._out(way))
+        passage.way = way
+        ended = self._hook(at, passage, "OUTPUT", out_device=self._out(way))
         if ended is not None:
             return ended
-        return self._post(replace(at, packet=passage.packet), passage, way, "output", "")
+        return self._post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
 
     @staticmethod
     def _out(way: Way) -> str:
@@ -404,14 +388,7 @@ class Walker:
         return self._route_input(replace(at, packet=passage.packet), passage)
 
     def _prerouting(self, at: At, passage: Passage, device: str, physin: str) -> End | None:
-        bridged = bool(physin)
-        for tables in (("raw",), ("mangle", "nat")):
-            if tables != ("raw",):
-                passage.track()
-            ended = self._hook(at, passage, "PREROUTING", tables, in_device=device, physin=physin, bridged=bridged)
-            if ended is not None:
-                return ended
-        return None
+        return self._hook(at, passage, "PREROUTING", in_device=device, physin=physin, bridged=bool(physin))
 
     def _route_input(self, at: At, passage: Passage) -> At | End:
         stack, packet, device = at.stack, passage.packet, at.device
@@ -492,7 +469,7 @@ class Walker:
 
     def _forward(self, at: At, passage: Passage, way: Way) -> At | End:
         self._note_route(at, way, "forward")
-        ended = self._hook(at, passage, "FORWARD", ("mangle", "filter", "security"), in_device=at.device, out_device=way.device, physin=at.physin)
+        ended = self._hook(at, passage, "FORWARD", in_device=at.device, out_device=way.device, physin=at.physin)
         if ended is not None:
             return ended
         return self._post(replace(at, packet=passage.packet), passage, way, "forward", at.device)
@@ -528,7 +505,7 @@ class Walker:
             self._note_route(at, way, "output")
         passage.next_hop = way.next_hop
         before = passage.packet
-        ended = self._hook(at, passage, "POSTROUTING", ("mangle", "nat"), out_device=out)
+        ended = self._hook(at, passage, "POSTROUTING", out_device=out)
         if ended is not None:
             return ended
         entry = passage.state.entry
@@ -743,7 +720,6 @@ class Walker:
             at,
             passage,
             "FORWARD",
-            ("mangle", "filter", "security"),
             in_device=bridge,
             out_device=bridge,
             physin=physin,
@@ -753,7 +729,7 @@ class Walker:
         if ended is not None:
             return ended
         passage.next_hop = passage.packet.dst
-        ended = self._hook(at, passage, "POSTROUTING", ("mangle", "nat"), out_device=bridge, physout=physout, bridged=True)
+        ended = self._hook(at, passage, "POSTROUTING", out_device=bridge, physout=physout, bridged=True)
         if ended is None:
             passage.confirm()
         return ended
@@ -767,7 +743,7 @@ class Walker:
         value = stack.sysctl(key)
         if value is not None:
             return bool(value)
-        if stack.sysctls_complete or not stack.netfilter.tables:
+        if stack.sysctls_complete or not (stack.netfilter.tables or stack.nftables.tables):
             return False
         unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", f"whether bridged packets on {bridge} pass iptables was not collected")
         return self.choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0
@@ -947,7 +923,7 @@ class Walker:
 
     def _local(self, at: At, passage: Passage) -> End:
         self.recorder.step("route", f"{to_text(at.packet.dst, at.packet.family)} is an address of this stack: delivered locally")
-        ended = self._hook(at, passage, "INPUT", ("mangle", "filter", "security", "nat"), in_device=at.device, physin=at.physin)
+        ended = self._hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
         if ended is not None:
             return ended
         passage.confirm()

@@ -176,7 +176,7 @@ class CtState(NamedTuple):
         """Whether the packet's state is one of those."""
         del packet, around
         state = context.state
-        if state.name in self.states:
+        if (state.name or "INVALID") in self.states:
             return True
         entry = state.entry
         return entry is not None and (("SNAT" in self.states and entry.snat) or ("DNAT" in self.states and entry.dnat))

@@ -1,0 +1,114 @@
+"""What runs on a netfilter hook, in which order: tables of iptables and native nftables chains, conntrack, NAT.
+
+Source: Linux ``net/netfilter/core.c`` (nf_hook_entries_grow), ``nf_nat_core.c`` (nf_nat_register_fn), priorities of
+``include/uapi/linux/netfilter_ipv4.h``.
+Measured on Linux 6.18: of equal priority what was registered last runs first; all nat chains run where the first of them put the dispatcher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.model.netfilter.ruleset import HOOK_TABLES
+
+if TYPE_CHECKING:
+    from engine.model.netfilter.ruleset import Chain
+    from engine.model.nft.ruleset import NftChain
+    from engine.model.stack import NetStack
+
+PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+"""Priorities of the tables of iptables; nat has one for each direction."""
+
+CONNTRACK = -200
+NAT_DESTINATION = -100
+NAT_SOURCE = 100
+DESTINATION_HOOKS = frozenset({"PREROUTING", "OUTPUT"})
+"""Hooks on which destinations are translated; the others translate sources."""
+
+_LEGACY_FIRST, _COMPAT_NEXT = -2_000_000, -1_000_000
+_PER_TABLE = 10_000
+"""Base chains of one table, at most, that keep their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function on a hook."""
+
+    priority: int
+    order: int
+    """Among equal priorities the lowest runs first."""
+    kind: str
+    """``track`` | ``nat`` (the dispatcher) | ``chain``"""
+    chain: Chain | NftChain | None = None
+    reroutes: bool = False
+    """On OUTPUT: the packet is routed again if the chain changed what routing looks at."""
+
+
+def calls(stack: NetStack, hook: str, family: int) -> list[Call]:
+    """All functions of a hook in order."""
+    found = [*_iptables(stack, hook, family), *_native(stack, hook, family)]
+    if hook in DESTINATION_HOOKS:
+        found.append(Call(CONNTRACK, _LEGACY_FIRST - 1, "track"))
+    if "nat" in HOOK_TABLES[hook]:
+        chains = nat_chains(stack, hook, family)
+        # The dispatcher was registered with the first nat chain, which runs last among equals.
+        order = max((c.order for c in chains), default=0)
+        found.append(Call(NAT_DESTINATION if hook in DESTINATION_HOOKS else NAT_SOURCE, order, "nat", reroutes=True))
+    return sorted(found, key=lambda c: (c.priority, c.order))
+
+
+def nat_chains(stack: NetStack, hook: str, family: int) -> list[Call]:
+    """Base chains of type nat in the order in which the dispatcher asks them."""
+    priority = NAT_DESTINATION if hook in DESTINATION_HOOKS else NAT_SOURCE
+    found = [Call(priority, _order(stack, c, family), "chain", c) for c in stack.netfilter.on_hook(hook, family, ("nat",)) if not idle(c)]
+    for chain, order in _registered(stack, hook, family):
+        if chain.hook is not None and chain.hook.type == "nat" and not chain.idle:
+            found.append(Call(chain.hook.priority, order, "chain", chain))
+    return sorted(found, key=lambda c: (c.priority, c.order))
+
+
+def idle(chain: Chain) -> bool:
+    """Whether packets pass as if the chain were not there."""
+    return not chain.rules and chain.policy in {"ACCEPT", ""}
+
+
+def rivals(one: Call, other: Call) -> bool:
+    """Whether two chains run in an order that no dump tells: equal priority, different backends."""
+    return (
+        one.chain is not None
+        and other.chain is not None
+        and one.priority == other.priority
+        and (one.chain.table.backend == "nft") != (other.chain.table.backend == "nft")
+    )
+
+
+def _order(stack: NetStack, chain: Chain, family: int) -> int:
+    """Place of a table of iptables among equals: legacy first (no dump tells), iptables-nft where nft lists it."""
+    if chain.table.backend != "nft":
+        return _LEGACY_FIRST
+    position = stack.nftables.position(chain.table.name, family)
+    return _COMPAT_NEXT if position is None else -position * _PER_TABLE
+
+
+def _iptables(stack: NetStack, hook: str, family: int) -> list[Call]:
+    return [
+        Call(priority, _order(stack, chain, family), "chain", chain, table == "mangle")
+        for table, priority in PRIORITIES.items()
+        if table in HOOK_TABLES[hook]
+        for chain in stack.netfilter.on_hook(hook, family, (table,))
+        if not idle(chain)
+    ]
+
+
+def _registered(stack: NetStack, hook: str, family: int) -> list[tuple[NftChain, int]]:
+    """Native base chains with their order: the listing is in the order of registration, which is run backwards."""
+    return [(c, -c.table.position * _PER_TABLE - number) for number, c in enumerate(stack.nftables.on_hook(hook, family))]
+
+
+def _native(stack: NetStack, hook: str, family: int) -> list[Call]:
+    return [
+        Call(chain.hook.priority, order, "chain", chain, chain.hook.type == "route")
+        for chain, order in _registered(stack, hook, family)
+        if chain.hook is not None and chain.hook.type != "nat" and not chain.idle
+    ]
