@@ -130,6 +130,8 @@ def from_name(path: str) -> Hint | None:
             return Hint(format_name)
     base = path.rpartition("/")[2]
     name = SUFFIXES.sub("", SUFFIXES.sub("", base))
+    if (inside := INSIDE.search(_spaced(name))) and (found := from_command(_spaced(name)[inside.start() :])):
+        return found
     if match := IPTABLES.search(name.lower()):
         return Hint("iptables", iptables_command(name, match))
     words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
@@ -170,10 +172,15 @@ INSIDE: Final = re.compile(
 def namespace_of(command: str) -> str:
     """The namespace that a command line was run in; "" if it does not tell (no space between the words of a name is needed)."""
     command = command[:MAX_COMMAND]
-    match = INSIDE.search(command if " " in command else re.sub(r"_+", " ", command))
+    match = INSIDE.search(_spaced(command))
     if match is None:
         return ""
     return f"pid-{match['pid']}" if match["pid"] else str(next(value for value in match.groups() if value))
+
+
+def _spaced(name: str) -> str:
+    """A command line that may have been written as a file name."""
+    return name if " " in name else re.sub(r"_+", " ", name)
 
 
 def ip_command(name: str) -> Hint | None:

@@ -238,24 +238,27 @@ class _Names:
 
 
 def arrange(members: Members, layout: Layout, stated: dict[str, str], *, several: bool) -> None:
-    """Find out what the files of one input are: bundles of our own, and loose files for the rest."""
-    layout.warnings.extend(f"{members.name}: {warning}" if several else warning for warning in members.warnings)
-    prefix = f"{members.name}/" if several and not members.single else ""
-    files = dict(members.files)
-    folders = set(members.folders)
-    for root in sorted(_bundle_roots(files)):
-        inside = {path.removeprefix(root): data for path, data in files.items() if path.startswith(root)}
-        _arrange_bundle(root, inside, layout, _Names(prefix))
-        files = {path: data for path, data in files.items() if not path.startswith(root)}
-        folders = {path for path in folders if not path.startswith(root)}
+    """Find out what the files of one input are: bundles of our own, sosreports, and loose files for the rest."""
     from collectors.loose import arrange_loose
+    from collectors.sosreport import arrange_reports, irrelevant
 
-    arrange_loose(replace_files(members, files, folders), layout, stated, prefix)
+    prefix = f"{members.name}/" if several and not members.single else ""
+    bundles = _bundle_roots(members.files)
+    for root in sorted(bundles):
+        inside = {path.removeprefix(root): data for path, data in members.files.items() if path.startswith(root)}
+        _arrange_bundle(root, inside, layout, _Names(prefix))
+    rest = members_outside(members, bundles)
+    reports = arrange_reports(members.name, rest.files, layout, stated, prefix)
+    told = [warning for warning in members.warnings if not irrelevant(warning, reports)]
+    layout.warnings.extend(f"{members.name}: {warning}" if several else warning for warning in told)
+    arrange_loose(members_outside(rest, reports), layout, stated, prefix)
 
 
-def replace_files(members: Members, files: dict[str, bytes], folders: set[str]) -> Members:
-    """The same input with other files (warnings were taken over already)."""
-    return Members(members.name, files, folders, [], members.single)
+def members_outside(members: Members, roots: Iterable[str]) -> Members:
+    """The same input without what lies below some folders (and without its warnings)."""
+    below = tuple(roots)
+    files = {path: data for path, data in members.files.items() if not path.startswith(below)}
+    return Members(members.name, files, {path for path in members.folders if not path.startswith(below)}, [], members.single)
 
 
 def _bundle_roots(files: Mapping[str, bytes]) -> set[str]:
@@ -287,7 +290,7 @@ def _arrange_bundle(root: str, files: dict[str, bytes], layout: Layout, names: _
     items = {str(item.get("file")): item for item in manifest.get("items", ()) if isinstance(item, dict)}
     places = {folder: place for path in files if (folder := _stack_folder(path)) and (place := _described(files, folder))}
     taken = {f.place.node for f in layout.files}
-    renamed = _distinct({place.node for place in places.values()} | {_folder_place(path).node for path in files}, taken, layout)
+    renamed = distinct({place.node for place in places.values()} | {_folder_place(path).node for path in files}, taken, layout)
     for item in items.values():
         place = Place(renamed.get(str(item.get("node", "")), str(item.get("node", ""))), str(item.get("stack") or HOST))
         layout.facts.extend(not_collected(item, place))
@@ -307,7 +310,7 @@ def _arrange_bundle(root: str, files: dict[str, bytes], layout: Layout, names: _
         layout.files.append(File(f"{names.prefix}{root}{path}", data, place, inner, command, shown, whole))
 
 
-def _distinct(nodes: set[str], taken: set[str], layout: Layout) -> dict[str, str]:
+def distinct(nodes: set[str], taken: set[str], layout: Layout) -> dict[str, str]:
     """New names for nodes whose name another bundle has already (two snapshots of one node are not one state)."""
     renamed = {}
     for node in sorted(filter(None, nodes & taken)):

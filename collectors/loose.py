@@ -21,7 +21,7 @@ CONFIG_FOLDERS: Final = {("cni", "net.d"): "/etc/cni/net.d", ("net.d",): "/etc/c
 """Folders that people copy without their parents."""
 NAMESPACES: Final = frozenset({"netns", "namespaces", "pods", "containers"})
 """Folders whose sub-folders are namespaces of the node that they lie in."""
-GROUPS: Final = frozenset({"nodes", "hosts", "cluster", "cluster-resources", "sos_commands", "networking"})
+GROUPS: Final = frozenset({"nodes", "hosts", "cluster", "cluster-resources", "networking"})
 """Folders that only sort others."""
 
 Key = tuple[str, ...]

@@ -58,6 +58,8 @@ NAMES = [
     ("/etc/cni/net.d/calico-kubeconfig", IGNORED, ""),
     ("/etc/cni/net.d/cni.lock", IGNORED, ""),
     ("run_flannel_subnet.env", "flannel", ""),
+    ("ip_netns_exec_web_sysctl_-a", "sysctl", "ip netns exec web sysctl -a"),
+    ("ip_netns_exec_web_ss_-lntp.txt", "socket", "ip netns exec web ss -lntp"),
     ("docker_network_inspect_bridge.json", "docker", "docker network inspect bridge"),
     ("kubectl_get_pods_-A_-o_wide", "kubernetes", "kubectl get pods -A -o wide"),
     ("conntrack-L.txt", "conntrack", "conntrack -L"),
