@@ -19,6 +19,8 @@ from engine.walk.recorder import policy_line, rule_line
 from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.model.nft.ruleset import NftChain, NftRule
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices

@@ -1,10 +1,12 @@
-"""Tables and chains of one stack; a chain's rules are parsed when it is first entered."""
+"""Tables and chains of one stack; a rule is parsed when a packet first comes by that may match it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from engine.model.netfilter.rule import Rule, parse_rule
+from engine.facts import LazyChains
+from engine.model.netfilter.index import INDEX_FROM, Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,13 +28,42 @@ BACKENDS = ("legacy", "nft")
 
 class Chain:
     """One chain."""
+class Rules(Sequence[Rule]):
+    """Rules of a chain, each parsed on first use."""
+
+    __slots__ = ("_chain", "_parsed")
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._parsed: dict[int, Rule] = {}
+
+    def __len__(self) -> int:
+        return len(self._chain.text.rules)
+
+    @overload
+    def __getitem__(self, index: int) -> Rule: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Rule]: ...
+    def __getitem__(self, index: int | slice) -> Rule | Sequence[Rule]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        rule = self._parsed.get(place)
+        if rule is None:
+            chain = self._chain
+            rule = parse_rule(chain.text.rules[place], place + 1, chain.table.family, devices_known=chain.table.devices_known)
+            self._parsed[place] = rule
+        return rule
+
+
 
     __slots__ = ("_rules", "table", "text")
 
     def __init__(self, table: Table, text: ChainText) -> None:
         self.table = table
         self.text = text
-        self._rules: tuple[Rule, ...] | None = None
+        self.rules = Rules(self)
+        self._index: Index | None = None
 
     @property
     def name(self) -> str:
@@ -44,13 +75,44 @@ class Chain:
         """ACCEPT or DROP of a base chain, "" of a user chain."""
         return self.text.policy
 
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules, parsed on first use."""
-        if self._rules is None:
-            known = self.table.devices_known
-            self._rules = tuple(parse_rule(line, number, self.table.family, devices_known=known) for number, line in enumerate(self.text.rules, 1))
-        return self._rules
+    def candidates(self, packet: Packet, context: HookContext, in_set: Callable[[str, tuple[str, ...]], bool | None]) -> Iterator[Rule]:
+        """The rules in order, without those of which the index knows that they do not match; ``in_set`` tells membership of the packet in a set."""
+        if len(self.rules) < INDEX_FROM:
+            return iter(self.rules)
+        if self._index is None:
+            self._index = Index(self.text.specs())
+        return map(self.rules.__getitem__, self._index.candidates(packet, context, in_set))
+
+
+class Chains(Mapping[str, Chain]):
+    """Chains of a table by name, each made on first use."""
+
+    __slots__ = ("_made", "_table", "_texts")
+
+    def __init__(self, table: Table, texts: Sequence[ChainText]) -> None:
+        self._table = table
+        # A later chain of a name takes the earlier one's place.
+        self._texts = texts if isinstance(texts, LazyChains) else {text.name: text for text in texts}
+        self._made: dict[str, Chain] = {}
+
+    def _names(self) -> Collection[str]:
+        return self._texts.names if isinstance(self._texts, LazyChains) else self._texts
+
+    def __getitem__(self, name: str) -> Chain:
+        made = self._made.get(name)
+        if made is None:
+            text = self._texts.named(name) if isinstance(self._texts, LazyChains) else self._texts[name]
+            made = self._made[name] = Chain(self._table, text)
+        return made
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 class Table:
@@ -65,7 +127,7 @@ class Table:
         self.name: str = fact.fields["table"]
         self.devices_known = fact.fields.get("columns") != "no-interfaces"
         self.partial = bool(fact.fields.get("partial", False))
-        self.chains = {text.name: Chain(self, text) for text in fact.fields["chains"]}
+        self.chains = Chains(self, fact.fields["chains"])
 
 
 class Ruleset:
@@ -76,10 +138,10 @@ class Ruleset:
         self._collected = collected
 
     def known(self, table: str, family: int, hook: str = "") -> bool:
-        """Whether a table (or at least its chain on ``hook``) was seen in some backend; a table that iptables-save does not list is empty."""
+        """Whether a table (or at least its chain on ``hook``) was seen in some backend; a table that a full listing lacks is empty."""
         if any(t.name == table and t.family == family and (not t.partial or hook in t.chains) for t in self.tables):
             return True
-        return any(f.fields.get("scope") in {"all", table} and f.fields.get("family", family) == family for f in self._collected)
+        return any(f.fields.get("scope") in {"all", table, "nft-native"} and f.fields.get("family", family) == family for f in self._collected)
 
     def on_hook(self, hook: str, family: int, only: Sequence[str] | None = None) -> list[Chain]:
         """Base chains of a hook in the order they are run.
