@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, overload
 
-from engine.model.netfilter.rule import Rule, parse_rule
 from engine.facts import LazyChains
 from engine.model.netfilter.index import INDEX_FROM, Index
+from engine.model.netfilter.rule import Rule, parse_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from engine.facts import ChainText, Fact
+    from engine.model.packet import HookContext, Packet
 
 HOOK_TABLES = {
     "PREROUTING": ("raw", "mangle", "nat"),
@@ -26,8 +28,6 @@ TABLES = ("raw", "mangle", "nat", "filter", "security")
 BACKENDS = ("legacy", "nft")
 
 
-class Chain:
-    """One chain."""
 class Rules(Sequence[Rule]):
     """Rules of a chain, each parsed on first use."""
 
@@ -56,8 +56,10 @@ class Rules(Sequence[Rule]):
         return rule
 
 
+class Chain:
+    """One chain."""
 
-    __slots__ = ("_rules", "table", "text")
+    __slots__ = ("_index", "rules", "table", "text")
 
     def __init__(self, table: Table, text: ChainText) -> None:
         self.table = table
