@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from collectors.place import Place
 from engine.facts import HOST, Fact, Source
@@ -84,8 +84,7 @@ def _is_hardware(link: Fact) -> bool:
     return bool(link.get("mac")) and not str(link.get("name")).startswith(VIRTUAL) and "NOARP" not in link.get("flags", ())
 
 
-@dataclass(frozen=True, slots=True)
-class _Join:
+class _Join(NamedTuple):
     """A folder's device that pairs with a node's."""
 
     inner: Fact

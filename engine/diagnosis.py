@@ -5,8 +5,8 @@ Pure: facts, question and rules in, findings out.  The what-if changes facts, re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import RuleError
 from engine.facts import HOST, Fact, FactBase
@@ -40,8 +40,7 @@ COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"
 """Error classes that the walk can predict."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """Outcome for a question."""
 
     verdict: Verdict
@@ -52,8 +51,7 @@ class Diagnosis:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The model at one point of the what-if: facts, network, and the walks on it."""
 
     facts: FactBase
@@ -102,7 +100,7 @@ class Diagnoser:
         error = self.question.error_class
         traces = tuple(walk(network, flow, number, error) for number, flow in enumerate(self.question.flows))
         state = State(facts, network, traces, ())
-        return replace(state, matches=tuple(self._infer(state)))
+        return state._replace(matches=tuple(self._infer(state)))
 
     def _infer(self, state: State) -> list[Match]:
         matches = infer(self.rules, state.seen)
@@ -199,7 +197,7 @@ class Diagnoser:
         value, family = to_int(flow.src), family_of(flow.src)
         old = before.stack(flow.node, flow.stack)
         owned = old is not None and old.own(value, family) is not None
-        return replace(flow, src="") if owned and stack is not None and stack.own(value, family) is None else flow
+        return flow._replace(src="") if owned and stack is not None and stack.own(value, family) is None else flow
 
     def _fires_again(self, candidate: Candidate, changed: FactBase, traces: Mapping[int, Trace]) -> bool:
         """Whether the same rule still finds its fault on these flows after the change."""
@@ -295,7 +293,7 @@ class Diagnoser:
             "en": "Restores the flow together with the remedies of the contributing findings below.",
             "zh": "与下面“促成因素”的修复一起执行后, 流量恢复。",
         }
-        return replace(plan, verified=Verified.RESTORES_FLOW, note=note)
+        return plan._replace(verified=Verified.RESTORES_FLOW, note=note)
 
     def _certainty(self, candidate: Candidate, state: State) -> Certainty:
         if candidate.standing is Standing.LATENT:

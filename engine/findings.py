@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +50,7 @@ Text = "Mapping[str, str]"
 """Text per language: ``{"en": ..., "zh": ...}``; "en" is always there."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemedyPlan:
+class RemedyPlan(NamedTuple):
     """One way to mend a finding, rendered and checked; never executed."""
 
     node: str
@@ -70,8 +68,7 @@ class RemedyPlan:
     note: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One cause."""
 
     id: str
@@ -91,8 +88,7 @@ class Finding:
     """Numbers of the flows that it concerns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """Evidence that would settle the question."""
 
     node: str
@@ -100,15 +96,13 @@ class Missing:
     why: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Assumption:
+class Assumption(NamedTuple):
     """Something that the question or the walk took for granted."""
 
     text: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """The user's question, understood."""
 
     symptom: str
@@ -124,8 +118,7 @@ class Question:
     """Words of the symptom that resolved to something in the evidence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """All that a renderer needs."""
 
     question: Question

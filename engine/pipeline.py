@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.facts import FactBase
@@ -51,7 +50,7 @@ def plausible(question: Question, network: Network) -> Question:
     if len(question.flows) < 2:
         return question
     joined = tuple(f for f in question.flows if _may_meet(f, network))
-    return replace(question, flows=joined) if joined else question
+    return question._replace(flows=joined) if joined else question
 
 
 def _may_meet(flow: Flow, network: Network) -> bool:

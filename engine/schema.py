@@ -7,12 +7,10 @@ default route is ``0.0.0.0/0`` or ``::/0``), MACs are lower case with colons, ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A declared kind of fact."""
 
     about: str

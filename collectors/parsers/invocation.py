@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from posixpath import basename
+from typing import NamedTuple
 
 _IP_VALUED = {"-n", "-netns", "-f", "-family", "-l", "-loops", "-rc", "-rcvbuf", "-b", "-batch"}
 """Options of ``ip`` and ``bridge`` that take a value in the next word."""
@@ -17,8 +17,7 @@ _PROGRAMS = frozenset({
 _FAMILIES = {"-4": 4, "-6": 6, "inet": 4, "inet6": 6, "--inet": 4, "--inet6": 6}
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One program's part of a command line."""
 
     program: str

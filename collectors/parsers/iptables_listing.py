@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from collectors.parsers.iptables_tables import Chain
 from collectors.parsers.iptables_words import translate, unknown
@@ -35,8 +36,7 @@ _NAMED = {"localhost": "127.0.0.1/32", "localhost/8": "127.0.0.0/8", "loopback/8
 _ADDRESS = re.compile(r"[0-9.]+(?:/[0-9.]+)?\Z|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(?:/[0-9a-fA-F:.]+)?\Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """Which columns the rows have, by the line above them."""
 
     numbered: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import ChainText, Fact
 
@@ -37,8 +37,7 @@ _SIXTH = re.compile(r" -[sd] [0-9a-fA-F]{0,4}:|\s::/0\s|icmp6-|ipv6-icmp|# Gener
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """One iptables command, as far as it says what its output is."""
 
     family: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import RuleError
 from engine.facts import Fact
@@ -26,8 +26,7 @@ MAX_DERIVED = 200_000
 """Most facts that the rules may derive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A rule that fired on some facts."""
 
     rule: Rule

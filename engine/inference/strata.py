@@ -7,8 +7,7 @@ fixpoint.  Negation inside a circle has no meaning and is refused with the circl
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from engine.rulebase.model import Pattern, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """Rules that run together."""
 
     rules: tuple[Rule, ...]

@@ -6,15 +6,13 @@ matchers share these types, so that they differ in nothing but how they join.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """Equality of this slot's field and a field of an earlier slot."""
 
     field: str
@@ -24,8 +22,7 @@ class Link:
     """Field of the earlier slot's fact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One pattern of a program."""
 
     number: int
@@ -33,16 +30,14 @@ class Slot:
     links: tuple[Link, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """Patterns to join."""
 
     number: int
     slots: tuple[Slot, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One fact that satisfies one pattern."""
 
     slot: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import Fact
 from engine.inet import BITS, Prefix, family_of, prefix, to_int
@@ -22,8 +22,7 @@ ENDING_TYPES = frozenset({"unreachable", "prohibit", "blackhole"})
 """Route types that end a lookup with an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class NextHop:
+class NextHop(NamedTuple):
     """One way of a route."""
 
     gateway: str
@@ -33,8 +32,7 @@ class NextHop:
     dead: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One route of a table."""
 
     table: str
@@ -49,8 +47,7 @@ class Route:
     fact: Fact
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRule:
+class PolicyRule(NamedTuple):
     """One ``ip rule``."""
 
     priority: int
@@ -60,8 +57,7 @@ class PolicyRule:
     """``None`` for the three rules that every kernel starts with, where no listing was seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """What a FIB lookup is made with."""
 
     family: int
@@ -75,8 +71,7 @@ class Key:
     dport: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Result of a lookup."""
 
     type: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.links import VIRTUAL_TYPES, Link
 from engine.model.stack import NetStack
@@ -42,8 +41,7 @@ STACK_KINDS = frozenset(
 """Kinds of facts that describe a stack."""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """A device of a stack, as an end of a wire."""
 
     stack: NetStack

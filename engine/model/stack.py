@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST, Fact
 from engine.inet import Prefix, prefix, to_int, to_text
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from engine.model.nft.ruleset import NftRuleset
 
 
-@dataclass(frozen=True, slots=True)
-class OwnAddress:
+class OwnAddress(NamedTuple):
     """An address of a device."""
 
     device: str

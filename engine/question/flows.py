@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import family_of
 from engine.question import phrases
@@ -24,8 +23,7 @@ MAX_PORTS = 3
 ETHERNET_MTU = 1500
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """What the text and the options say of the conversation."""
 
     port: int = 0
@@ -42,8 +40,7 @@ class Ask:
     """Whether both ends were named (the same machine on both sides is then meant)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(NamedTuple):
     """A target as one sender sees it."""
 
     endpoint: Endpoint

@@ -7,9 +7,8 @@ its side.  Only clauses that tell of a failure count; a clause that tells what w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.question import phrases
 from engine.question.tokens import MASK, MASKED_VERB, Token, clauses, holds, occurrences, tells_success, tokens
@@ -21,8 +20,7 @@ SENDER = "from"
 TARGET = "to"
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """A word of the symptom that stands for a machine."""
 
     start: int
@@ -43,8 +41,7 @@ class Mention:
     """:data:`SENDER`, :data:`TARGET` or ""."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """A word that tells the side of the names around it."""
 
     start: int
@@ -52,8 +49,7 @@ class Marker:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
+class Roles(NamedTuple):
     """Both ends as the text names them."""
 
     senders: tuple[Mention, ...]
@@ -90,7 +86,7 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
         return Roles(tuple(everyone[:1]), tuple(everyone[1:]) or tuple(everyone), mutual=True)
     through = [m for m in loose if m.role == "service" or (m.host and m.known)]
     if through and any(m.role == "itself" for m in targets):
-        return Roles(tuple(senders), tuple(replace(m, role="own-service") if not m.host else m for m in through))
+        return Roles(tuple(senders), tuple(m._replace(role="own-service") if not m.host else m for m in through))
     for mention in loose:
         sends = not senders and mention.role in ("pod", "container", "own-host", "localhost") and not mention.host
         if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):
@@ -144,10 +140,10 @@ def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
         return base
     product = _product(word)
     if product:
-        return replace(base, host="", role=f"product:{product}")
+        return base._replace(host="", role=f"product:{product}")
     if word in phrases.FILLERS or word in _role_words() or word.endswith("ly") or word.startswith("-"):
-        return replace(base, role=_role_words()[word], host="") if token.sure and word in _role_words() else None
-    return replace(base, known=False)
+        return base._replace(role=_role_words()[word], host="") if token.sure and word in _role_words() else None
+    return base._replace(known=False)
 
 
 def _product(word: str) -> str:
@@ -236,26 +232,26 @@ def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
     """One mention of two neighbours, or ``None`` if they are two machines."""
     if _qualifier().fullmatch(gap) and left.role not in ("internet", "dns") and (right.role or right.host):
         place = left.host or ("" if left.role != "master" else "master")
-        return replace(right, start=left.start, at=place)
+        return right._replace(start=left.start, at=place)
     if (
         re.fullmatch(r"\s+(?:running )?(?:on|at|@)\s+(?:the\s+)?(?:host |node )?", gap)
         and left.role in ("pod", "container")
         and right.host
         and not right.address
     ):
-        return replace(left, end=right.end, at=right.host)
+        return left._replace(end=right.end, at=right.host)
     if gap.strip(" '\"(/=:") or MASK in gap:
         return None
     if left.role and not left.host and right.host and right.known and left.role != "internet":
-        return replace(right, start=left.start, role=right.role or left.role)
+        return right._replace(start=left.start, role=right.role or left.role)
     if left.host and right.role and not right.host and left.known and right.role not in ("internet", "localhost", "dns") and not left.role:
-        return replace(left, end=right.end, role=right.role)
+        return left._replace(end=right.end, role=right.role)
     if left.role.startswith("product:") and right.role and not right.host:
-        return replace(left, end=right.end)
+        return left._replace(end=right.end)
     if left.role in ("pod", "container", "service", "node") and right.role.startswith(("product:", "database")) and not right.host:
-        return replace(right, start=left.start)
+        return right._replace(start=left.start)
     if left.role == "node" and right.role == "master":
-        return replace(right, start=left.start)
+        return right._replace(start=left.start)
     return None
 
 
@@ -273,11 +269,11 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
         side = _side(clause, mention, before, after, last=index + 1 == len(mentions))
         if not side and previous and clause[left : mention.start].strip() in phrases.CONJUNCTIONS:
             side = previous.side
-        sided.append(replace(mention, side=side))
+        sided.append(mention._replace(side=side))
     for index in range(len(sided) - 2, -1, -1):
         gap = clause[sided[index].end : sided[index + 1].start].strip()
         if not sided[index].side and gap in phrases.CONJUNCTIONS:
-            sided[index] = replace(sided[index], side=sided[index + 1].side)
+            sided[index] = sided[index]._replace(side=sided[index + 1].side)
     return _opposite(sided)
 
 
@@ -317,5 +313,5 @@ def _opposite(mentions: list[Mention]) -> list[Mention]:
     """With "between A and B" the second name is the target."""
     sides = [m.side for m in mentions]
     if len(mentions) == 2 and sides == [SENDER, SENDER]:
-        return [mentions[0], replace(mentions[1], side=TARGET)]
+        return [mentions[0], mentions[1]._replace(side=TARGET)]
     return mentions

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.facts import HOST
 from engine.inet import family_of, in_prefix, is_address
@@ -54,8 +53,7 @@ ALL_KINDS = frozenset({"stack", "node", "container", "pod", "service", "device",
 LISTENING = frozenset({"LISTEN", "UNCONN"})
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """An address of a device."""
 
     device: str
@@ -64,8 +62,7 @@ class Held:
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A machine that may send or answer."""
 
     kind: str
@@ -95,11 +92,10 @@ class Endpoint:
 
     def called(self, name: str) -> Endpoint:
         """The same machine under another name."""
-        return replace(self, name=name)
+        return self._replace(name=name)
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A machine and everything it is called, in lower case."""
 
     endpoint: Endpoint
@@ -391,16 +387,16 @@ class Inventory:
         for tier in (self.container_endpoints, self.pod_endpoints):
             for named in tier:
                 if value in named.endpoint.addresses and named.endpoint.stack != HOST:
-                    return replace(named.endpoint, addresses=(value,), fixed=True)
+                    return named.endpoint._replace(addresses=(value,), fixed=True)
         for node, stack in sorted(self._holders.get(value, ()), key=lambda place: place[1] == HOST):
             shown = node if stack == HOST else stack
             return Endpoint("node" if stack == HOST else "stack", shown, node, stack, (value,), fixed=True)
         service = next((n.endpoint for n in self.service_endpoints if value in n.endpoint.addresses), None)
         if service:
-            return replace(service, addresses=(value,), fixed=True)
+            return service._replace(addresses=(value,), fixed=True)
         node_named = next((n.endpoint for n in self.node_endpoints if value in n.endpoint.addresses), None)
         if node_named:
-            return replace(node_named, addresses=(value,), fixed=True)
+            return node_named._replace(addresses=(value,), fixed=True)
         return Endpoint("address", value, addresses=(value,), fixed=True)
 
     def near(self, word: str) -> tuple[str, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST
 from engine.inet import family_of, is_address
@@ -34,8 +33,7 @@ KINDS_OF_ROLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(NamedTuple):
     """One end of the question: the machines that it may be."""
 
     endpoints: tuple[Endpoint, ...]
@@ -74,7 +72,7 @@ class Cast:
         found: list[Endpoint] = []
         for endpoint in endpoints:
             space, _, name = endpoint.name.removeprefix("svc/").partition("/")
-            found += [replace(e, fixed=False) for e in self.inventory.behind(space, name)] if endpoint.kind == "service" else [endpoint]
+            found += [e._replace(fixed=False) for e in self.inventory.behind(space, name)] if endpoint.kind == "service" else [endpoint]
         return distinct(found)
 
     def placed(self, endpoints: Sequence[Endpoint], mention: Mention) -> tuple[Endpoint, ...]:
@@ -253,7 +251,7 @@ class Cast:
             "clients": lambda: self.internet(sender),
             "own-service": lambda: self.own_services(sender),
             "localhost": lambda: self.localhost(sender),
-            "itself": lambda: (replace(sender, fixed=False),) if sender else (),
+            "itself": lambda: (sender._replace(fixed=False),) if sender else (),
             "gateway": lambda: self.gateways(sender),
             "dns": lambda: self.nameservers(sender),
             "published": self.published,
@@ -313,7 +311,7 @@ class Cast:
     def _node_with(self, ports_of: Callable[[Fact], list[Port]], kinds: Sequence[str]) -> tuple[Endpoint, ...]:
         ports = [(fact, port) for kind in kinds for fact in self.inventory.facts.of_kind(kind) for port in ports_of(fact)]
         return tuple(
-            replace(e, ports=tuple(dict.fromkeys(p for f, p in ports if f.kind == "service" or e.node in (f.node, f.get("node_name")))))
+            e._replace(ports=tuple(dict.fromkeys(p for f, p in ports if f.kind == "service" or e.node in (f.node, f.get("node_name")))))
             for e in self.hosts()
         )
 
@@ -323,10 +321,10 @@ class Cast:
         own = [c for c in facts.of_kind("dns_config") if sender and (c.node, c.stack) == (sender.node, sender.stack)]
         cluster = [e for word in ("svc/kube-system/kube-dns", "svc/kube-system/coredns") for e in self.inventory.find(word)]
         if not own and cluster and (sender is None or sender.kind in ("pod", "stack")):
-            return tuple(replace(e, ports=((53, "udp"),)) for e in cluster[:1])
+            return tuple(e._replace(ports=((53, "udp"),)) for e in cluster[:1])
         configs = own or [c for c in facts.of_kind("dns_config") if sender is None or c.node == sender.node]
         addresses = dict.fromkeys(str(a) for c in configs for a in c.get("nameservers", ()) if is_address(str(a)))
-        return tuple(replace(self._server(a, sender), ports=((53, "udp"),)) for a in addresses)
+        return tuple(self._server(a, sender)._replace(ports=((53, "udp"),)) for a in addresses)
 
     def _server(self, address: str, sender: Endpoint | None) -> Endpoint:
         if address.startswith("127.") or address == "::1":

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import is_address, to_int, to_text
 from engine.question import phrases
@@ -28,8 +27,7 @@ MAX_PORT = 65535
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """An address, URL or word with its place in the text."""
 
     start: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import QuestionError
 from engine.findings import Question
@@ -26,8 +25,7 @@ MAX_FALLBACK = 4
 """Machines that are tried for an end that nobody named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the user gave by option; an option overrides the text."""
 
     from_: str | None = None
@@ -37,8 +35,7 @@ class Options:
     node: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What the text says, before any name is resolved."""
 
     error: str
@@ -172,7 +169,7 @@ class _Asking:
         ask = self.heard.ask
         beside = any(m.port for m in goals)
         named = ask.names_both or any(m.role in ("itself", "localhost") for m in goals)
-        return replace(ask, port=0 if beside and not self.options.port and ask.error != "dns" else ask.port, names_both=named)
+        return ask._replace(port=0 if beside and not self.options.port and ask.error != "dns" else ask.port, names_both=named)
 
     # --- ends -----------------------------------------------------------------------------------------------------
 
@@ -202,7 +199,7 @@ class _Asking:
             ),
             "",
         )
-        return replace(mention, role=mention.role or role, text=name or mention.text)
+        return mention._replace(role=mention.role or role, text=name or mention.text)
 
     def _option(self, option: str, value: str) -> Mention:
         """The mention that an option's value is; raises for a name that the evidence does not have."""
@@ -221,7 +218,7 @@ class _Asking:
             return mention
         role = dict(phrases.ROLES).get(mention.host, f"product:{mention.host}" if mention.host in phrases.PRODUCTS else "")
         if role:
-            return replace(mention, host="", role=role)
+            return mention._replace(host="", role=role)
         if not self.inventory.find(mention.host, loose=True):
             raise _unknown(self.inventory, option, value)
         return mention
@@ -252,7 +249,7 @@ class _Asking:
         addresses = {a for e in targets for a in e.addresses}
         tried = [str(f.get("src")) for f in self.inventory.facts.of_kind("conntrack") if f.get("dst") in addresses and f.get("unreplied")]
         attempting = [
-            replace(e, fixed=False) for e in map(self.inventory.at_address, dict.fromkeys(tried)) if e.seen and (e.node, e.stack) not in places
+            e._replace(fixed=False) for e in map(self.inventory.at_address, dict.fromkeys(tried)) if e.seen and (e.node, e.stack) not in places
         ]
         containers = [e for e in self.cast.containers() if (e.node, e.stack) not in places and not (set(e.addresses) & addresses)]
         hosts = [e for e in self.cast.hosts() if e.seen and (e.node, e.stack) not in places]
@@ -320,7 +317,7 @@ class _Asking:
             for e in party.endpoints
             if alone is None or not e.seen or (e.node, e.stack) != (alone.node, alone.stack)
         }
-        say_who(self.notes, replace(parties[0][1], endpoints=tuple(names.values())), sends=False)
+        say_who(self.notes, parties[0][1]._replace(endpoints=tuple(names.values())), sends=False)
 
     def _likely_targets(self, sender: Endpoint) -> tuple[Endpoint, ...]:
         """Targets for a question that names none: what the sender tried, else the other machines, else the internet."""

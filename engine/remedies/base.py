@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from engine.errors import RuleError
 
@@ -15,16 +14,14 @@ if TYPE_CHECKING:
     from engine.facts import Fact, FactBase
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A parameter that a rule gives to an operation."""
 
     about: str
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where an operation works: a stack, and how commands get into it from its node."""
 
     facts: FactBase

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.findings import Standing, Verdict
 from engine.report.clean import block, line
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from engine.walk.trace import Line
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One element of the outline."""
 
     kind: str

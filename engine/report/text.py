@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.findings import Standing, Verdict
 from engine.report.clean import block, line
@@ -25,8 +24,7 @@ STYLES = {"cause": "bold red", "good": "bold green", "open": "bold yellow", "hea
 """Style of a row → style of the terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of output."""
 
     text: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.rulebase import packed, sources
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from engine.rulebase.sources import Folder
 
 
-@dataclass(frozen=True, slots=True)
-class Rulebase:
+class Rulebase(NamedTuple):
     """Rules that can be used together."""
 
     rules: tuple[Rule, ...]

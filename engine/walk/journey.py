@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import family_of, to_int, to_text
 from engine.model.fib import Key
@@ -25,8 +25,7 @@ CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):
     """Outcome of one replay."""
 
     sees: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import prefix
 from engine.model.fib import Key
@@ -139,8 +139,7 @@ def _proxies(stack: NetStack, device: str, value: int, family: int) -> bool:
     return found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops) and family == 4
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """Outcome of resolving a next hop on a device."""
 
     stations: tuple[Port, ...]

@@ -6,8 +6,7 @@ Source: Linux ``net/ipv4/route.c`` (ip_route_input_slow, ip_route_output_key_has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import to_int, to_text
 from engine.model.fib import Found, Key, NextHop
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from engine.walk.choices import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """Where a packet goes from here."""
 
     type: str
@@ -93,8 +91,7 @@ def source_for(stack: NetStack, way: Way, family: int) -> int | None:
     return good[0].value if good else None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """Outcome of source validation."""
 
     ok: bool
@@ -173,8 +170,7 @@ def _martian(stack: NetStack, packet: Packet, device: str) -> Checked | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarding:
+class Forwarding(NamedTuple):
     """Whether a stack forwards what arrives on a device."""
 
     on: bool | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +28,7 @@ class Disposition(Enum):
     DEPENDS = "depends"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of evidence."""
 
     node: str
@@ -58,8 +57,7 @@ class Step:
     """Fields of the derived fact that this step becomes (see :mod:`engine.schema`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """The packet inside one stack."""
 
     node: str
@@ -71,16 +69,14 @@ class Hop:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
+class Walked(NamedTuple):
     """One direction of a flow."""
 
     disposition: Disposition
     hops: tuple[Hop, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """A flow to walk."""
 
     node: str
@@ -103,8 +99,7 @@ class Flow:
     """Source port (icmp: the identifier); 0 = an ordinary ephemeral one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(NamedTuple):
     """Something the walk depends on and the evidence does not tell."""
 
     node: str
@@ -117,8 +112,7 @@ class Unknown:
     line: Line | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """The walk of one flow."""
 
     flow: Flow

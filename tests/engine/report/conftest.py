@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from engine.findings import Assumption, Certainty, Finding, Missing, Question, RemedyPlan, Report, Standing, Verdict, Verified
@@ -84,7 +82,7 @@ def found(trace: Trace) -> Report:
 @pytest.fixture
 def clean(trace: Trace) -> Report:
     """Nothing is wrong."""
-    works = replace(trace, client_sees="connected", request=Walked(Disposition.DELIVERED, HOPS), reply=Walked(Disposition.DELIVERED, ()), assumed=())
+    works = trace._replace(client_sees="connected", request=Walked(Disposition.DELIVERED, HOPS), reply=Walked(Disposition.DELIVERED, ()), assumed=())
     return Report(Question("pod cannot reach db", "", (FLOW,)), Verdict.NO_FAULT_FOUND, (), (works,), (), ())
 
 

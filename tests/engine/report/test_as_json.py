@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.report.as_json import render_json, render_traces_json
@@ -55,15 +54,15 @@ def test_texts_are_in_the_chosen_language(found: Report) -> None:
     """Title and explanation are strings of the chosen language; English stands in for what was not translated."""
     finding = json.loads(render_json(found, "zh"))["findings"][0]
     assert finding["title"] == "n1 上 docker 把 FORWARD 策略设为 DROP"
-    untranslated = replace(found, findings=(replace(found.findings[0], title={"en": "only English"}),))
+    untranslated = found._replace(findings=(found.findings[0]._replace(title={"en": "only English"}),))
     assert json.loads(render_json(untranslated, "zh"))["findings"][0]["title"] == "only English"
 
 
 def test_values_survive_and_cannot_steer_a_terminal(found: Report) -> None:
     """Control characters are escaped in the text, and the parsed value is exactly what was collected."""
     nasty = "\x1b[2J\x9b\u202e\ud800 ok"
-    bad = replace(found.findings[0], evidence=(Line("n1", "host", "f", 1, nasty),))
-    text = render_json(replace(found, findings=(bad,)))
+    bad = found.findings[0]._replace(evidence=(Line("n1", "host", "f", 1, nasty),))
+    text = render_json(found._replace(findings=(bad,)))
     assert not any(c in text for c in "\x1b\x9b\u202e\ud800")
     assert json.loads(text)["findings"][0]["evidence"][0]["text"] == nasty
 

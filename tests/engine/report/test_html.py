@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -31,14 +30,12 @@ class _Tags(HTMLParser):
 def test_everything_from_outside_is_escaped(found: Report) -> None:
     """No text of evidence, rules or the user becomes an element, an attribute or a control character."""
     cause = found.findings[0]
-    remedy = replace(cause.remedies[0], commands=(EVIL,), undo=(EVIL,), title={"en": EVIL}, note={"en": EVIL})
-    bad = replace(
-        cause, id=EVIL, node=EVIL, title={"en": EVIL}, explanation={"en": EVIL}, evidence=(Line(EVIL, "x", EVIL, 1, EVIL),), remedies=(remedy,)
-    )
-    flow = replace(found.traces[0].flow, from_name=EVIL, to_name=EVIL)
-    report = replace(
-        found, findings=(bad,), warnings=(EVIL,), question=replace(found.question, symptom=EVIL), traces=(replace(found.traces[0], flow=flow),)
-    )
+    remedy = cause.remedies[0]._replace(commands=(EVIL,), undo=(EVIL,), title={"en": EVIL}, note={"en": EVIL})
+    evidence = (Line(EVIL, "x", EVIL, 1, EVIL),)
+    bad = cause._replace(id=EVIL, node=EVIL, title={"en": EVIL}, explanation={"en": EVIL}, evidence=evidence, remedies=(remedy,))
+    flow = found.traces[0].flow._replace(from_name=EVIL, to_name=EVIL)
+    traces = (found.traces[0]._replace(flow=flow),)
+    report = found._replace(findings=(bad,), warnings=(EVIL,), question=found.question._replace(symptom=EVIL), traces=traces)
     text = render_html(report, "en")
     parser = _Tags()
     parser.feed(text)

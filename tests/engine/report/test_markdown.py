@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.report.markdown import code, escape, render_markdown
@@ -23,9 +22,9 @@ def test_cause_and_commands(found: Report) -> None:
 def test_evidence_cannot_act_as_markup(found: Report) -> None:
     """Links, HTML and fences from evidence are shown, not rendered."""
     cause = found.findings[0]
-    remedy = replace(cause.remedies[0], commands=("echo ```\n# x",))
-    bad = replace(cause, title={"en": "[a](http://x) <b> *i*"}, evidence=(Line("n", "host", "f`g", 1, "``` <img src=x>"),), remedies=(remedy,))
-    text = render_markdown(replace(found, findings=(bad,)), "en")
+    remedy = cause.remedies[0]._replace(commands=("echo ```\n# x",))
+    bad = cause._replace(title={"en": "[a](http://x) <b> *i*"}, evidence=(Line("n", "host", "f`g", 1, "``` <img src=x>"),), remedies=(remedy,))
+    text = render_markdown(found._replace(findings=(bad,)), "en")
     assert "\\[a\\](http://x) \\<b\\> \\*i\\*" in text
     assert "````sh\necho ```\n# x\n````" in text
     assert "```` ``` <img src=x> ````" in text

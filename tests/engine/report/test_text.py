@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.findings import Standing, Verdict
@@ -111,9 +110,9 @@ def test_escape_sequences_of_evidence_are_shown_not_sent(found: Report) -> None:
     """Control characters, C1 included, and bidirectional overrides from evidence never reach the terminal."""
     evil = Line("n1", "host", "a\x1b]0;x\x07", 3, "-j \x1b[2J\x9b31m DROP \u202e\x00 \r gone\nnew")
     cause = found.findings[0]
-    remedy = replace(cause.remedies[0], commands=("iptables \x1b[8m -F", "cat <<E\n\ttext\nE"), note={"en": "n\x1b[1mote"})
-    bad = replace(cause, evidence=(evil,), title={"en": "t\x1b[5mitle"}, node="n\x1b1", remedies=(remedy,))
-    report = replace(found, findings=(bad,), warnings=("w\x1b[0m",), question=replace(found.question, symptom="\x1b[31m"))
+    remedy = cause.remedies[0]._replace(commands=("iptables \x1b[8m -F", "cat <<E\n\ttext\nE"), note={"en": "n\x1b[1mote"})
+    bad = cause._replace(evidence=(evil,), title={"en": "t\x1b[5mitle"}, node="n\x1b1", remedies=(remedy,))
+    report = found._replace(findings=(bad,), warnings=("w\x1b[0m",), question=found.question._replace(symptom="\x1b[31m"))
     for verbose in (False, True):
         text = render_text(report, "en", verbose=verbose, width=80)
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
@@ -143,10 +142,10 @@ def test_several_causes_are_numbered(found: Report) -> None:
     """Two root causes are told apart by number; contributing and undecided findings take one line each."""
     cause = found.findings[0]
     others = (
-        replace(cause, id="c", standing=Standing.CONTRIBUTING, title={"en": "helps"}),
-        replace(cause, id="u", standing=Standing.UNDECIDED, title={"en": "maybe"}),
+        cause._replace(id="c", standing=Standing.CONTRIBUTING, title={"en": "helps"}),
+        cause._replace(id="u", standing=Standing.UNDECIDED, title={"en": "maybe"}),
     )
-    text = render_text(replace(found, findings=(cause, replace(cause, id="x"), *others)), "en")
+    text = render_text(found._replace(findings=(cause, cause._replace(id="x"), *others)), "en")
     assert text.startswith("Cause 1: ")
     assert "\nCause 2: " in text
     assert "Contributing\n  - helps (n1, c)\n" in text
@@ -155,40 +154,39 @@ def test_several_causes_are_numbered(found: Report) -> None:
 
 def test_mismatch_and_missing_are_told(found: Report, undecided: Report) -> None:
     """A symptom that disagrees with the walk is said, also where evidence is missing beside a cause."""
-    text = render_text(replace(found, mismatch={"en": "the symptom says refused"}, missing=undecided.missing), "en")
+    text = render_text(found._replace(mismatch={"en": "the symptom says refused"}, missing=undecided.missing), "en")
     assert "Note: the symptom says refused" in text
     assert "Missing evidence\n# the way back is not known (on n2)\nip route show table all\n" in text
-    assert "Note: odd" in render_text(replace(undecided, mismatch={"en": "odd"}), "en")
+    assert "Note: odd" in render_text(undecided._replace(mismatch={"en": "odd"}), "en")
 
 
 def test_long_evidence_is_cut_unless_verbose(found: Report) -> None:
     """More than a dozen evidence lines are counted rather than shown."""
     cause = found.findings[0]
-    many = replace(cause, evidence=tuple(replace(cause.evidence[0], line=n) for n in range(1, 21)))
-    report = replace(found, findings=(many,))
+    many = cause._replace(evidence=tuple(cause.evidence[0]._replace(line=n) for n in range(1, 21)))
+    report = found._replace(findings=(many,))
     assert "… and 8 more lines" in render_text(report, "en")
     assert "iptables-save:20" in render_text(report, "en", verbose=True)
 
 
 def test_branches_show_each_outcome(clean: Report) -> None:
     """A flow with several outcomes shows every one of them."""
-    trace = replace(
-        clean.traces[0], client_sees="depends", branches=(("endpoint 10.2.0.9", "1/2", "timeout"), ("endpoint 10.2.0.8", "", "connected"))
+    trace = clean.traces[0]._replace(client_sees="depends", branches=(("endpoint 10.2.0.9", "1/2", "timeout"), ("endpoint 10.2.0.8", "", "connected"))
     )
-    text = render_text(replace(clean, traces=(trace,)), "en")
+    text = render_text(clean._replace(traces=(trace,)), "en")
     assert "    - if endpoint 10.2.0.9 (1/2): a timeout\n" in text
     assert "    - if endpoint 10.2.0.8: an answer (it works)\n" in text
 
 
 def test_many_flows_are_counted(clean: Report) -> None:
     """Only the first flows are listed; the others are counted."""
-    assert "… and 3 more flows" in render_text(replace(clean, traces=clean.traces * 9), "en")
+    assert "… and 3 more flows" in render_text(clean._replace(traces=clean.traces * 9), "en")
 
 
 def test_trace_alone(trace: Trace) -> None:
     """``diagnose trace`` shows request and reply, and what the outcome depends on with the command that settles it."""
     unknown = Unknown("n2", "host", "net.ipv4.ip_forward", "sysctl net.ipv4.ip_forward", "not collected")
-    open_ = replace(trace, client_sees="depends", depends=(unknown,), reply=Walked(Disposition.LEFT_EVIDENCE, ()))
+    open_ = trace._replace(client_sees="depends", depends=(unknown,), reply=Walked(Disposition.LEFT_EVIDENCE, ()))
     text = render_trace((open_,), "en")
     assert text.startswith("Flow 1: pod-a → db (10.2.0.9) tcp/5432\n  the client sees an outcome that the evidence leaves open\n  request: dropped\n")
     assert text.endswith("  reply: left the evidence\n  ? n2: net.ipv4.ip_forward: not collected\n      sysctl net.ipv4.ip_forward\n")
@@ -197,5 +195,5 @@ def test_trace_alone(trace: Trace) -> None:
 
 def test_no_flow_no_fault_is_plain(clean: Report) -> None:
     """Without a walk the report does not claim that a flow works."""
-    report = replace(clean, traces=(), verdict=Verdict.NO_FAULT_FOUND)
+    report = clean._replace(traces=(), verdict=Verdict.NO_FAULT_FOUND)
     assert render_text(report, "en") == "No fault found.\n"
