@@ -275,7 +275,7 @@ class _Journey:
     def _refused(self, end: End) -> tuple[str, Walked | None]:
         """An ICMP error or a reset goes back to the sender."""
         protocol = end.packet.protocol
-        if end.at_sender and (end.stack.node, end.stack.name) == (self.flow.node, self.flow.stack):
+        if end.at_sender and (end.errno or end.disposition is not Disposition.REJECTED):
             return end.errno or seen_as(end.error, protocol), None
         error = self._error_packet(end)
         self.recorder.direction = "error"

@@ -195,7 +195,9 @@ class Walker:
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
                 passage.way = self._again(passage, before, passage.way)
                 if passage.way.type not in {"unicast", "local"}:
-                    return self._unroutable(at, passage.way, passage.packet, passage.state)
+                    end = self._unroutable(at, passage.way, passage.packet, passage.state)
+                    # connect() went through by the first decision, and TCP takes a SYN that did not leave for a lost one (tcp_connect).
+                    return replace(end, errno="") if passage.packet.protocol == "tcp" else end
         return None
 
     def _note_rivals(self, stack: NetStack, hook: str, call: Call, queue: list[Call]) -> None:
@@ -505,7 +507,7 @@ class Walker:
             self._note_route(at, way, "output")
         passage.next_hop = way.next_hop
         before = passage.packet
-        ended = self._hook(at, passage, "POSTROUTING", out_device=out)
+        ended = self._hook(at, passage, "POSTROUTING", out_device=out, physin=at.physin)
         if ended is not None:
             return ended
         entry = passage.state.entry
