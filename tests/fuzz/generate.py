@@ -97,7 +97,8 @@ def attach(world: World, stack: str, bridge: str, pod: str, address: str, gatewa
 
 def bridge(world: World, stack: str, name: str, address: str) -> None:
     """A bridge without spanning tree and multicast chatter."""
-    world.run(stack, f"link add {name} type bridge mcast_snooping 0")
+    # The order in which devices were made is then that of their indices, as it is where nobody chooses indices.
+    world.run(stack, f"link add {name} index 300 type bridge mcast_snooping 0")
     world.device(stack, name, address)
     world.bridged = True
     world.stack(stack).sysctls["net.bridge.bridge-nf-call-iptables"] = 1 if world.chance(0.6) else 0
@@ -127,7 +128,7 @@ def overlay(world: World) -> None:
         world.stack(node).sysctls["net.ipv4.ip_forward"] = 1
         bridge(world, node, "br0", f"10.244.{number}.1/24")
         attach(world, node, "br0", f"p{number}", f"10.244.{number}.11/24", f"10.244.{number}.1")
-        world.run(node, f"link add fl.1 address 02:00:00:00:00:0{number} type vxlan id 1 dev eth0 local 192.168.9.{number} dstport 8472 nolearning")
+        world.run(node, f"link add fl.1 index 400 address 02:00:00:00:00:0{number} type vxlan id 1 dev eth0 local 192.168.9.{number} dstport 8472 nolearning")
         world.device(node, "fl.1", f"10.244.{number}.0/32")
         if not world.chance(0.05):
             world.run(node, f"neigh add 10.244.{other}.0 lladdr 02:00:00:00:00:0{other} dev fl.1 nud permanent")

@@ -223,7 +223,7 @@ class Helper:
                     now[Moved(self.name, backend, table, base, 0, policy)] = int(passed)
             else:
                 numbers[chain] = numbers.get(chain, 0) + 1
-                target = re.search(r"-[jg] (\S+)", spec)
+                target = re.search(r"-[jg] (\S+)", re.sub(r'"[^"]*"', "", spec))
                 now[Moved(self.name, backend, table, chain, numbers[chain], target[1] if target else "")] = int(packets)
 
     def after(self) -> tuple[list[Moved], list[str]]:

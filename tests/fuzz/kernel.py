@@ -20,6 +20,9 @@ SHORT = 0.1
 LONG = 0.6
 """Seconds for the second try of a probe whose outcome is in doubt."""
 
+PATIENCE = 20.0
+"""Seconds that a helper may take for anything."""
+
 
 class KernelError(Exception):
     """A helper failed."""
@@ -40,9 +43,9 @@ class Kernel:
 
     def __init__(self) -> None:
         self._helpers: dict[str, tuple[Any, Connection]] = {}
-        self._lock = tempfile.NamedTemporaryFile(prefix="fz-xtables-")  # noqa: SIM115  (lives as long as the helpers)
-        # Other programs on this machine hold the common lock.
-        os.environ["XTABLES_LOCKFILE"] = self._lock.name
+        # Other programs on this machine may hold the common lock.
+        self._folder = tempfile.TemporaryDirectory(prefix="fz-")
+        os.environ["XTABLES_LOCKFILE"] = f"{self._folder.name}/xtables.lock"
         self.refused: list[str] = []
         """What the kernel would not have of the last scenario."""
         self._stacks: list[str] = []
@@ -63,12 +66,21 @@ class Kernel:
         """The same command in several namespaces side by side."""
         for name, words in arguments.items():
             self._connection(name).send((command, words))
-        answers = {name: self._connection(name).recv() for name in arguments}
+        answers = {name: self._answer(name, command) for name in arguments}
         for name, (good, value) in answers.items():
             if not good:
                 message = f"{command} in {name}: {value}"
                 raise KernelError(message)
         return {name: value for name, (_, value) in answers.items()}
+
+    def _answer(self, name: str, command: str) -> tuple[bool, Any]:
+        connection = self._connection(name)
+        if not connection.poll(PATIENCE):
+            self.close()
+            message = f"{command} in {name}: no answer within {PATIENCE:g} s"
+            raise KernelError(message)
+        answer: tuple[bool, Any] = connection.recv()
+        return answer
 
     def build(self, scenario: Scenario) -> None:
         """Build a scenario in new namespaces; what the kernel refuses is in :attr:`refused`."""
@@ -120,7 +132,6 @@ class Kernel:
             process.terminate()
             process.join()
         self._helpers.clear()
-        self._lock.close()
 
 
 def _is_early(key: str) -> bool:

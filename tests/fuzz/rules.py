@@ -142,10 +142,14 @@ class Writer:
         return [world.weighed(options)]
 
     def _s(self) -> str:
-        return f"{self.bang()}-s {self.world.net()}"
+        return self._address("-s")
 
     def _d(self) -> str:
-        return f"{self.bang()}-d {self.world.net()}"
+        return self._address("-d")
+
+    def _address(self, option: str) -> str:
+        net = self.world.net()
+        return f"{'' if net.endswith('/0') else self.bang()}{option} {net}"  # "not any" is refused
 
     def _device(self) -> str:
         name = self.world.pick(self.world.devices[self.stack])
