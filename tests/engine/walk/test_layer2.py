@@ -1,0 +1,182 @@
+"""Who answers ARP, and how frames get there (``arp.c``, ``br_forward.c``)."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.inet import to_int
+from engine.model.network import Port
+from engine.walk.layer2 import answers, on_link, resolve, source_prefix, usable
+from tests.engine.walk.world import World, found, lan
+
+
+def port(world: World, node: str, device: str, stack: str = "host") -> Port:
+    """A device of a world's model."""
+    model = world.network().stack(node, stack)
+    assert model is not None
+    return Port(model, model.link(device))
+
+
+def holder(**sysctls: int) -> World:
+    """n1 with eth0 10.1.0.1/24 (and 10.7.0.1/24), eth1 10.2.0.1/24, and 10.1.0.9/32 on lo."""
+    world = World()
+    stack = world.stack("n1").device("eth0", "10.1.0.1/24", "10.7.0.1/24").device("eth1", "10.2.0.1/24").sysctl(**sysctls)
+    stack.shows("ip addr show dev lo", "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n    link/loopback 00:00:00:00:00:00\n    inet 10.1.0.9/32 scope global lo")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("ignore", "address", "asker", "right"),
+    [
+        (0, "10.1.0.1", "10.1.0.2", "own"), (0, "10.2.0.1", "10.1.0.2", "local"), (0, "10.1.0.9", "10.1.0.2", "local"), (0, "127.0.0.1", "10.1.0.2", ""), (0, "10.1.0.7", "10.1.0.2", ""),
+        (1, "10.1.0.1", "10.1.0.2", "own"), (1, "10.2.0.1", "10.1.0.2", ""), (1, "10.1.0.9", "10.1.0.2", ""), (1, "10.7.0.1", "10.1.0.2", "own"),
+        (2, "10.1.0.1", "10.1.0.2", "own"), (2, "10.7.0.1", "10.1.0.2", ""), (3, "10.1.0.9", "10.1.0.2", "local"), (3, "10.2.0.1", "10.1.0.2", "local"), (8, "10.1.0.1", "10.1.0.2", ""),
+    ],
+)
+def test_arp_ignore(ignore: int, address: str, asker: str, right: str) -> None:
+    """Measured: 0 any own address (lo's too, 127/8 never), 1 those of the ingress device, 2 also in the asker's subnet, 3 none of scope host, 8 none."""
+    assert answers(port(holder(conf__all__arp_ignore=ignore), "n1", "eth0"), to_int(address), 4, to_int(asker)) == right
+
+
+def test_arp_ignore_is_a_maximum() -> None:
+    """The greater of ``all`` and the device's arp_ignore counts."""
+    assert not answers(port(holder(conf__eth0__arp_ignore=1), "n1", "eth0"), to_int("10.2.0.1"), 4)
+    assert answers(port(holder(conf__eth1__arp_ignore=1), "n1", "eth0"), to_int("10.2.0.1"), 4) == "local"
+
+
+def test_ipv6_answers_for_the_device_only() -> None:
+    """Neighbour discovery answers for addresses of the device that was asked."""
+    world = World()
+    world.stack("n1").device("eth0", "fd00:1::1/64").device("eth1", "fd00:2::1/64")
+    assert [answers(port(world, "n1", "eth0"), to_int(text), 6) for text in ("fd00:1::1", "fd00:2::1")] == ["own", ""]
+
+
+def test_bridge_ports_do_not_answer() -> None:
+    """Frames that reach a bridge port are the bridge's."""
+    world = World()
+    world.stack("n1").device("br0", "10.1.0.1/24", kind="bridge").device("veth1", master="br0", peer=9)
+    assert [answers(port(world, "n1", name), to_int("10.1.0.1"), 4) for name in ("br0", "veth1")] == ["own", ""]
+
+
+@pytest.mark.parametrize(
+    ("sysctls", "device", "address", "right"),
+    [
+        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "10.2.0.7", "proxy"), ({"ip_forward": 1, "conf__all__proxy_arp": 1}, "eth0", "10.2.0.7", "proxy"),
+        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "10.1.0.7", ""), ({"ip_forward": 1, "conf__eth1__proxy_arp": 1}, "eth0", "10.2.0.7", ""),
+        ({"ip_forward": 0, "conf__eth0__proxy_arp": 1}, "eth0", "10.2.0.7", ""), ({"ip_forward": 1}, "eth0", "10.2.0.7", ""), ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "8.8.8.8", ""),
+    ],
+)
+def test_proxy_arp(sysctls: dict[str, int], device: str, address: str, right: str) -> None:
+    """proxy_arp (of the device or of all) answers for what a forwarding stack routes out by another device."""
+    assert answers(port(holder(**sysctls), "n1", device), to_int(address), 4) == right
+
+
+def test_calico_devices_answer_for_everything() -> None:
+    """calico's workload devices proxy ARP: assumed where the parameters were not collected, believed where they were."""
+    world = World()
+    world.host("n1", "192.0.2.1/24", gateway="192.0.2.254").device("cali1", index=9, peer=4)
+    assert not answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4)
+    world.stack("n1").unseen("sysctl -a")
+    assert answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4) == "proxy"
+
+
+def segment() -> World:
+    """n1 with bridge cni0 10.244.0.1/24 and pods a (.2), b (.3); n2 shares the wire of eth0."""
+    world = World()
+    world.host("n1", "192.0.2.1/24").device("cni0", "10.244.0.1/24", kind="bridge")
+    for at, pod in enumerate("ab", 2):
+        world.pod("n1", pod, f"10.244.0.{at}/24", gateway="10.244.0.1")
+    world.host("n2", "192.0.2.2/24")
+    return world
+
+
+def test_resolve_over_a_bridge() -> None:
+    """A frame crosses veth, bridge, veth; the path names every device on the way."""
+    result = resolve(segment().network(), port(segment(), "n1", "eth0", "a"), to_int("10.244.0.3"), 4)
+    assert [each.key for each in result.stations] == [("n1", "b", "eth0")]
+    assert [each.link.name for each in result.domain.path(result.stations[0])] == ["eth0", "veth-a", "cni0", "veth-b", "eth0"]
+    assert result.open_ends == ()
+
+
+def test_resolve_over_a_wire() -> None:
+    """Cards whose subnets are one are on one wire; the wire is an open end too: others may hang on it."""
+    world = segment()
+    result = resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.2"), 4)
+    assert [each.key for each in result.stations] == [("n2", "host", "eth0")]
+    assert "eth0" in [each.link.name for each in result.open_ends]
+    assert resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.77"), 4).stations == ()
+
+
+def test_other_subnets_are_other_wires() -> None:
+    """A card with another subnet is not taken to be on the wire, unless its stack owns the address."""
+    world = World()
+    world.host("n1", "192.0.2.1/24")
+    world.host("n2", "198.51.100.2/24")
+    assert resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.9"), 4).stations == ()
+    assert [each.key for each in resolve(world.network(), port(world, "n1", "eth0"), to_int("198.51.100.2"), 4).stations] == [("n2", "host", "eth0")]
+
+
+@pytest.mark.parametrize(("more", "reached"), [({}, True), ({"up": False}, False), ({"carrier": False}, False), ({"state": "blocking"}, False), ({"state": "disabled"}, False)])
+def test_dead_ports_carry_nothing(more: dict[str, object], reached: bool) -> None:
+    """A port that is down, without carrier or not forwarding carries no frame."""
+    world = segment()
+    for name, value in more.items():
+        setattr(world.stack("n1").devices["veth-b"], name, value)
+    assert bool(resolve(world.network(), port(world, "n1", "eth0", "a"), to_int("10.244.0.3"), 4).stations) is reached
+    assert usable(port(world, "n1", "veth-b")) is reached
+
+
+def test_a_known_neighbour_decides() -> None:
+    """Where several stations hold an address, the neighbour entry's MAC tells which one is meant; a failed entry tells nothing."""
+    world = segment()
+    world.host("n3", "192.0.2.2/24").devices["eth0"].mac = "02:00:00:00:99:99"
+    world.stack("n1").shows("ip neigh", "192.0.2.2 dev eth0 lladdr 02:00:00:00:99:99 REACHABLE")
+    assert [each.stack.node for each in resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.2"), 4).stations] == ["n3"]
+    world.stack("n1").shows("ip neigh", "192.0.2.2 dev eth0 FAILED")
+    assert len(resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.2"), 4).stations) == 2
+
+
+def test_a_neighbour_that_would_not_answer_now() -> None:
+    """A cached MAC reaches its device although nobody would answer for the address."""
+    world = segment()
+    world.stack("n2").devices["eth0"].mac = "02:00:00:00:00:77"
+    world.stack("n1").shows("ip neigh", "192.0.2.50 dev eth0 lladdr 02:00:00:00:00:77 PERMANENT")
+    assert [each.key for each in resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.50"), 4).stations] == [("n2", "host", "eth0")]
+
+
+def test_bridged_card_of_another_node() -> None:
+    """A node whose card is enslaved to a bridge carries the wire on to what hangs behind that bridge."""
+    world = World()
+    world.host("n1", "192.0.2.1/24")
+    world.stack("n2").device("br0", kind="bridge").device("eth0", master="br0")
+    world.pod("n2", "vm", "192.0.2.9/24", bridge="br0")
+    assert [each.key for each in resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.9"), 4).stations] == [("n2", "vm", "eth0")]
+
+
+def test_duplicate_addresses_depend() -> None:
+    """Two stations for one address: both are followed, and it depends if they differ."""
+    world = lan()
+    world.host("impostor", "10.2.0.2/24")
+    trace = world.walk("client", "10.2.0.2")
+    assert trace.client_sees == "depends"
+    assert [unknown.what for unknown in trace.depends] == ["ARP for 10.2.0.2"]
+
+
+def test_prefixes_of_addresses() -> None:
+    """The prefix a source belongs to: its holder's, else of a subnet that covers it, else itself."""
+    world = segment()
+    network = world.network()
+    texts = ["10.244.0.2", "10.244.0.77", "8.8.8.8"]
+    assert [source_prefix(network, to_int(text), 4, text) for text in texts] == ["10.244.0.0/24", "10.244.0.0/24", "8.8.8.8/32"]
+    stack = port(world, "n1", "eth0").stack
+    assert [on_link(stack, "eth0", to_int(text), 4) for text in ("192.0.2.9", "8.8.8.8")] == ["192.0.2.0/24", ""]
+
+
+def test_nobody_answers() -> None:
+    """On a segment that the evidence shows whole, silence is a neighbour failure, and the failed entry is its evidence."""
+    world = segment()
+    world.stack("n1", "a").shows("ip neigh", "10.244.0.9 dev eth0 FAILED")
+    trace = world.walk("n1/a", "10.244.0.9")
+    assert trace.client_sees == "EHOSTUNREACH"
+    drop = found(trace, "drop")
+    assert (drop.get("by"), drop.text) == ("neighbor", "10.244.0.9 dev eth0 FAILED")
