@@ -268,7 +268,7 @@ class Passage:
             unknown = self._unknown(match.text, chain, rule, reason)
         harmful = rule.target.name in {"DROP", "REJECT"}
         if harmful:
-            options = ("does not match", "matches")
+            options, shares = ("does not match", "matches"), shares[::-1]
         answer = self.choices.ask(("match", chain.table.backend, chain.table.name, chain.name, rule.number, match.text), options, unknown, shares)
         return (answer == 1) if harmful else (answer == 0)
 
