@@ -393,6 +393,16 @@ def json_format(text: str, start: int = 0) -> str:
     return next((name for name, wanted in KEYS if wanted <= keys), "")
 
 
+@lru_cache(maxsize=1)
+def long_runs() -> dict[str, re.Pattern[str]]:
+    """Lines that come by the hundred thousand and can begin nothing else; they are passed over at once."""
+    counters = r"\[[0-9]{1,20}:[0-9]{1,20}\]"
+    return {
+        "iptables": re.compile(rf"(?:(?:{counters} )?-A \S[^\n]*+\n|:\S++ (?:ACCEPT|DROP|-) {counters}\n)++"),
+        "ipset": re.compile(r"(?:add \S++ \S[^\n]*+\n)++"),
+    }
+
+
 def sections(path: str, text: str, command: str = "") -> list[Section]:
     """The outputs that a file holds; one section of format "" if nothing recognises it.
 
@@ -404,7 +414,7 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
         hint = Hint(hint.format, command)
     # A manifest is to be trusted, and so is a JSON document under a name that agrees: no need to look for more.
     sure = bool(command) or (path.endswith(".json") and hint is not None and json_format(text) == hint.format)
-    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni"} or not text.strip()):
+    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni"} or not text or text.isspace()):
         return [Section(hint.format, hint.command, text, netns=inside)]
     marks = list(_marks(text, hint))
     if not marks:
@@ -432,6 +442,7 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
             format_name = json_format(text, match.end()) or (hint.format if hint else "")
             at, whole = _json_end(text, match.end())
             broken += not whole
+    runs = long_runs()
             found.append((match.start(), format_name, ""))
         else:
             if kind != "json" and (not found or found[-1][1] != kind or _restarts(kind, match[0], text, found[-1][0], match.start())):
@@ -447,6 +458,8 @@ def _heading_command(heading: str) -> str:
     return heading.strip().rstrip("=-*#`'\"<>: \t\r")
 
 
+            if kind in runs and (run := runs[kind].match(text, at)):
+                at = run.end()
 def _line_end(text: str, at: int) -> int:
     newline = text.find("\n", at)
     return len(text) if newline < 0 else newline + 1

@@ -7,10 +7,11 @@ whole, so that "not listed" means "does not exist".  The kinds and their fields 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import starmap
+from itertools import accumulate, starmap
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -20,29 +21,42 @@ HOST = "host"
 """Name of a node's own (initial) network stack; other stacks bear the name of their network namespace."""
 
 
+BLOCK = 8192
+"""Characters between the places of a text whose line numbers are known."""
+
+
 class Source:
     """One command output or file that was read: the origin of facts.
 
     ``name`` is what a report prints: the file's path inside the bundle, or the command line on a live node.
     """
 
-    __slots__ = ("_lines", "command", "name", "text")
+    __slots__ = ("_before", "command", "name", "text")
 
     def __init__(self, name: str, text: str = "", command: str = "") -> None:
         self.name = name
         self.text = text
         self.command = command
         """The command line that makes this output ("" for a copied file)."""
-        self._lines: list[str] | None = None
+        self._before: list[int] = []
+        """Newlines before each block of :data:`BLOCK` characters: few lines of a text of 100,000 are ever shown, so it is not split."""
 
     def line(self, number: int) -> str:
         """Text of the 1-based line ``number``; "" for 0 (the whole source) or past the end."""
-        if self._lines is None:
-            # Not str.splitlines: parsers count "\n" only, and the numbers must agree.
-            self._lines = self.text.split("\n")
-        if 1 <= number <= len(self._lines):
-            return self._lines[number - 1].rstrip("\r")
-        return ""
+        if number < 1:
+            return ""
+        if not self._before:
+            starts = range(0, len(self.text), BLOCK)
+            self._before = list(accumulate((self.text.count("\n", start, start + BLOCK) for start in starts), initial=0))
+        if number - 1 > self._before[-1]:
+            return ""
+        # Not str.splitlines: parsers count "\n" only, and the numbers must agree.
+        block = max(bisect_left(self._before, number - 1) - 1, 0)
+        begin = block * BLOCK
+        for _ in range(number - 1 - self._before[block]):
+            begin = self.text.index("\n", begin) + 1
+        end = self.text.find("\n", begin)
+        return self.text[begin : end if end >= 0 else len(self.text)].rstrip("\r")
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"

@@ -7,8 +7,9 @@ Rules stay text: a dump of 100,000 lines is cut into chains by a few string sear
 from __future__ import annotations
 
 import re
-from functools import cached_property, partial
-from itertools import accumulate
+from bisect import bisect
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from collectors.parsers import iptables_listing
@@ -323,17 +324,20 @@ class _WholeTable:
         self.runs = dict(runs)
         self.plain = len(self.runs) == len(runs) and len(set(self.names)) == len(self.names) and self.runs.keys() <= set(self.names)
         """Each chain is declared once, and its rules stand together."""
+        self._known = [(found.start(2), line + len(self.declared))]
+        """Offsets whose line numbers are known."""
 
     def chains(self) -> LazyChains:
         """The chains."""
         return LazyChains(self.names, self._chain)
 
-    @cached_property
-    def _lines(self) -> dict[str, tuple[int, int]]:
-        """Of each chain with rules: number of the first line, number of rules."""
-        counts = [self.text.count("\n", *span) for span in self.runs.values()]
-        first = accumulate(counts, initial=self.line + len(self.declared))
-        return dict(zip(self.runs, zip(first, counts, strict=False), strict=True))
+    def _line(self, offset: int) -> int:
+        """Number of the line at an offset, counted from the nearest place that is known."""
+        place = bisect(self._known, offset, key=itemgetter(0))
+        known, line = self._known[place - 1]
+        line += self.text.count("\n", known, offset)
+        self._known.insert(place, (offset, line))
+        return line
 
     def _chain(self, place: int) -> ChainText:
         found = _CHAIN.match(self.declared[place])
@@ -341,8 +345,9 @@ class _WholeTable:
         base = policy != "-"
         rules: Sequence[RuleLine] = ()
         if name in self.runs:
-            line, count = self._lines[name]
-            rules = LazyRules(count, partial(_rows, self.text, [(*self.runs[name], line, count)]), _rule, partial(_words, f"-A {name} "))
+            start, end = self.runs[name]
+            count = self.text.count("\n", start, end)
+            rules = LazyRules(count, partial(_rows, self.text, [(start, end, self._line(start), count)]), _rule, partial(_words, f"-A {name} "))
         return ChainText(name, policy if base else "", self.line + place, rules, int(packets) if base else None)
 
 
