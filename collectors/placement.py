@@ -31,6 +31,7 @@ NODE_KINDS: Final = frozenset({"container", "container_network", "cni_config", "
 """Facts that only nodes give."""
 NOWHERE_SPECIAL: Final = frozenset({None, "0.0.0.0/0", "::/0"})
 """Destinations of routes that say nothing about any address."""
+IPV4: Final = 4
 SILENT: Final = frozenset({"unparsed", "not_collected", "collected"})
 """Facts that do not make a stack exist."""
 
@@ -154,6 +155,8 @@ class _Joiner:
         self.taken: set[tuple[str, int]] = _paired(placed.facts)
         """Devices of nodes (node, index) whose other end was found."""
         self.joined: dict[str, tuple[str, list[_Join]]] = {}
+        self.strange: dict[str, str] = {}
+        """Folder → node that only the numbers of a veth pair tie it to."""
 
     def join(self) -> dict[str, tuple[str, list[_Join]]]:
         """Folder → node and the veth pairs that join them."""
@@ -164,7 +167,8 @@ class _Joiner:
         # A decided folder takes its node's device away from the others: go on until nothing changes.
         while progress:
             progress = False
-            for folder in list(open_folders):
+            # Those that lie in a node's folder choose first: indices repeat, and somebody put them there.
+            for folder in sorted(open_folders, key=lambda name: not self.loose[name]):
                 fits = self._fits(folder, copies)
                 chosen = self._choose(folder, fits)
                 if chosen:
@@ -178,6 +182,9 @@ class _Joiner:
                 nodes = " and ".join(ambiguous[folder])
                 way_out = f"say which with --stack {folder}=NODE/NAME"
                 self.placed.warnings.append(f"{folder} could be a namespace of {nodes} alike: it is read as a node of its own ({way_out})")
+            elif folder in self.strange:
+                node = self.strange[folder]
+                self.placed.notes.append(f"{folder}: read as a node of its own: a veth of {node} has fitting numbers, but other subnets (--stack {folder}={node}/NAME joins them)")
             else:
                 self._nested(folder)
         for folder, parent in self.loose.items():
@@ -210,8 +217,12 @@ class _Joiner:
             if node == folder or node in self.joined or node in copies:
                 continue
             pairs = [pair for link in inner.ends if (pair := self._pair(link, outer))]
-            if len(pairs) == len(inner.ends) and self._is_above(outer, inner) and not any(_elsewhere(pair, inner, outer) for pair in pairs):
+            if len(pairs) != len(inner.ends) or not self._is_above(outer, inner) or any(_elsewhere(pair, inner, outer) for pair in pairs):
+                continue
+            if self.loose[folder] == node or not _foreign(pairs, inner, outer):
                 fits[node] = pairs
+            else:
+                self.strange.setdefault(folder, node)
         return fits
 
     def _pair(self, link: Fact, outer: _View) -> _Join | None:
@@ -245,7 +256,7 @@ class _Joiner:
         score = 0
         for pair in pairs:
             devices = {outer_device for outer_device in (pair.outer.get("name"), pair.outer.get("master")) if outer_device}
-            mine = [str(a.get("address")) for a in inner.addresses if a.get("device") == pair.inner.get("name") and a.get("scope") != "link"]
+            mine = [str(a.get("address")) for a in _global_addresses(pair, inner)]
             score += 4 * (pair.inner.get("mac") in outer.macs)
             score += 2 * any(_routed_to(address, devices, outer) for address in mine)
         return score
@@ -287,8 +298,10 @@ def _elsewhere(pair: _Join, inner: _View, outer: _View) -> bool:
 
     A bridge of the node does not count: a veth that fell out of it is a fault to be found, not a reason to part them.
     """
-    devices = {pair.outer.get("name"), pair.outer.get("master")}
-    for address in (a for a in inner.addresses if a.get("device") == pair.inner.get("name") and a.get("scope") != "link"):
+    devices = {str(name) for name in (pair.outer.get("name"), pair.outer.get("master")) if name}
+    for address in _global_addresses(pair, inner):
+        if _routed_to(str(address.get("address")), devices, outer):
+            continue
         for own in outer.addresses:
             link = outer.links.get(str(own.get("device")))
             if own.get("device") in devices or own.get("family") != address.get("family") or link is None or own.get("prefixlen") in {None, 32, 128}:
@@ -296,6 +309,26 @@ def _elsewhere(pair: _Join, inner: _View, outer: _View) -> bool:
             wired = link.get("type") != "bridge" and not any(x.get("master") == own.get("device") for x in outer.links.values())
             if wired and own.get("device") != "lo" and in_prefix(str(address.get("address")), f"{own.get('address')}/{own.get('prefixlen')}"):
                 return True
+    return False
+
+
+def _global_addresses(pair: _Join, inner: _View) -> list[Fact]:
+    """Addresses of the folder's end of a pair that are valid beyond the link."""
+    return [a for a in inner.addresses if a.get("device") == pair.inner.get("name") and a.get("scope") != "link"]
+
+
+def _foreign(pairs: Sequence[_Join], inner: _View, outer: _View) -> bool:
+    """Whether the node has other subnets on the wires of the pairs than the folder has there, and nothing else ties them: then equal indices are chance (they are small)."""
+    gateways = {str(route.get("gateway")) for route in inner.routes if route.get("gateway")}
+    if any(own.get("address") in gateways for own in outer.addresses):
+        return False
+    for pair in pairs:
+        devices = {str(name) for name in (pair.outer.get("name"), pair.outer.get("master")) if name}
+        mine = [a for a in _global_addresses(pair, inner) if a.get("family") == IPV4]
+        there = [own for own in outer.addresses if own.get("device") in devices and own.get("family") == IPV4]
+        known = pair.inner.get("mac") in outer.macs or any(_routed_to(str(a.get("address")), devices, outer) for a in mine)
+        if mine and there and not known:
+            return True
     return False
 
 

@@ -84,8 +84,31 @@ def test_what_fits_twice_is_a_warning() -> None:
 
 def test_a_device_has_one_other_end() -> None:
     """A node's device that is taken by one pod does not fit another: what is left over finds its node."""
-    facts = [*host("n1", (7, 2)), *host("n2", (7, 2), subnet="10.244.2.1"), *pod("a", 7, "10.244.1.9"), *pod("b", 7, "192.0.2.9")]
+    facts = [*host("n1", (7, 2)), *host("n2", (7, 2), subnet="10.244.2.1"), *pod("a", 7, "10.244.1.9"), *pod("b", 7)[:2]]
     assert stacks(run(facts)) == {("n1", HOST), ("n2", HOST), ("n1", "a"), ("n2", "b")}
+
+
+def test_other_subnets_part_what_small_numbers_join() -> None:
+    """A container of another machine (a database in LXC) whose veth has fitting indices is no namespace of this node: the node's bridge has another subnet, and a note says so."""
+    db = pod("db", 7, "172.31.9.50")
+    placed = run([*host("n1", (7, 2)), *db])
+    assert ("db", HOST) in stacks(placed)
+    assert "--stack db=n1/NAME" in placed.notes[0]
+    route = Fact("route", {"dst": "0.0.0.0/0", "gateway": "10.244.1.1", "device": "eth0", "family": 4}, "db")
+    assert ("n1", "db") in stacks(run([*host("n1", (7, 2)), *db, route])), "its gateway is the node: a pod with a wrong address"
+    assert ("n1", "db") in stacks(run([*host("n1", (7, 2)), *db], db="n1")), "it lies in the node's folder"
+
+
+def test_folders_in_a_nodes_folder_choose_before_others() -> None:
+    """Two folders fit one device: the one that lies in that node's folder gets it, whichever is read first."""
+    facts = [*host("n1", (7, 2)), *pod("a", 7)[:2], *pod("web", 7)]
+    assert stacks(run(facts, web="n1")) == {("n1", HOST), ("a", HOST), ("n1", "web")}
+
+
+def test_a_tunnel_over_all_pods_is_no_wire_of_theirs() -> None:
+    """flannel0 holds the whole network 10.1.0.0/16: a pod that the bridge's subnet holds as well is still the node's."""
+    flannel = [link("n1", "flannel0", 9, type="tun", flags=("POINTOPOINT", "NOARP", "UP")), address("n1", "flannel0", "10.244.1.0", 16)]
+    assert ("n1", "web") in stacks(run([*host("n1", (7, 2)), *flannel, *pod("web", 7)]))
 
 
 def test_nodes_joined_by_a_veth_stay_nodes() -> None:
