@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from collectors.prompts import host_of
+
 IGNORED: Final = "ignored"
 """Format of files that are known and hold nothing that becomes a fact."""
 
@@ -60,6 +62,8 @@ class Section:
     """Where it begins."""
     netns: str = ""
     """Namespace or container that the command was run in, where its command line tells; "" = the one that the file belongs to."""
+    host: str = ""
+    """Host whose shell prompt stands above; "" = none."""
 
 
 # --- names -------------------------------------------------------------------------------------------------------------
@@ -296,6 +300,8 @@ HEADING: Final = (
     r"(?:sudo[ \t]+|time[ \t]+)?"
     rf"(?P<heading>(?:(?:nsenter|docker|kubectl)[ \t][^\n]{{1,120}}?[ \t])?{OWN_LINE}[^\n]{{0,200}})$"
 )
+BARE_PROMPT: Final = r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]{1,80}\][#$])[ \t\r]*$"
+"""A prompt at which nothing was typed: the output above ends there."""
 
 SIGNATURES: Final = (
     ("iptables", (r"^\*(?:raw|mangle|nat|filter|security)[ \t\r]*$|^:\S+ (?:ACCEPT|DROP|-)(?: \[|[ \t\r]*$)|^-[PN] \S+|"
@@ -383,14 +389,9 @@ Mark = tuple[int, str, str]
 @lru_cache(maxsize=1)
 def scanner() -> re.Pattern[str]:
     """One expression for all signatures and headings."""
-    groups = [f"(?P<heading_line>{HEADING})", f"(?P<json>{JSON_START})", *(f"(?P<{name}>{pattern})" for name, pattern in SIGNATURES)]
+    first = [f"(?P<heading_line>{HEADING})", f"(?P<prompt>{BARE_PROMPT})", f"(?P<json>{JSON_START})"]
+    groups = [*first, *(f"(?P<{name}>{pattern})" for name, pattern in SIGNATURES)]
     return re.compile("|".join(groups), re.MULTILINE)
-
-
-def json_format(text: str, start: int = 0) -> str:
-    """Format of the JSON document at ``start``; "" if its keys are not known."""
-    keys = frozenset(re.findall(r'"([\w.-]+)"\s*:', text[start : start + PEEK]))
-    return next((name for name, wanted in KEYS if wanted <= keys), "")
 
 
 @lru_cache(maxsize=1)
@@ -401,6 +402,12 @@ def long_runs() -> dict[str, re.Pattern[str]]:
         "iptables": re.compile(rf"(?:(?:{counters} )?-A \S[^\n]*+\n|:\S++ (?:ACCEPT|DROP|-) {counters}\n)++"),
         "ipset": re.compile(r"(?:add \S++ \S[^\n]*+\n)++"),
     }
+
+
+def json_format(text: str, start: int = 0) -> str:
+    """Format of the JSON document at ``start``; "" if its keys are not known."""
+    keys = frozenset(re.findall(r'"([\w.-]+)"\s*:', text[start : start + PEEK]))
+    return next((name for name, wanted in KEYS if wanted <= keys), "")
 
 
 def sections(path: str, text: str, command: str = "") -> list[Section]:
@@ -417,9 +424,13 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
     if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni"} or not text or text.isspace()):
         return [Section(hint.format, hint.command, text, netns=inside)]
     marks = list(_marks(text, hint))
-    if not marks:
+    if all(kind == "prompt" for _, kind, _ in marks):
         return [Section(hint.format, hint.command, text, netns=inside)] if hint and _plausible(hint, text) else [Section("", command, text)]
-    return [replace(section, netns=section.netns or inside) for section in _cut(text, marks, hint)]
+    made = _cut(text, marks, hint)
+    hosts = {section.host for section in made if section.host}
+    # What precedes the only host's first prompt is that host's too.
+    only = hosts.pop() if len(hosts) == 1 else ""
+    return [replace(section, netns=section.netns or inside, host=section.host or only) for section in made]
 
 
 def _plausible(hint: Hint, text: str) -> bool:
@@ -432,6 +443,7 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
     found: list[Mark] = []
     at = broken = 0
     search = scanner().search
+    runs = long_runs()
     most = MAX_SECTIONS if len(text) < LARGE else MAX_LARGE
     while len(found) < most and (match := search(text, at)):
         kind = match.lastgroup or ""
@@ -442,12 +454,13 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
             format_name = json_format(text, match.end()) or (hint.format if hint else "")
             at, whole = _json_end(text, match.end())
             broken += not whole
-    runs = long_runs()
             found.append((match.start(), format_name, ""))
         else:
             if kind != "json" and (not found or found[-1][1] != kind or _restarts(kind, match[0], text, found[-1][0], match.start())):
                 found.append((match.start(), kind, ""))
             at = _line_end(text, match.start())
+            if kind in runs and (run := runs[kind].match(text, at)):
+                at = run.end()
             if match[0].startswith("apiVersion"):
                 at = _yaml_end(text, at)
     return found
@@ -458,8 +471,6 @@ def _heading_command(heading: str) -> str:
     return heading.strip().rstrip("=-*#`'\"<>: \t\r")
 
 
-            if kind in runs and (run := runs[kind].match(text, at)):
-                at = run.end()
 def _line_end(text: str, at: int) -> int:
     newline = text.find("\n", at)
     return len(text) if newline < 0 else newline + 1
@@ -493,19 +504,23 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
     made: list[Section] = []
     heading = Hint("")
     begin = 0
+    host = ""
     for number, (offset, kind, command) in enumerate(marks):
         end, following = (marks[number + 1][0], marks[number + 1][1]) if number + 1 < len(marks) else (len(text), "heading")
-        if kind == "heading":
+        if kind in {"heading", "prompt"}:
             heading = from_command(command) or Hint("", command)
             begin = _line_end(text, offset)
+            host = host_of(text[offset:begin]) or host
+            if kind == "prompt" and text[begin:end].strip():
+                made.append(replace(_section(text, "", "", begin, end), host=host))
             # An output of its format follows, or one of another format at once (a heading that announces too little): it takes these lines.
-            if not heading.format or following == heading.format or (following != "heading" and not text[begin:end].strip()):
+            if not heading.format or following == heading.format or (following not in {"heading", "prompt"} and not text[begin:end].strip()):
                 continue
-            made.append(_section(text, heading.format, heading.command, begin, end))
+            made.append(replace(_section(text, heading.format, heading.command, begin, end), host=host))
             heading = Hint("")
             continue
         start = 0 if not number else begin if heading.format == kind else offset
-        made.append(_section(text, kind, _command_for(kind, heading, hint, made), start, end))
+        made.append(replace(_section(text, kind, _command_for(kind, heading, hint, made), start, end), host=host))
         # A heading speaks for the output that follows it, not for the ones after that.
         heading = Hint("")
     return made

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
 from collectors.members import Limits, Members, decode, load
 from collectors.place import Place
+from collectors.prompts import Prompted
 from engine.errors import EvidenceError
 from engine.facts import HOST, Fact, Source
 
@@ -69,6 +70,8 @@ class File:
     """Name of the source in reports; "" = the path."""
     whole: bool = True
     """Nothing was cut off and the command succeeded: what is not listed does not exist."""
+    told: bool = True
+    """A manifest or a person names the node; else it is a guess, and a shell prompt knows better."""
 
 
 @dataclass(slots=True)
@@ -136,24 +139,26 @@ def interpret(layout: Layout, shown: str) -> Evidence:
 
     facts = list(layout.facts)
     warnings = list(layout.warnings)
+    prompted = Prompted(layout)
     for file in layout.files:
-        found = parse_file(file)
+        found = parse_file(file, prompted)
         facts.extend(found)
         warnings.extend(unparsed_warning(file, found))
     if not any(fact.kind != "unparsed" for fact in facts):
         message = f"nothing in {shown} is recognisable as the output of a network command"
         raise EvidenceError(message, HINT)
-    facts = drop_configured(facts)
+    facts = drop_configured(prompted.named(facts))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
     return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), tuple(placed.notes))
 
 
-def parse_file(file: File) -> list[Fact]:
+def parse_file(file: File, prompted: Prompted) -> list[Fact]:
     """Facts of one file; an ``unparsed`` one if nothing recognises it."""
     text = decode(file.data)
     facts: list[Fact] = []
     for section in sections(file.inner, text, file.command):
-        place = Place(file.place.node, section.netns) if section.netns and file.place.stack == HOST else file.place
+        place = prompted.place(file, section.host)
+        place = Place(place.node, section.netns) if section.netns and place.stack == HOST else place
         facts.extend(parse_section(section, Source(file.shown or file.path, section.text, section.command), place, file.inner))
     if not file.whole:
         facts = [fact for fact in facts if fact.kind != "collected"]

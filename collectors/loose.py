@@ -45,7 +45,9 @@ def arrange_loose(members: Members, layout: Layout, stated: dict[str, str], pref
     places, folders = _places(keys, top, members, layout, stated)
     layout.folders.update(folders)
     for item in located:
-        layout.files.append(File(f"{prefix}{item.path}", members.files[item.path], places[item.key], item.inner))
+        place = places[item.key]
+        told = not members.single and place.node not in layout.renameable
+        layout.files.append(File(f"{prefix}{item.path}", members.files[item.path], place, item.inner, told=told))
     for folder in sorted(members.folders):
         if CNI_FOLDER.search(folder):
             key = locate(f"{folder}/x").key

@@ -154,6 +154,25 @@ def test_prompts_cut_a_pasted_terminal() -> None:
         assert section.text.split("\n")[first] == lines[first]
 
 
+def test_prompts_name_the_host() -> None:
+    """An output belongs to the host whose prompt stands above it, and what precedes the only host's first prompt to that host."""
+    route, neigh = "default via 10.0.0.1 dev eth0\n", "10.0.0.1 dev eth0 lladdr 02:00:00:00:00:01 REACHABLE\n"
+    two = f"{neigh}root@n1:~# ip route\n{route}[root@n2 ~]# ip route\n{route}{neigh}=== ip route ===\n{route}"
+    told = [(section.format, section.host) for section in sections("x", two)]
+    assert told == [("neigh", ""), ("route", "n1"), ("route", "n2"), ("neigh", "n2"), ("route", "n2")]
+    assert [section.host for section in sections("x", f"{neigh}root@n1:~# ip route\n{route}")] == ["n1", "n1"]
+
+
+@pytest.mark.parametrize("prompt", ["root@n1:~#", "[root@n1 ~]# ", "user@n1:/var$", "[root@n1 ~]#\r"])
+def test_a_bare_prompt_ends_an_output(prompt: str) -> None:
+    """Nothing was typed there, and it is no line of the output above; what stands below is no output of that command."""
+    route = "default via 10.0.0.1 dev eth0\n"
+    text = f"root@n1:~# ip neigh\n{prompt}\nroot@n1:~# ip route\n{route}{prompt}\n"
+    assert [(s.format, s.text.strip()) for s in sections("x", text)] == [("neigh", ""), ("route", route.strip())]
+    assert [(s.format, s.text.strip()) for s in sections("x", f"{text}lorem")] == [("neigh", ""), ("route", route.strip()), ("", "lorem")]
+    assert [s.format for s in sections("x", f"lorem\n{prompt}\n")] == [""]
+
+
 def test_outputs_without_headings_are_told_apart() -> None:
     """Outputs that follow each other without any heading are cut where another format begins, or the same one anew."""
     text = (RECORDINGS / "flat" / "all.txt").read_text()

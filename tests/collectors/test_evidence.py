@@ -137,7 +137,7 @@ def test_a_pasted_terminal_is_evidence() -> None:
     """One file with several outputs gives the facts of all of them; lines are the file's."""
     evidence = read([RECORDINGS / "flat" / "paste.txt"])
     assert evidence.warnings == ()
-    assert {"link", "address", "route", "routing_rule", "netfilter_table", "neighbor", "sysctl"} <= kinds(evidence, "node")
+    assert {"link", "address", "route", "routing_rule", "netfilter_table", "neighbor", "sysctl"} <= kinds(evidence, "n1")
     lines = (RECORDINGS / "flat" / "paste.txt").read_text().split("\n")
     forward = next(f for f in evidence.facts if f.kind == "sysctl")
     assert lines[forward.line - 1] == "net.ipv4.ip_forward = 0"

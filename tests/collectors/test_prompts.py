@@ -1,0 +1,103 @@
+"""Whose terminal an output was pasted from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from collectors.evidence import read
+from collectors.prompts import host_of
+from engine.facts import HOST
+
+RECORDINGS = Path(__file__).parents[1] / "recordings" / "loose"
+WEB = (RECORDINGS / "nodes" / "web" / "ip_a").read_text()
+NODE = (RECORDINGS / "nodes" / "node1" / "ip-addr.txt").read_text()
+ROUTE = "default via 10.0.0.1 dev eth0\n"
+
+
+def stacks(*paths: Path) -> set[tuple[str, str]]:
+    """Every stack of the evidence."""
+    return {(f.node, f.stack) for f in read(paths).facts if f.kind == "netns"}
+
+
+def write(path: Path, *blocks: str) -> Path:
+    """A file of pasted blocks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(blocks))
+    return path
+
+
+def prompted(host: str, command: str, output: str) -> str:
+    """A command and its output in a terminal of ``host``."""
+    return f"root@{host}:~# {command}\n{output}"
+
+
+@pytest.mark.parametrize(("line", "host"), [
+    ("root@n1:~# ip a", "n1"),
+    ("[root@n1 ~]# ip a", "n1"),
+    ("user@web-1.example.com:/var/log$ ip a", "web-1.example.com"),
+    ("[root@n1]# ip a", "n1"),
+    ("(user@n1) $ ip a", "n1"),
+    ("root@3f2a1b4c5d6e:/# ip a", "3f2a1b4c5d6e"),
+    ("root@localhost:~# ip a", ""),
+    ("[root@localhost.localdomain ~]# ip a", ""),
+    ("# ip a", ""),
+    ("=== ip a ===", ""),
+    ("~ # ip a", ""),
+])
+def test_a_prompt_names_a_host(line: str, host: str) -> None:
+    """The part behind ``@``, if it tells machines apart."""
+    assert host_of(line) == host
+
+
+def test_the_prompt_names_a_pasted_node(tmp_path: Path) -> None:
+    """Where nothing else names the node the prompt does, for the other files of the folder as well."""
+    assert stacks(RECORDINGS / "flat" / "paste.txt") == {("n1", HOST)}
+    write(tmp_path / "paste.txt", prompted("gw", "ip addr", NODE))
+    write(tmp_path / "ip_route", ROUTE)
+    assert stacks(tmp_path) == {("gw", HOST)}
+    assert stacks(tmp_path / "paste.txt", tmp_path / "ip_route") == {("gw", HOST)}
+
+
+def test_one_terminal_on_several_hosts(tmp_path: Path) -> None:
+    """Each output goes to the host of its prompt, in its namespace; a name with a domain and a folder's file without a prompt stay apart."""
+    paste = write(tmp_path / "x" / "paste.txt", prompted("n1", "ip route", ROUTE), prompted("n2", "ip route", ROUTE),
+                  prompted("n2", "ip netns exec web ip route", ROUTE))
+    assert stacks(paste) == {("n1", HOST), ("n2", HOST), ("n2", "web")}
+    write(tmp_path / "x" / "ip_rule", "0:\tfrom all lookup local\n")
+    assert stacks(tmp_path / "x") == {("n1", HOST), ("n2", HOST), ("n2", "web"), ("x", HOST)}
+
+
+def test_a_containers_prompt_leads_to_its_node(tmp_path: Path) -> None:
+    """A terminal that goes on inside a container is a namespace of the node, found by its veth as any folder is."""
+    paste = write(tmp_path / "paste.txt", prompted("node1", "ip addr", NODE), prompted("3f2a1b4c5d6e", "ip addr", WEB))
+    assert stacks(paste) == {("node1", HOST), ("node1", "3f2a1b4c5d6e")}
+
+
+def test_a_name_that_was_told_stands(tmp_path: Path) -> None:
+    """Folders that people name, what they state, and manifests go before prompts."""
+    for name in ("a", "b"):
+        write(tmp_path / name / "paste.txt", prompted("n1", "ip route", ROUTE))
+    assert stacks(tmp_path) == {("a", HOST), ("b", HOST)}
+    assert {(f.node, f.stack) for f in read([tmp_path / "a"], {"a": "gw"}).facts} == {("gw", HOST)}
+
+
+def test_a_paste_beside_a_bundle(tmp_path: Path) -> None:
+    """A prompt of the bundle's node, with or without its domain, is that node; another prompt is another node."""
+    item = {"command": "ip route", "file": "nodes/n1.example/odd", "node": "n1.example", "stack": "host", "what": "routes"}
+    write(tmp_path / "b" / "nodes" / "n1.example" / "odd", ROUTE)
+    write(tmp_path / "b" / "manifest.json", json.dumps({"schema_version": 1, "items": [item]}))
+    same, other = (write(tmp_path / name, prompted(name, "ip addr", NODE)) for name in ("n1", "n2"))
+    assert stacks(tmp_path / "b", same) == {("n1.example", HOST)}
+    assert stacks(tmp_path / "b", other) == {("n1.example", HOST), ("n2", HOST)}
+
+
+def test_another_machines_host_name_is_not_overruled(tmp_path: Path) -> None:
+    """What a folder's files say of their own host name parts them from a terminal of another host; a domain does not."""
+    write(tmp_path / "paste.txt", prompted("n1", "ip route", ROUTE))
+    write(tmp_path / "hostname", "n2\n")
+    assert stacks(tmp_path) == {("n1", HOST), ("n2", HOST)}
+    write(tmp_path / "hostname", "n1.example.com\n")
+    assert stacks(tmp_path) == {("n1", HOST)}
