@@ -27,7 +27,7 @@ KINDS: Final[dict[str, Kind]] = {
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | modules | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
+            "conntrack | ipvs | wireguard | modules | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), "
@@ -182,6 +182,23 @@ KINDS: Final[dict[str, Kind]] = {
          "member_lines": "tuple[int]: source line of each member"},
     ),
     "sysctl": Kind("A kernel parameter.", {"key": "str: dotted, as sysctl prints it", "value": "str: white space folded"}),
+    "ipvs_service": Kind(
+        "A virtual service of IPVS.",
+        {"protocol": "str: tcp | udp | sctp; absent on services by firewall mark", "address": "str: virtual address", "port": "int: 0 = every port", "fwmark": "int",
+         "scheduler": "str: rr | wrr | lc | wlc | sh …", "persistent": "int: seconds that a client stays with its server", "family": "int"},
+    ),
+    "ipvs_server": Kind(
+        "A real server of a virtual service.",
+        {"protocol": "str: of its service", "service_address": "str: virtual address", "service_port": "int", "fwmark": "int: of its service", "address": "str", "port": "int",
+         "forward": "str: masq | route | tunnel", "weight": "int: 0 = takes no new connection", "active": "int: connections", "inactive": "int: connections",
+         "family": "int"},
+    ),
+    "wireguard_device": Kind("A WireGuard device.", {"device": "str", "public_key": "str", "port": "int: UDP port it listens on", "fwmark": "int"}),
+    "wireguard_peer": Kind(
+        "A peer of a WireGuard device.",
+        {"device": "str", "public_key": "str", "endpoint": "str: address, absent if none was set or learned", "endpoint_port": "int",
+         "allowed": "tuple[str]: prefixes that are routed to it and accepted from it", "handshake": "int: seconds ago; absent = never"},
+    ),
     "conntrack": Kind(
         "A connection tracking entry.",
         {"protocol": "str", "state": "str", "src": "str", "dst": "str", "sport": "int", "dport": "int", "reply_src": "str",
@@ -195,6 +212,13 @@ KINDS: Final[dict[str, Kind]] = {
          "send_q": "int", "v6only": "bool", "family": "int: 4 | 6"},
     ),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
+    "kernel_trace": Kind(
+        "What the kernel's own packet trace says of one packet (xtables-monitor --trace, or TRACE lines of the kernel log).",
+        {"packet": "str: identity of the packet in that output", "table": "str", "chain": "str", "event": "str: rule | policy | return",
+         "verdict": "str: ACCEPT | DROP | CONTINUE | JUMP:CHAIN | GOTO:CHAIN | RETURN; absent in the kernel log", "number": "int: rule position (kernel log only)",
+         "spec": "str: the rule's words (xtables-monitor only)", "in_device": "str", "out_device": "str", "src": "str", "dst": "str", "sport": "int", "dport": "int",
+         "protocol": "str: tcp | udp | icmp", "family": "int"},
+    ),
     # --- names and programs --------------------------------------------------------------------------------------
     "host": Kind("The machine itself.", {"hostname": "str", "kernel": "str: release", "os": "str"}),
     "dns_config": Kind("A resolv.conf.", {"nameservers": "tuple[str]", "search": "tuple[str]", "options": "tuple[str]", "file": "str"}),

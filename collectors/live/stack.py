@@ -154,6 +154,24 @@ def ipsets(options: CollectOptions) -> Iterator[Got]:
     yield guarded("ipset save", "ipsets", "ip_set", options)
 
 
+def virtual_services(options: CollectOptions) -> Iterator[Got]:
+    """IPVS: by ``ipvsadm``, or as the kernel lists it (in hexadecimal) where that is missing."""
+    if facility("ip_vs") is Facility.ABSENT:
+        yield Got("ipvsadm -Ln", "ipvs", via="file")
+    elif os.path.exists(f"{PROC_NET}/ip_vs") and not find("ipvsadm"):
+        yield Got("cat /proc/net/ip_vs", "ipvs", read_file(f"{PROC_NET}/ip_vs", options.max_bytes), "file", file="files/proc/net/ip_vs")
+    elif os.path.exists(f"{PROC_NET}/ip_vs"):
+        yield program("ipvsadm -Ln", "ipvs", options)
+
+
+def wireguard(options: CollectOptions) -> Iterator[Got]:
+    """Peers of WireGuard devices; ``wg show`` hides the private keys."""
+    if facility("wireguard") is Facility.ABSENT:
+        yield Got("wg show", "wireguard", via="file")
+    elif os.path.isdir("/sys/module/wireguard"):
+        yield program("wg show", "wireguard", options)
+
+
 # --- sysctls -----------------------------------------------------------------------------------------------------------
 
 SECRETS: Final = frozenset({"stable_secret", "tcp_fastopen_key"})
@@ -257,5 +275,5 @@ def counters(options: CollectOptions) -> Iterator[Got]:
             yield Got(f"cat /proc/net/{name}", "", output, "file", file=f"files/proc/net/{name}")
 
 
-PARTS: Final[tuple[Callable[[CollectOptions], Iterator[Got]], ...]] = (rtnetlink, netfilter, ipsets, sysctls, sockets, connections, counters)
+PARTS: Final[tuple[Callable[[CollectOptions], Iterator[Got]], ...]] = (rtnetlink, netfilter, ipsets, virtual_services, wireguard, sysctls, sockets, connections, counters)
 """In the order in which a person would look."""
