@@ -28,6 +28,25 @@ def test_help_imports_nothing_heavy() -> None:
     assert _run(code).stderr == "[]\n"
 
 
+def test_a_diagnosis_imports_what_it_uses() -> None:
+    """Reading a folder imports no graphs, netlink, archives, terminals or test machinery, no other parser, and no YAML once the rules were kept."""
+    code = (
+        "import sys\nfrom engine.cli.app import program\n"
+        "try:\n    program.main(sys.argv[1:], prog_name='diagnose')\nexcept SystemExit:\n    pass\n"
+        "print(' '.join(sys.modules), file=sys.stderr)"
+    )
+    arguments = ("--symptom", "pod cannot reach db", "-b", str(ROOT / "examples" / "pod-cannot-reach-db"))
+    heavy = {"asyncio", "email", "http", "importlib.metadata", "difflib", "networkx", "pyroute2", "rich", "ssl", "tarfile", "unittest", "xml"}
+    heavy |= {"collectors.live", "collectors.parsers.docker", "collectors.parsers.kubectl", "engine.report.html", "engine.rulebase.lint"}
+    heavy |= {"engine.model.nft.ast", "engine.model.nft.parser"}
+    done = _run(code, *arguments)
+    assert "docker-forward-drop" in done.stdout
+    assert not heavy & set(done.stderr.split())
+    kept = "from engine import kept; kept.SETTLED = 0\n"
+    _run(kept + code, *arguments)
+    assert not {"yaml", "engine.rulebase.reading", "engine.rulebase.checks"} & set(_run(code, *arguments).stderr.split())
+
+
 def test_statuses_of_the_process() -> None:
     """The process ends with the status itself, not only the runner."""
     assert _run(START).returncode == 2
