@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, starmap
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ HOST = "host"
 """Name of a node's own (initial) network stack; other stacks bear the name of their network namespace."""
 
 
-BLOCK = 8192
+BLOCK = 1 << 15
 """Characters between the places of a text whose line numbers are known."""
 
 
@@ -131,39 +131,26 @@ class ChainText:
     packets: int | None = None
     """Packets that met the policy, where counters were printed."""
 
-    def specs(self) -> Sequence[str]:
-        """The words of all rules (:attr:`RuleLine.spec`), without making the rules if they are lazy."""
-        return self.rules.specs() if isinstance(self.rules, LazyRules) else [rule.spec for rule in self.rules]
+    def heads(self) -> Sequence[str]:
+        """How the words of each rule begin, at least up to its target; lazy rules are not made for that."""
+        return self.rules.heads() if isinstance(self.rules, LazyRules) else [rule.spec for rule in self.rules]
 
 
 class LazyRules(Sequence[RuleLine]):
-    """Rules that are made one by one from rows of text when first asked for, then kept."""
+    """Rules that are made from text one by one when first asked for, then kept."""
 
-    __slots__ = ("_count", "_cut", "_made", "_make", "_rows", "_words")
+    __slots__ = ("_count", "_heads", "_made", "_make")
 
-    def __init__(
-        self,
-        count: int,
-        cut: Callable[[], Sequence[tuple[int, str]]],
-        make: Callable[[int, str], RuleLine],
-        words: Callable[[int, str], str] | None = None,
-    ) -> None:
-        """``cut`` gives ``count`` rows with their line numbers, ``make`` the rule of a row; ``words`` its words alone, where that is quicker."""
+    def __init__(self, count: int, make: Callable[[int], RuleLine], heads: Callable[[], Sequence[str]] | None = None) -> None:
+        """``make`` gives the rule at a place; ``heads`` how the words of all rules begin, where that is quicker."""
         self._count = count
-        self._cut: Callable[[], Sequence[tuple[int, str]]] | None = cut
-        self._rows: Sequence[tuple[int, str]] = ()
         self._make = make
-        self._words = words
+        self._heads = heads
         self._made: dict[int, RuleLine] = {}
 
-    def _all(self) -> Sequence[tuple[int, str]]:
-        if self._cut is not None:
-            self._rows, self._cut = self._cut(), None
-        return self._rows
-
-    def specs(self) -> Sequence[str]:
-        """The words of all rules."""
-        return [rule.spec for rule in self] if self._words is None else list(starmap(self._words, self._all()))
+    def heads(self) -> Sequence[str]:
+        """How the words of each rule begin, at least up to its target."""
+        return [rule.spec for rule in self] if self._heads is None else self._heads()
 
     def __len__(self) -> int:
         return self._count
@@ -178,7 +165,7 @@ class LazyRules(Sequence[RuleLine]):
         place = range(self._count)[index]
         made = self._made.get(place)
         if made is None:
-            made = self._made[place] = self._make(*self._all()[place])
+            made = self._made[place] = self._make(place)
         return made
 
     def __eq__(self, other: object) -> bool:

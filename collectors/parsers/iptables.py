@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from functools import partial
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -149,7 +149,7 @@ class _Reader:
         table = _WholeTable(self.text, found, line) if found else None
         if found is None or table is None or not table.plain or self._table is None:
             return 0
-        self._table.lazy = table.chains()
+        self._table.lazy = table.chains
         self._commit()
         return found.end()
 
@@ -270,7 +270,7 @@ class _Reader:
         for dump in self._dumps.values():
             for table in dump.tables:
                 for chain in filter(_has_rules, table.chains):
-                    chain.rules = LazyRules(sum(span[3] for span in chain.spans), partial(_rows, self.text, chain.spans), _rule)
+                    chain.rules = LazyRules(sum(span[3] for span in chain.spans), _Rows(self.text, chain.spans).rule)
 
     def _drop_last_line(self, chain: Chain) -> None:
         start, end, line, count = chain.spans.pop()
@@ -320,16 +320,13 @@ class _WholeTable:
         self.line = line
         self.declared = text[slice(*found.span(1))].split("\n")[:-1]
         self.names = [declared[1 : declared.index(" ")] for declared in self.declared]
+        self.chains = LazyChains(self.names, self._chain)
         runs = [(run[1], run.span()) for run in _RUN.finditer(text, *found.span(2))]
         self.runs = dict(runs)
-        self.plain = len(self.runs) == len(runs) and len(set(self.names)) == len(self.names) and self.runs.keys() <= set(self.names)
+        self.plain = len(self.runs) == len(runs) and len(self.chains) == len(self.names) and self.runs.keys() <= self.chains.names
         """Each chain is declared once, and its rules stand together."""
         self._known = [(found.start(2), line + len(self.declared))]
         """Offsets whose line numbers are known."""
-
-    def chains(self) -> LazyChains:
-        """The chains."""
-        return LazyChains(self.names, self._chain)
 
     def _line(self, offset: int) -> int:
         """Number of the line at an offset, counted from the nearest place that is known."""
@@ -347,20 +344,38 @@ class _WholeTable:
         if name in self.runs:
             start, end = self.runs[name]
             count = self.text.count("\n", start, end)
-            rules = LazyRules(count, partial(_rows, self.text, [(start, end, self._line(start), count)]), _rule, partial(_words, f"-A {name} "))
+            rows = _Rows(self.text, [(start, end, self._line(start), count)])
+            rules = LazyRules(count, rows.rule, partial(rows.heads, name))
         return ChainText(name, policy if base else "", self.line + place, rules, int(packets) if base else None)
 
 
-def _rows(text: str, spans: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, str]]:
-    """The ``-A`` lines in some parts of a text, with their numbers."""
-    return [row for start, end, line, count in spans for row in enumerate(text[start:end].split("\n")[:count], line)]
+class _Rows:
+    """The ``-A`` lines of one chain."""
 
+    def __init__(self, text: str, spans: Sequence[tuple[int, int, int, int]]) -> None:
+        """``spans``: start, end, number of the first line and number of lines of each part."""
+        self._text = text
+        self._spans = spans
 
-def _words(start: str, line: int, row: str) -> str:
-    """The words of a rule, as :func:`_rule` gives them; ``start``: what rows without counters begin with."""
-    if row.startswith(start) and "-c " not in row and not row[-1].isspace():
-        return row[len(start) :]
-    return _rule(line, row).spec
+    @cached_property
+    def _rows(self) -> list[str]:
+        return [row for start, end, _, count in self._spans for row in self._text[start:end].split("\n")[:count]]
+
+    def rule(self, place: int) -> RuleLine:
+        """The rule at a place."""
+        row, left = self._rows[place], place
+        for _, _, line, count in self._spans:
+            if left < count:
+                return _rule(line + left, row)
+            left -= count
+        raise IndexError(place)
+
+    def heads(self, name: str) -> Sequence[str]:
+        """What follows the name of the chain, counters of ``-S -v`` included."""
+        cut = [f"\n{self._text[start:end]}".rstrip("\n").split(f"\n-A {name} ") for start, end, _, _ in self._spans]
+        heads = [head for part in cut for head in part[1:]]
+        # Counters stand in front, or a rule has no words at all.
+        return heads if len(heads) == len(self._rows) else [self.rule(place).spec for place in range(len(self._rows))]
 
 
 def _rule(line: int, row: str) -> RuleLine:

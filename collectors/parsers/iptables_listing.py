@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.parsers.iptables_tables import Chain
 from collectors.parsers.iptables_words import translate, unknown
 from engine.facts import LazyRules, RuleLine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CHAIN = re.compile(
     r"\s*Chain (\S+) \((?:policy ([A-Z]+)(?: ([0-9]{1,20}[KMGTP]?) packets, [0-9]{1,20}[KMGTP]? bytes)?|-?[0-9]+ references?)\)\s*\Z")
@@ -105,7 +108,7 @@ def read(text: str) -> Listing:
             _row(listing, block, number, line)
     for block in listing.blocks:
         if block.style is not None:
-            block.chain.rules = LazyRules(len(block.rows), block.rows.copy, partial(_rule, block.style.pattern))
+            block.chain.rules = LazyRules(len(block.rows), partial(_rule, block.style.pattern, block.rows))
     return listing
 
 
@@ -130,8 +133,9 @@ def _row(listing: Listing, block: Block, number: int, line: str) -> None:
         listing.broken.append((number, line))
 
 
-def _rule(pattern: re.Pattern[str], number: int, line: str) -> RuleLine:
+def _rule(pattern: re.Pattern[str], rows: Sequence[tuple[int, str]], place: int) -> RuleLine:
     """One row as ``iptables-save`` words: source, destination, devices, protocol, fragment, matches, target."""
+    number, line = rows[place]
     found = pattern.match(line)
     if found is None:
         return RuleLine(number, unknown(line.strip()))

@@ -35,6 +35,8 @@ _HEAD = re.compile(
 )
 """The beginning of a rule, as iptables-save orders it; what stands there in another form files the rule nowhere, which is never wrong."""
 
+_SERVICE = re.compile(rf"-d ({_OCTET}(?:\.{_OCTET}){{3}})/32 ")
+"""The beginning of most rules of a long chain."""
 _TRANSLATES = re.compile(r"-j (?:MASQUERADE|SNAT|DNAT|REDIRECT|NETMAP)(?!\S)")
 
 
@@ -43,8 +45,8 @@ class Index:
 
     __slots__ = ("_by_destination", "_by_input", "_by_output", "_by_port", "_by_source", "_others", "_sets")
 
-    def __init__(self, specs: Sequence[str]) -> None:
-        """``specs``: the words of each rule, in order."""
+    def __init__(self, heads: Sequence[str]) -> None:
+        """``heads``: how the words of each rule begin, at least up to its target."""
         self._by_destination: dict[str, list[int]] = defaultdict(list)
         self._by_source: dict[str, list[int]] = defaultdict(list)
         self._by_port: dict[int, list[int]] = defaultdict(list)
@@ -53,11 +55,14 @@ class Index:
         self._sets: dict[int, tuple[str, tuple[str, ...]]] = {}
         """Place → set and directions."""
         self._others: list[int] = []
-        for place, spec in enumerate(specs):
-            self._file(place, spec)
+        for place, head in enumerate(heads):
+            if found := _SERVICE.match(head):
+                self._by_destination[found[1]].append(place)
+            else:
+                self._file(place, head)
 
-    def _file(self, place: int, spec: str) -> None:
-        found = _HEAD.match(spec)
+    def _file(self, place: int, head: str) -> None:
+        found = _HEAD.match(head)
         source, source6, destination, destination6, input_, output, port, name, directions = found.groups() if found else ("",) * 9
         if destination or (destination6 and _canonical(destination6)):
             self._by_destination[destination or destination6].append(place)
@@ -71,7 +76,7 @@ class Index:
             self._by_output[output].append(place)
         else:
             # Why a translation did not apply is told where a set was the reason: such rules are always shown.
-            if name and not _TRANSLATES.search(spec):
+            if name and not _TRANSLATES.search(head):
                 self._sets[place] = (name, tuple(directions.split(",")))
             self._others.append(place)
 

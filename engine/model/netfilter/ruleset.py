@@ -82,7 +82,7 @@ class Chain:
         if len(self.rules) < INDEX_FROM:
             return iter(self.rules)
         if self._index is None:
-            self._index = Index(self.text.specs())
+            self._index = Index(self.text.heads())
         return map(self.rules.__getitem__, self._index.candidates(packet, context, in_set))
 
 
