@@ -14,8 +14,18 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in {"W", "F"} else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
+FIRST_WIDE = "\u2e80"
+"""First character of the Chinese, Japanese and Korean scripts."""
+
+
+def _pieces(text: str) -> list[str]:
+    """Pieces of a text between which a line may break."""
+    # The pattern of the mixed case takes longer to compile than an English report to print; without wide characters it comes to this.
+    return re.findall(r"\S+\s*|\s+", text) if max(text) < FIRST_WIDE else _mixed().findall(text)
+
+
 @cache
-def _pieces() -> re.Pattern[str]:
+def _mixed() -> re.Pattern[str]:
     # A wide character with the punctuation that may not begin a line, or a run of other characters; each with the spaces after it.
     wide = r"[\u2e80-\u9fff\uac00-\ud7a3\uff00-\uffef\u3000-\u303f]"
     closing = r"[,;:!?)\u3001\u3002\u300b\u300d\u300f\u3011\u3015\u2019\u201d\u2026\uff01\uff09\uff0c\uff1a\uff1b\uff1f]"
@@ -28,7 +38,7 @@ def wrap(text: str, columns: int, indent: str = "") -> list[str]:
         return [indent + text]
     lines: list[str] = []
     current = ""
-    for piece in _pieces().findall(text):
+    for piece in _pieces(text):
         if current and width(indent + current + piece.rstrip()) > columns:
             lines.append(indent + current.rstrip())
             current = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.report import layout
 from engine.report.layout import pad, width, wrap
 
 
@@ -31,3 +32,9 @@ def test_no_limit_keeps_the_line() -> None:
 def test_punctuation_never_begins_a_line() -> None:
     """A full stop stays with the character before it."""
     assert wrap("一二三四五六。", 12) == ["一二三四五", "六。"]
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from("ab →–…,;:!?)\u2019\u201d\u00a0\t\n"), st.characters(max_codepoint=0x2E7F)), min_size=1))
+def test_text_without_wide_characters_breaks_the_same(text: str) -> None:
+    """The short way for text without wide characters gives the pieces that the long one gives."""
+    assert layout._pieces(text) == layout._mixed().findall(text)
