@@ -22,6 +22,7 @@ CNI_LISTING: Final = "cni_listing"
 PARSERS: Final = {
     "iptables": "iptables:parse", "ipset": "ipset:parse", "sysctl": "sysctl:parse", "conntrack": "conntrack:parse", "nft": "nftables:parse",
     "modules": "modules:parse", "ipvs": "ipvs:parse", "wireguard": "wireguard:parse",
+    "xtmonitor": "xtmonitor:parse",
     "link": "iplink:parse", "ifconfig": "ifconfig:parse", "route": "iproute:parse", "rule": "iprule:parse", "neigh": "ipneigh:parse",
     "fdb": "bridge:parse_fdb", "port": "bridge:parse_link", "brctl": "bridge:parse_brctl",
     "socket": "ss:parse", "resolv": "resolv:parse", "hosts": "resolv:parse_hosts", "cni": "cni:parse", "flannel": "flannel:parse",
@@ -31,7 +32,7 @@ PARSERS: Final = {
 
 COMMANDS: Final = {
     "iptables": "", "ipset": "ipset list", "sysctl": "sysctl -a", "conntrack": "conntrack -L", "nft": "nft list ruleset", "modules": "lsmod",
-    "ipvs": "ipvsadm -Ln", "wireguard": "wg show",
+    "ipvs": "ipvsadm -Ln", "wireguard": "wg show", "xtmonitor": "xtables-monitor --trace",
     "link": "ip address",
     "route": "ip route", "rule": "ip rule", "neigh": "ip neigh", "fdb": "bridge fdb show", "port": "bridge link", "brctl": "brctl show",
     "socket": "ss", "docker": "docker inspect",
@@ -114,6 +115,7 @@ KNOWN_FILES: Final = (
     (re.compile(r"(^|/|etc_)hosts(?:\.txt)?$"), "hosts"),
     (re.compile(r"(^|/|etc_)hostname(?:\.txt)?$"), "host"),
     (re.compile(r"(^|/)proc[/_]modules$"), "modules"),
+    (re.compile(r"(^|/)xtables-monitor"), "xtmonitor"),
     (re.compile(r"(^|/)proc[/_]net[/_]nf_conntrack$"), "conntrack"),
     (re.compile(r"(^|/)proc[/_]net[/_]ip_vs$"), "ipvs"),
     (re.compile(r"(^|/)proc[/_]net[/_]|(^|/)etc/docker/|(^|/|_)daemon\.json$|(^|/|_)etc[/_]sysctl"), IGNORED),
@@ -331,6 +333,7 @@ SIGNATURES: Final = (
                    r"(?:\d+[ \t]+)?(?:[A-Z_0-9]+[ \t]+)?src=")),
     ("socket", (rf"^(?:Netid[ \t]+)?State[ \t]+Recv-Q|^Proto[ \t]+Recv-Q|^Active Internet|^(?:tcp|udp)6?[ \t]+{TCP_STATES}[ \t]+\d+|"
                 rf"^{TCP_STATES}[ \t]+\d+[ \t]+\d+\s|^(?:tcp|udp)6?[ \t]+\d+[ \t]+\d+[ \t]+\S+:\S+\s")),
+    ("xtmonitor", r"^PACKET: \d+ [0-9a-f]+ |^ ?TRACE: \d+ [0-9a-f]+ \w+:|\bTRACE: \w+:\S+:(?:rule|policy|return):\d+ IN="),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),

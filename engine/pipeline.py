@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.findings import Question
     from engine.model import Network
     from engine.request import Request
+    from engine.walk.confirm import Comparison, Watch
     from engine.walk.trace import Flow, Trace
 
 
@@ -79,10 +80,19 @@ def diagnose(request: Request) -> Report:
 
 def trace(request: Request) -> tuple[Trace, ...]:
     """Walk the flows of a question without any rule."""
+    return trace_with_kernel(request)[0]
+
+
+def trace_with_kernel(request: Request) -> tuple[tuple[Trace, ...], tuple[Watch, ...], tuple[Comparison, ...]]:
+    """Walks, the commands that have the kernel trace the same packets, and what a collected kernel trace says of each decision."""
     from engine.model import build
     from engine.walk import walk
+    from engine.walk.confirm import commands, compare
 
     facts = fact_base(evidence_of(request))
     network = build(facts)
     question = plausible(question_of(request, facts), network)
-    return tuple(walk(network, flow, number, question.error_class) for number, flow in enumerate(question.flows))
+    traces = tuple(walk(network, flow, number, question.error_class) for number, flow in enumerate(question.flows))
+    watches = tuple(dict.fromkeys(w for t in traces for w in commands(t, network)))
+    events = facts.of_kind("kernel_trace")
+    return traces, watches, tuple(row for t in traces for row in compare(t, events)) if events else ()

@@ -27,6 +27,7 @@ Exit status: 0 the flow works, 1 it fails, 2 bad usage or input, 3 undecided.
 @question_options
 @evidence_options
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output.")
+@click.option("--watch-kernel", is_flag=True, help="Add commands that make the kernel trace the packet, and what such a trace said.")
 @output_option
 @lang_option
 def trace(**values: Any) -> int:
@@ -36,16 +37,22 @@ def trace(**values: Any) -> int:
         raise click.UsageError(message)
     from engine import pipeline
 
-    traces = pipeline.trace(request_of(values))
+    traces, watches, rows = pipeline.trace_with_kernel(request_of(values))
     output = values["output"]
+    kernel = (watches, rows) if values["watch_kernel"] or rows else None
     if values["form"] == "json":
         from engine.report.as_json import render_traces_json
 
-        emit(render_traces_json(traces), output)
+        emit(render_traces_json(traces, kernel), output)
     else:
         from engine.report.text import render_trace
 
-        emit(render_trace(traces, values["lang"], width=columns(output), colour=use_colour(output)), output)
+        shown = render_trace(traces, values["lang"], width=columns(output), colour=use_colour(output))
+        if kernel:
+            from engine.report.kernel import render_kernel
+
+            shown += "\n" + render_kernel(*kernel, values["lang"])
+        emit(shown, output)
     return _status(traces)
 
 

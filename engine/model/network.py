@@ -33,6 +33,7 @@ STACK_KINDS = frozenset(
         "sysctl",
         "conntrack",
         "socket",
+        "kernel_trace",
         "dns_config",
         "hosts_entry",
         "kernel_module",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.findings import Finding, RemedyPlan, Report
+    from engine.walk.confirm import Comparison, Watch
     from engine.walk.trace import Flow, Hop, Line, Step, Trace, Unknown, Walked
 
 SCHEMA_VERSION = 1
@@ -22,9 +23,12 @@ def render_json(report: Report, lang: str = "en") -> str:
     return dump(report_document(report, lang))
 
 
-def render_traces_json(traces: Sequence[Trace]) -> str:
-    """Walks alone, as in ``traces`` of a report."""
-    return dump({"schema_version": SCHEMA_VERSION, "tool": _tool(), "traces": [trace_document(t) for t in traces]})
+def render_traces_json(traces: Sequence[Trace], kernel: tuple[Sequence[Watch], Sequence[Comparison]] | None = None) -> str:
+    """Walks alone, as in ``traces`` of a report; ``kernel`` adds the commands that trace them in the kernel, and what such a trace said."""
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "tool": _tool(), "traces": [trace_document(t) for t in traces]}
+    if kernel is not None:
+        document["kernel"] = {"watch": [w._asdict() for w in kernel[0]], "decisions": [c._asdict() for c in kernel[1]]}
+    return dump(document)
 
 
 def dump(document: Any) -> str:

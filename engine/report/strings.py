@@ -43,6 +43,18 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "contributing": ("Contributing", "促成因素"),
     "latent": ("Also wrong, but not on this flow", "另有问题，但不在此流上"),
     "suspected": ("Suspected, not decided", "可疑，尚未定论"),
+    "kernel-compared": (
+        "Model and kernel side by side (= agree, ≠ differ, ? not in the trace)",
+        "模型与内核逐项对照（= 一致，≠ 不一致，? 跟踪中没有）",
+    ),
+    "kernel-model": ("model: ", "模型："),
+    "kernel-kernel": ("kernel:", "内核："),
+    "kernel-silent": ("the trace does not speak of it", "跟踪中未出现"),
+    "kernel-watch": (
+        "To see it in the kernel, run on each node; put the output beside the other files and trace again",
+        "如需在内核中确认，请在各节点执行；把输出与其他文件放在一起后再次 trace",
+    ),
+    "kernel-repeat": ("repeat the connection, then Ctrl-C", "重试一次连接，然后 Ctrl-C"),
     "mismatch": ("Note", "注意"),
     "walked": ("Walked on the model", "在模型上的推演"),
     "assumed": ("Assumed", "假定"),

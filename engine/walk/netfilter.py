@@ -14,7 +14,7 @@ from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
 from engine.model.netfilter.ruleset import Chain
 from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
-from engine.walk.hooks import nat_chains
+from engine.walk.hooks import conntrack_wanted, nat_chains
 from engine.walk.recorder import policy_line, rule_line
 from engine.walk.trace import Line, Unknown
 
@@ -168,7 +168,9 @@ class Passage:
             verdict = Verdict("drop" if policy == "DROP" else "accept", chain, None, chain.name, by="policy")
             lines, summary = policy_line(chain), f"{chain.table.name} {chain.name}: policy {policy}"
         shown = {"accept": "pass", "drop": "drop", "reject": "reject"}.get(verdict.name, "unknown")
-        self.recorder.step("netfilter", summary, shown, lines)
+        decided = verdict.chain.name if verdict.chain else chain.name
+        detail = {"table": chain.table.name, "base": chain.name, "chain": decided, "policy": verdict.rule is None, "decision": verdict.name.upper()}
+        self.recorder.step("netfilter", summary, shown, lines, **detail, spec=verdict.rule.spec if verdict.rule else "")
         return replace(verdict, base=chain.name)
 
     def _traverse(self, chain: Chain, context: HookContext, base: str, depth: int) -> Verdict | None:
@@ -354,12 +356,13 @@ class Passage:
                 continue
             found = self._enter(chain, context)
             if found is None and chain.policy == "DROP":
-                self.recorder.step("netfilter", f"nat {chain.name}: policy DROP", "drop", policy_line(chain))
-                return Verdict("drop", chain, None, chain.name, by="policy")
+                found = Verdict("drop", chain, None, chain.name, by="policy")
             if found is not None and found.name != "accept":
-                self.recorder.step(
-                    "netfilter", f"nat {chain.name}: drop", "drop", rule_line(found.chain, found.rule) if found.chain and found.rule else ()
-                )
+                if not conntrack_wanted(self.stack):
+                    break
+                said = "policy DROP" if found.rule is None else found.name
+                lines = policy_line(chain) if found.chain is None or found.rule is None else rule_line(found.chain, found.rule)
+                self.recorder.step("netfilter", f"{chain.table.name} {chain.name}: {said}", "drop", lines)
                 return found
             if entry.dnat if destination else entry.snat:
                 break
@@ -423,7 +426,8 @@ class Passage:
         source = kind == "source"
         old, new = (before.src, after.src) if source else (before.dst, after.dst)
         lines: tuple[Line, ...] = rule_line(chain, rule)
-        self.recorder.step("nat", f"nat {context.hook}: {rule.target.name} in {chain.name}: {before} becomes {after}", "rewrite", lines)
+        detail = {"table": "nat", "base": context.hook, "chain": chain.name, "policy": False, "decision": "ACCEPT", "spec": rule.spec}
+        self.recorder.step("nat", f"nat {context.hook}: {rule.target.name} in {chain.name}: {before} becomes {after}", "rewrite", lines, **detail)
         self.recorder.fact(
             "nat",
             self.stack,

@@ -47,10 +47,10 @@ class FakePipeline(SimpleNamespace):
         missing = (Missing("n1", "ip route", {"en": "x", "zh": "y"}),) if self.verdict is Verdict.INSUFFICIENT_EVIDENCE else ()
         return Report(Question(request.symptom, "", ()), self.verdict, (), (), missing, ())
 
-    def trace(self, request: Request) -> tuple[Any, ...]:
-        """The traces that the test set."""
+    def trace_with_kernel(self, request: Request) -> tuple[Any, ...]:
+        """The traces that the test set, with nothing of the kernel's."""
         self.requests.append(request)
-        return tuple(self.traces)
+        return tuple(self.traces), (), ()
 
 
 @pytest.fixture
