@@ -10,7 +10,7 @@ ICMP_ERRNO = {
     "icmp-host-unreachable": ("EHOSTUNREACH", ""),
     "icmp-proto-unreachable": ("ENOPROTOOPT", "ENOPROTOOPT"),
     "icmp-port-unreachable": ("ECONNREFUSED", "ECONNREFUSED"),
-    "icmp-net-prohibited": ("ENETUNREACH", ""),
+    "icmp-net-prohibited": ("ENETUNREACH", "ENETUNREACH"),
     "icmp-host-prohibited": ("EHOSTUNREACH", "EHOSTUNREACH"),
     "icmp-admin-prohibited": ("EHOSTUNREACH", "EHOSTUNREACH"),
     "icmp6-no-route": ("ENETUNREACH", ""),
@@ -19,6 +19,7 @@ ICMP_ERRNO = {
     "icmp6-port-unreachable": ("ECONNREFUSED", "ECONNREFUSED"),
     "icmp6-policy-fail": ("EACCES", "EACCES"),
     "icmp6-reject-route": ("EACCES", "EACCES"),
+    "icmp-time-exceeded": ("EHOSTUNREACH", ""),
     "tcp-reset": ("ECONNREFUSED", ""),
 }
 """iptables reject type → (TCP connect, connected UDP); "" = the socket ignores it and times out."""

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
+RESET_SIZE = 40
+"""Octets of a TCP reset: it bears no options."""
+ERROR_HEADERS = 28
+"""Octets of an ICMP error besides what it quotes."""
+QUOTED = 548
+"""Octets that an ICMP error quotes at most (576 altogether, RFC 1812)."""
 
 
 class _Run(NamedTuple):
@@ -219,7 +225,8 @@ class _Journey:
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
-        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=packet.size)
+        size = RESET_SIZE if reset and packet.protocol == "tcp" else packet.size
+        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""
@@ -275,11 +282,11 @@ class _Journey:
     def _refused(self, end: End) -> tuple[str, Walked | None]:
         """An ICMP error or a reset goes back to the sender."""
         protocol = end.packet.protocol
-        if end.at_sender and (end.errno or end.disposition is not Disposition.REJECTED):
+        if end.at_sender and end.errno:
             return end.errno or seen_as(end.error, protocol), None
         error = self._error_packet(end)
         self.recorder.direction = "error"
-        back = self.walker.carry(At(end.stack, "", error, "output", state=None))
+        back = self.walker.carry(At(end.stack, "", error, "output", state=None, any_source=end.error == "tcp-reset"))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         if end.disposition is Disposition.DELIVERED:
             self.recorder.direction = "request"
@@ -295,8 +302,10 @@ class _Journey:
         packet, stack = end.packet, end.stack
         source = packet.dst if stack.own(packet.dst, packet.family) is not None else 0
         if end.error == "tcp-reset":
-            return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, frozenset({"RST", "ACK"}))
+            return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, frozenset({"RST", "ACK"}), size=RESET_SIZE)
         protocol = "icmp" if packet.family == 4 else "icmpv6"
+        exceeded = end.error == "icmp-time-exceeded"
+        kind = (11 if exceeded else 3) if packet.family == 4 else (3 if exceeded else 1)
         code = {
             "icmp-net-unreachable": 0,
             "icmp-host-unreachable": 1,
@@ -311,8 +320,9 @@ class _Journey:
             source,
             packet.src,
             protocol,
-            icmp_type=3 if packet.family == 4 else 1,
+            icmp_type=kind,
             icmp_code=code,
+            size=ERROR_HEADERS + min(packet.size, QUOTED),
             inner=packet.tuple(),
             error=end.error,
         )

@@ -72,6 +72,9 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
     hop = _pick(found, choices, stack, key.oif)
     gateway = hop.gateway
     next_hop = to_int(gateway) if gateway and (":" in gateway) == (key.family == 6) else key.dst
+    if key.family == 4 and gateway and stack.address_type(4, next_hop) == "LOCAL":
+        # A gateway of one's own has scope host: the kernel takes the destination for on-link (rt_set_nexthop).
+        gateway, next_hop = "", key.dst
     return Way(found.type, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None)
 
 
@@ -107,9 +110,9 @@ def validate_source(stack: NetStack, packet: Packet, device: str, out_device: st
     """``fib_validate_source``: rp_filter, local and martian sources (IPv4 only); the way back is looked up as if it came in by ``out_device``."""
     if packet.family != 4 or device == "lo":
         return Checked(ok=True)
-    martian = _martian(stack, packet, device)
-    if martian is not None:
-        return martian
+    invalid = martian(stack, packet, device)
+    if invalid is not None:
+        return invalid
     found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif=out_device or "lo", mark=packet.mark if _or_key(stack, device, "src_valid_mark") else 0))
     if found.type == "local":
         if _or_key(stack, device, "accept_local"):
@@ -160,11 +163,19 @@ def _or_key(stack: NetStack, device: str, key: str) -> bool:
     return bool((stack.sysctl(f"net.ipv4.conf.all.{key}") or 0) or (stack.device_sysctl(4, device, key)[0] or 0))
 
 
-def _martian(stack: NetStack, packet: Packet, device: str) -> Checked | None:
+def localnet_routed(stack: NetStack, device: str) -> bool:
+    """Whether 127.0.0.0/8 may cross a device (``route_localnet`` of ``all`` or of the device)."""
+    return _or_key(stack, device, "route_localnet")
+
+
+def martian(stack: NetStack, packet: Packet, device: str) -> Checked | None:
+    """Addresses that no packet may arrive with; checked before the routing decision (``ip_route_input_slow``)."""
+    if packet.family != 4 or device == "lo":
+        return None
     src, dst = packet.src, packet.dst
     if src >> 28 == 0xE or src == 0xFFFFFFFF or (src >> 24 == 0 and src != 0) or (dst >> 24 == 0):
         return Checked(ok=False, by="martian", summary=f"{to_text(src)} > {to_text(dst)} is not a valid unicast pair")
-    if (src >> 24 == 127 or dst >> 24 == 127) and not _or_key(stack, device, "route_localnet"):
+    if (src >> 24 == 127 or dst >> 24 == 127) and not localnet_routed(stack, device):
         line = line_of(stack.sysctls.get(f"net.ipv4.conf.{device}.route_localnet"))
         return Checked(ok=False, by="martian", summary=f"127.0.0.0/8 arrives on {device} and route_localnet is off", lines=line)
     return None

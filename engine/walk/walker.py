@@ -20,7 +20,7 @@ from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import on_link, resolve, source_prefix, usable
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.recorder import Recorder, line_of
-from engine.walk.routing import Way, find_way, forwarding, source_for, validate_source
+from engine.walk.routing import Way, find_way, forwarding, localnet_routed, martian, source_for, validate_source
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 UNSET = frozenset({"", "any", "0.0.0.0"})  # noqa: S104 - how tunnels print an end that is not set
 """Tunnel ends that are chosen per packet."""
 
-MAX_HOPS = 48
-"""Stack traversals of one packet; a routing loop ends the packet by TTL, here a little earlier."""
+MAX_HOPS = 200
+"""Stack traversals of one packet, whatever its TTL: bridges do not count it down, and tunnels start anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ class At:
     state: State | None = None
     """Conntrack state that travels with the packet inside one stack (loopback, bridge)."""
     physin: str = ""
+    kept: Way | None = None
+    """Packets that left by lo: the decision by which they did; it is not made again (``skb_valid_dst``)."""
+    made_here: bool = False
+    """Such packets that this stack made: whatever their destination, they are delivered here (``__mkroute_output`` sets RTCF_LOCAL)."""
+    any_source: bool = False
+    """Output: the source need not be an address of the stack (FLOWI_FLAG_ANYSRC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,9 @@ class End:
     left_by: Port | None = None
 
 
-def _unheard(at: At) -> tuple[str, str]:
-    """(errno, ICMP error) where nobody answers ARP; a local TCP socket gets the errno, a UDP socket ignores the error."""
-    if at.how != "output":
-        return "", "icmp-host-unreachable"
-    return ("" if at.packet.protocol == "udp" else "EHOSTUNREACH"), ""
+def _unheard() -> tuple[str, str]:
+    """(errno, ICMP error) where nobody answers ARP: the stack tells its own senders by ICMP as well (``ipv4_link_failure``), a UDP socket ignores it."""
+    return "", "icmp-host-unreachable"
 
 
 @dataclass(slots=True)
@@ -194,8 +198,12 @@ class Walker:
                 return self._refuse(at, passage, hook, verdict, devices)
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
                 passage.way = self._again(passage, before, passage.way)
+                end = None
                 if passage.way.type not in {"unicast", "local"}:
                     end = self._unroutable(at, passage.way, passage.packet, passage.state)
+                elif passage.packet is not before:
+                    end = self._loopback_source(at, passage.way, passage.packet)
+                if end is not None:
                     # connect() went through by the first decision, and TCP takes a SYN that did not leave for a lost one (tcp_connect).
                     return replace(end, errno="") if passage.packet.protocol == "tcp" else end
         return None
@@ -301,12 +309,30 @@ class Walker:
             packet = replace(packet, src=source)
             way = find_way(stack, self._key(packet), self.choices)
         at = replace(at, packet=packet)
+        refused = self._foreign(at, way) or self._loopback_source(at, way, packet)
+        if refused is not None:
+            return refused
         passage = self._passage(at)
         passage.way = way
         ended = self._hook(at, passage, "OUTPUT", out_device=self._out(way))
         if ended is not None:
             return ended
         return self._post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
+
+    def _foreign(self, at: At, way: Way) -> End | None:
+        """What a stack makes must bear an address of its own, unless its maker asked for freedom (``ip_route_output_key_hash_rcu``)."""
+        stack, packet = at.stack, at.packet
+        if packet.family != 4 or at.any_source or not stack.collected("addresses") or stack.address_type(4, packet.src) == "LOCAL":
+            return None
+        return self._stop(at, "no-route", Disposition.NO_ROUTE, f"{to_text(packet.src)} is no address of this stack", way.lines, errno="EINVAL")
+
+    def _loopback_source(self, at: At, way: Way, packet: Packet) -> End | None:
+        """127.0.0.0/8 leaves by lo only, unless route_localnet is on (``__mkroute_output``)."""
+        if packet.family != 4 or packet.src >> 24 != 127 or self._out(way) == "lo" or localnet_routed(at.stack, way.device):
+            return None
+        return self._stop(
+            at, "martian", Disposition.NO_ROUTE, f"{to_text(packet.src)} may not leave by {way.device}", way.lines, errno="EINVAL", packet=packet
+        )
 
     @staticmethod
     def _out(way: Way) -> str:
@@ -395,10 +421,14 @@ class Walker:
     def _route_input(self, at: At, passage: Passage) -> At | End:
         stack, packet, device = at.stack, passage.packet, at.device
         self._note_sender(stack, device, packet)
-        if device == "lo" and passage.state.entry is not None:
-            way = find_way(stack, self._key(packet), self.choices)
-        else:
-            way = find_way(stack, self._key(packet, device), self.choices)
+        if at.kept is not None:
+            if at.made_here or at.kept.type == "local":
+                return self._local(replace(at, packet=packet), passage)
+            return self._forward(replace(at, packet=packet), passage, at.kept)
+        invalid = martian(stack, packet, device)
+        if invalid is not None:
+            return self._stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet)
+        way = find_way(stack, self._key(packet, device), self.choices)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
             return refused if refused is not None else self._local(replace(at, packet=packet), passage)
@@ -470,6 +500,10 @@ class Walker:
     # --- forward and send -----------------------------------------------------------------------------------------
 
     def _forward(self, at: At, passage: Passage, way: Way) -> At | End:
+        if at.packet.ttl <= 1:
+            text = "the packet goes in circles until its TTL runs out"
+            return self._stop(at, "loop", Disposition.LOOPED, text, way.lines, error="icmp-time-exceeded", packet=at.packet, state=passage.state)
+        passage.packet = replace(passage.packet, ttl=passage.packet.ttl - 1)
         self._note_route(at, way, "forward")
         ended = self._hook(at, passage, "FORWARD", in_device=at.device, out_device=way.device, physin=at.physin)
         if ended is not None:
@@ -534,7 +568,7 @@ class Walker:
         if not self.depth:
             self.sent_by = (stack, out)
         if out == "lo":
-            return At(stack, "lo", packet, "frame", state=at.state)
+            return At(stack, "lo", packet, "frame", state=at.state, kept=way, made_here=at.how == "output" or at.made_here)
         if link.up is False:
             return self._stop(
                 at,
@@ -558,7 +592,7 @@ class Walker:
         """Resolve the next hop and put the frame on the wire."""
         stack, packet = at.stack, at.packet
         if not usable(port):
-            errno, error = _unheard(at)
+            errno, error = _unheard()
             return self._stop(
                 at,
                 "device",
@@ -599,7 +633,7 @@ class Walker:
         entry = stack.neighbors.get((port.link.name, way.next_hop))
         failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
         if failed or not open_ends:
-            errno, error = _unheard(at)
+            errno, error = _unheard()
             text = f"nobody answers for {hop} on {port.link.name}"
             return self._stop(
                 at,
@@ -760,7 +794,7 @@ class Walker:
             unknown = self._overlay_peer(stack, link, way, packet)
             if unknown is None:
                 # With a neighbour entry the frame is made and lost; without one, the question for the address is.
-                errno, error = ("", "") if mac else _unheard(at)
+                errno, error = ("", "") if mac else _unheard()
                 hop = to_text(way.next_hop, packet.family)
                 return self._stop(
                     at,

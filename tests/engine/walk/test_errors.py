@@ -14,7 +14,7 @@ from engine.walk.errors import FORWARD_ICMP, ICMP_ERRNO, LOCAL_ERRNO, SHORT_NAME
         ("icmp-host-unreachable", "EHOSTUNREACH", "timeout"),
         ("icmp-proto-unreachable", "ENOPROTOOPT", "ENOPROTOOPT"),
         ("icmp-port-unreachable", "ECONNREFUSED", "ECONNREFUSED"),
-        ("icmp-net-prohibited", "ENETUNREACH", "timeout"),
+        ("icmp-net-prohibited", "ENETUNREACH", "ENETUNREACH"),
         ("icmp-host-prohibited", "EHOSTUNREACH", "EHOSTUNREACH"),
         ("icmp-admin-prohibited", "EHOSTUNREACH", "EHOSTUNREACH"),
         ("tcp-reset", "ECONNREFUSED", "timeout"),

@@ -156,12 +156,12 @@ def test_own_addresses_go_over_loopback() -> None:
 
 
 def test_loops_end() -> None:
-    """Two routers that send a packet to each other: it ends as looped."""
+    """Two routers that send a packet to each other: its TTL runs out, which its sender is told by ICMP."""
     world = lan()
     world.host("second", "10.2.0.3/24", gateway="10.2.0.1").router()
     world.stack("router").routing[:] = ["default via 10.2.0.3 dev eth1"]
     trace = world.walk("client", "8.8.8.8")
-    assert (trace.client_sees, trace.request.disposition, found(trace, "drop").get("by")) == ("timeout", Disposition.LOOPED, "loop")
+    assert (trace.client_sees, trace.request.disposition, found(trace, "drop").get("by")) == ("EHOSTUNREACH", Disposition.LOOPED, "loop")
 
 
 # --- neighbours and devices -------------------------------------------------------------------------------------------
