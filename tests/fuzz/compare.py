@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.walk.trace import Disposition
 from tests.fuzz.helper import Moved
 from tests.fuzz.kernel import LONG, SHORT, KernelError
 from tests.fuzz.model import predict, read
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 AGREE = "agree"
 DEPENDS = "depends"
 ENDING = frozenset({"DROP", "REJECT"})
+REFILL = 1.05
+"""Seconds until the kernel has earned the right to one more ICMP error about an unroutable packet (``ip_error``: five at first, then one a second a
+source; there is no switch for one namespace)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
         kind = judge(probe, prediction, outcome)
         if kind not in {AGREE, DEPENDS}:
             # A busy machine may have answered late: ask again, patiently.
+            if _rationed(prediction):
+                time.sleep(REFILL)
             prediction, outcome = predict(network, probe, sport + 1), kernel.send(probe, sport + 1, LONG)
             kind = judge(probe, prediction, outcome)
         yield Result(kind, probe, "" if kind in {AGREE, DEPENDS} else tell(probe, prediction, outcome))
@@ -67,6 +74,11 @@ def judge(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
     return _by_rule(probe, prediction, outcome) or _by_source(prediction, outcome) or AGREE
 
 
+def _rationed(prediction: Prediction) -> bool:
+    """Whether the client waits for an ICMP error that the kernel sends only now and then."""
+    return prediction.trace.request.disposition is Disposition.NO_ROUTE and prediction.trace.reply is not None
+
+
 def _by_rule(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
     moved = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved}
     if not prediction.ended_by <= moved:
@@ -74,7 +86,9 @@ def _by_rule(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
     if not prediction.translated_by <= moved:
         return "rule: another one translated the packet"
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
-    if outcome.sees != "connected" and probe.protocol != "tcp" and ending - prediction.ended_by:
+    answered = prediction.trace.reply is not None and prediction.trace.reply.disposition is not Disposition.DELIVERED
+    # ICMP errors about lost answers are not walked: the client never learns of them.
+    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and ending - prediction.ended_by:
         return "rule: an unforeseen one ended the packet"
     return ""
 

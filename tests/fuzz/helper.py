@@ -268,10 +268,14 @@ class Helper:
         events = poller.poll(seconds * 1000)
         if not events:
             return "timeout", own, ""
-        number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or _queued(client)
-        if number:
-            return errno.errorcode[number], own, ""
-        return ("connected" if events[0][1] & select.POLLOUT else "timeout"), own, ""
+        number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not number:
+            # An error in the queue may also be about the ACK that follows: then there is a peer.
+            with suppress(OSError):
+                client.getpeername()
+                return "connected", own, ""
+            number = _queued(client)
+        return errno.errorcode.get(number, "timeout"), own, ""
 
     # --- evidence -------------------------------------------------------------------------------------------------
 
