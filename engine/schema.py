@@ -165,7 +165,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "netfilter_chain": Kind(
         "A chain of an iptables table (computed from netfilter_table).",
-        {"backend": "str", "family": "int", "table": "str", "name": "str", "policy": "str: ACCEPT | DROP; absent on user chains",
+        {"backend": "str: legacy | nft; '' if the output does not tell", "family": "int", "table": "str", "name": "str", "policy": "str: ACCEPT | DROP; absent on user chains",
          "rule_count": "int", "packets": "int: that met the policy"},
         "engine",
     ),
@@ -289,7 +289,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "nat": Kind(
         "The walked packet was translated on a stack.",
-        {"flow": "int", "direction": "str", "type": "str: source | destination", "target": "str: MASQUERADE | SNAT | DNAT | REDIRECT | NETMAP", "table": "str",
+        {"flow": "int", "direction": "str", "type": "str: source | destination", "target": "str: MASQUERADE | SNAT | DNAT | REDIRECT | NETMAP", "backend": "str: as of drop", "table": "str",
          "chain": "str", "number": "int", "spec": "str", "before": "str: address", "after": "str: address", "before_port": "int", "after_port": "int",
          "src": "str: source before", "dst": "str: destination before", "in_device": "str", "out_device": "str", "out_type": "str: type of the out device",
          "source_prefix": "str: the stack's on-link prefix that holds the source before", "overlay": "bool: the out device carries an overlay"},

@@ -47,7 +47,8 @@ def netfilter_rules(base: FactBase) -> Iterator[Fact]:
 
 def _chains(base: FactBase) -> Iterator[tuple[Fact, dict[str, object], ChainText]]:
     for table in base.of_kind("netfilter_table"):
-        common = {name: table.fields[name] for name in ("backend", "family", "table") if name in table.fields}
+        # "" for a backend that the output does not tell, so that rules can join chains of one table by it.
+        common = {"backend": "", **{name: table.fields[name] for name in ("backend", "family", "table") if name in table.fields}}
         for chain in table.fields.get("chains", ()):
             yield table, common, chain
 

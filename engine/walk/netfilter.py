@@ -434,6 +434,7 @@ class Passage:
             lines,
             type=kind,
             target=rule.target.name,
+            backend=chain.table.backend,
             table=chain.table.name,
             chain=chain.name,
             number=rule.number,
