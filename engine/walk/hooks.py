@@ -68,6 +68,17 @@ def nat_chains(stack: NetStack, hook: str, family: int) -> list[Call]:
     return sorted(found, key=lambda c: (c.priority, c.order))
 
 
+def conntrack_wanted(stack: NetStack) -> bool:
+    """Whether some rule needs conntrack; without one, the kernel tracks nothing in the namespace and asks no nat chain (``nf_ct_netns_get``)."""
+    words = ("conntrack", "state ", "--ct", "connmark", "CONNMARK", "MASQUERADE", "NAT", "REDIRECT", "NETMAP", "CT ", "connlimit", "connbytes", "helper", "cluster")
+    texts = (rule.spec for table in stack.netfilter.tables for chain in table.fact.fields["chains"] for rule in chain.rules)
+    if any(word in text for text in texts for word in words):
+        return True
+    native = ("ct ", "dnat", "snat", "masquerade", "redirect", "synproxy", "flow ", "xt ")
+    rules = (rule for table in stack.nftables.evaluated for chain in table.chains.values() for rule in chain.rules)
+    return any(word in rule.spec for rule in rules for word in native)
+
+
 def idle(chain: Chain) -> bool:
     """Whether packets pass as if the chain were not there."""
     return not chain.rules and chain.policy in {"ACCEPT", ""}

@@ -325,13 +325,14 @@ def statement(value: Any, family: str) -> ast.Statement:
 
 
 _DOUBTFUL = {"limit": "match", "quota": "match", "ct count": "match", "queue": "taken", "tproxy": "taken", "synproxy": "taken", "fwd": "taken"}
-_NOTES = frozenset({"counter", "log", "flow", "last", "dup", "secmark"})
+_NOTES = frozenset({"counter", "log", "flow", "last", "dup", "secmark", "ct helper", "ct timeout", "ct expectation"})
 
 
 def _plain(kind: str, body: Any) -> str:
     """The statement as text, for reports."""
     if not isinstance(body, dict):
-        return f'{kind} name "{body}"' if isinstance(body, str) else kind
+        joined = "set" if kind.startswith("ct ") else "name"
+        return f'{kind} {joined} "{body}"' if isinstance(body, str) else kind
     if kind == "limit":
         unit = f" {body['rate_unit']}" if "rate_unit" in body else ""
         return f"limit rate {'over ' if body.get('inv') else ''}{body.get('rate')}{unit}/{body.get('per', 'second')}"

@@ -101,7 +101,10 @@ def _about_field(at: Cursor) -> ast.Statement:
         if not isinstance(left, ast.Field):
             message = "only a field can be set"
             raise Trouble(message)
-        return ast.SetValue(left, _value(at))
+        value = _value(at)
+        if left.base == "ct" and left.name in {"helper", "timeout", "expectation"}:
+            return ast.Note(f"ct {left.name}", f'ct {left.name} set "{getattr(value, "text", "")}"')
+        return ast.SetValue(left, value)
     sign = COMPARISONS[at.take().text] if at.peek() in COMPARISONS else ""
     right = right_side(at)
     if at.accept("/"):
