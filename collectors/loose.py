@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from collectors.evidence import CNI_FOLDER, UNNAMED, File, Layout
 from collectors.place import Place
+from collectors.prefixes import nodes_of
 from engine.facts import HOST, Fact, Source
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Located:
 
 def arrange_loose(members: Members, layout: Layout, stated: dict[str, str], prefix: str) -> None:
     """Add the loose files of one input to the layout."""
-    located = [locate(path) for path in sorted(members.files)]
+    located = apart([locate(path) for path in sorted(members.files)])
     keys = {item.key for item in located}
     top = _common(keys)
     places, folders = _places(keys, top, members, layout, stated)
@@ -68,6 +70,20 @@ def locate(path: str) -> Located:
     return Located(_key(parts[:-1]), parts[-1], path)
 
 
+def apart(located: list[Located]) -> list[Located]:
+    """The same files, each that lies beside other nodes' in a folder of its node's."""
+    beside: dict[Key, list[str]] = defaultdict(list)
+    for item in located:
+        if "/" not in item.inner:
+            beside[item.key].append(item.inner)
+    nodes = {key: nodes_of(names) for key, names in beside.items()}
+    made = []
+    for item in located:
+        node, inner = nodes.get(item.key, {}).get(item.inner, ("", item.inner))
+        made.append(Located((*item.key, node), inner, item.path) if node else item)
+    return made
+
+
 def _key(folders: list[str]) -> Key:
     """A node's folder, without the ones that only sort (but with those that say "namespace")."""
     return tuple(part for part in folders if part not in GROUPS)
@@ -83,9 +99,7 @@ def _common(keys: Iterable[Key]) -> Key:
         length = next((n for n, (a, b) in enumerate(zip(shared, key, strict=False)) if a != b), min(len(shared), len(key)))
         shared = shared[:length]
     # "netns/web" alone: the wrapper is the node, not the folder of namespaces.
-    while shared and shared[-1] in NAMESPACES:
-        shared = shared[:-1]
-    return shared
+    return shared[: next((n for n, part in enumerate(shared) if part in NAMESPACES), len(shared))]
 
 
 def _places(keys: set[Key], top: Key, members: Members, layout: Layout, stated: Mapping[str, str]) -> tuple[dict[Key, Place], set[str]]:

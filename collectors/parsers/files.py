@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _ROOTS = r"(?:^|/)((?:etc|run|var|usr|opt|lib)/.+)$"
 _FOLDED = {"etc_cni_net.d_": "/etc/cni/net.d/", "run_flannel_": "/run/flannel/", "etc_": "/etc/"}
-"""Paths whose separators were folded into the name of a loose file."""
+"""Paths whose separators were folded into the name of a loose file; a node's name may stand in front."""
 
 
 def node_path(source: Source) -> str:
@@ -26,4 +26,5 @@ def node_path(source: Source) -> str:
     if found:
         return "/" + found[1]
     name = source.name.rpartition("/")[2]
-    return next((path + name.removeprefix(folded) for folded, path in _FOLDED.items() if name.startswith(folded)), name)
+    begun = re.search(rf"(?:^|[-_ .+])({'|'.join(map(re.escape, _FOLDED))})(.+)$", name)
+    return _FOLDED[begun[1]] + begun[2] if begun else name

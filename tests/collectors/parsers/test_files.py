@@ -16,7 +16,10 @@ from engine.facts import Source
         ("/run/flannel/subnet.env", "", "/run/flannel/subnet.env"),
         ("n1/etc_resolv.conf", "", "/etc/resolv.conf"),
         ("etc_cni_net.d_87-podman-bridge.conflist", "", "/etc/cni/net.d/87-podman-bridge.conflist"),
+        ("all/n1-etc_resolv.conf", "", "/etc/resolv.conf"),
+        ("n1-run_flannel_subnet.env", "", "/run/flannel/subnet.env"),
         ("resolv.conf", "", "resolv.conf"),
+        ("fetc_resolv.conf", "", "fetc_resolv.conf"),
         ("session.txt", "cat /etc/resolv.conf", "/etc/resolv.conf"),
     ],
 )
