@@ -9,6 +9,7 @@ from engine.facts import HOST, Fact
 from engine.inet import Prefix, prefix, to_int, to_text
 from engine.model.fib import Fib, Key, table_name
 from engine.model.ipset import IpSet
+from engine.model.ipvs import KUBE_DEVICE, Ipvs
 from engine.model.links import Link, link_of
 from engine.model.netfilter.ruleset import Ruleset
 
@@ -230,6 +231,12 @@ class NetStack:
     def ipsets(self) -> dict[str, IpSet]:
         """Sets by name."""
         return {f.fields["name"]: IpSet(f) for f in self.facts("ipset")}
+
+    @cached_property
+    def ipvs(self) -> Ipvs:
+        """Virtual services."""
+        unseen = KUBE_DEVICE in self.links and not self.collected("ipvs")
+        return Ipvs(self.facts("ipvs_service"), self.facts("ipvs_server"), unseen=unseen)
 
     # --- ends -----------------------------------------------------------------------------------------------------
 

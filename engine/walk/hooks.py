@@ -39,7 +39,7 @@ class Call:
     order: int
     """Among equal priorities the lowest runs first."""
     kind: str
-    """``track`` | ``nat`` (the dispatcher) | ``chain``"""
+    """``track`` | ``nat`` (the dispatcher) | ``ipvs`` | ``chain``"""
     chain: Chain | NftChain | None = None
     reroutes: bool = False
     """On OUTPUT: the packet is routed again if the chain changed what routing looks at."""
@@ -48,6 +48,9 @@ class Call:
 def calls(stack: NetStack, hook: str, family: int) -> list[Call]:
     """All functions of a hook in order."""
     found = [*_iptables(stack, hook, family), *_native(stack, hook, family)]
+    virtual = stack.ipvs.priority(hook)
+    if virtual is not None:
+        found.append(Call(virtual, 0, "ipvs"))
     if hook in DESTINATION_HOOKS:
         found.append(Call(CONNTRACK, _LEGACY_FIRST - 1, "track"))
     if "nat" in HOOK_TABLES[hook]:

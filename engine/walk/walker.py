@@ -15,6 +15,7 @@ from engine.model.fib import Key
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
+from engine.walk import ipvs, tunnels
 from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import on_link, resolve, source_prefix, usable
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from engine.model.links import Link
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
-
-UNSET = frozenset({"", "any", "0.0.0.0"})  # noqa: S104 - how tunnels print an end that is not set
-"""Tunnel ends that are chosen per packet."""
+    from engine.walk.ipvs import Connection
 
 MAX_HOPS = 200
 """Stack traversals of one packet, whatever its TTL: bridges do not count it down, and tunnels start anew."""
@@ -44,7 +43,7 @@ class At:
     device: str
     packet: Packet
     how: str
-    """``output`` (made by the stack) | ``frame`` (arrives on a device) | ``routed`` (from its bridge, netfilter PREROUTING done)"""
+    """``output`` (made by the stack) | ``frame`` (arrives on a device) | ``routed`` (from its bridge, netfilter PREROUTING done) | ``ipvs`` (sent on by IPVS)"""
     station: Port | None = None
     """Frames: the device that the frame is addressed to on layer 2."""
     state: State | None = None
@@ -95,6 +94,8 @@ class Walker:
     depth: int = 0
     sent_by: tuple[NetStack, str] | None = None
     """Stack and device that routed the packet last."""
+    virtual: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
+    """Stack → connections that IPVS gave to servers there."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
     """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 
@@ -180,7 +181,7 @@ class Walker:
 
     # --- netfilter ------------------------------------------------------------------------------------------------
 
-    def _hook(self, at: At, passage: Passage, hook: str, **devices: str | bool) -> End | None:
+    def _hook(self, at: At, passage: Passage, hook: str, **devices: str | bool) -> At | End | None:
         """Run all that is on a hook in order; ``None`` = the packet goes on.
 
         On OUTPUT the packet is routed again where a function changed what routing looks at; the hook's own devices stay those of the first routing
@@ -191,6 +192,11 @@ class Walker:
             return unseen
         queue = calls(at.stack, hook, passage.packet.family)
         for call in queue:
+            if call.kind == "ipvs":
+                taken = ipvs.handle(self, at, passage, hook) if at.how != "ipvs" else None
+                if taken is not None:
+                    return taken
+                continue
             before = passage.packet
             verdict = passage.run(call, passage.context(hook, **devices))
             if verdict.name != "accept":
@@ -415,7 +421,7 @@ class Walker:
                 return ended
         return self._route_input(replace(at, packet=passage.packet), passage)
 
-    def _prerouting(self, at: At, passage: Passage, device: str, physin: str) -> End | None:
+    def _prerouting(self, at: At, passage: Passage, device: str, physin: str) -> At | End | None:
         return self._hook(at, passage, "PREROUTING", in_device=device, physin=physin, bridged=bool(physin))
 
     def _route_input(self, at: At, passage: Passage) -> At | End:
@@ -751,7 +757,7 @@ class Walker:
                 return ended
         return self._along(path[1:], station, passage.packet)
 
-    def _bridge_hooks(self, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> End | None:
+    def _bridge_hooks(self, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:
         ended = self._hook(
             at,
             passage,
@@ -822,7 +828,7 @@ class Walker:
         )
         end = self._nested(stack, outer)
         if end.disposition is not Disposition.DELIVERED:
-            return self._tunnel_died(at, end, link)
+            return self._tunnel_died(at, end, link.name)
         far = next(
             (
                 x
@@ -855,10 +861,10 @@ class Walker:
         finally:
             self.depth -= 1
 
-    def _tunnel_died(self, at: At, end: End, link: Link) -> End:
+    def _tunnel_died(self, at: At, end: End, name: str) -> End:
         """The outer packet did not arrive: the inner one is lost without a word (the drop fact of the outer stands)."""
-        self.recorder.step("encapsulate", f"the outer packet of {link.name} does not arrive", "drop")
-        return End(end.disposition, at.stack, at.packet, link.name, left_by=end.left_by)
+        self.recorder.step("encapsulate", f"the outer packet of {name} does not arrive", "drop")
+        return End(end.disposition, at.stack, at.packet, name, left_by=end.left_by)
 
     @staticmethod
     def _vtep(stack: NetStack, link: Link, way: Way) -> tuple[str | None, str, tuple[Line, ...]]:
@@ -903,23 +909,25 @@ class Walker:
 
     def _ip_tunnel(self, at: At, link: Link, way: Way) -> At | End:
         stack, packet = at.stack, at.packet
-        remote = link.tunnel_remote if link.tunnel_remote not in UNSET else to_text(way.next_hop, packet.family)
-        local = link.tunnel_local if link.tunnel_local not in UNSET else ""
+        remote = link.tunnel_remote if link.tunnel_remote not in tunnels.UNSET else to_text(way.next_hop, packet.family)
+        local = link.tunnel_local if link.tunnel_local not in tunnels.UNSET else ""
         self.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")
         outer = Packet(
             4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark
         )
-        end = self._nested(stack, outer)
+        return self._carried(at, outer, link.type, link.name)
+
+    def _carried(self, at: At, outer: Packet, kind: str, name: str) -> At | End:
+        """Send the outer packet of an IP tunnel (a device's, or IPVS's); the inner one goes on where it is unpacked."""
+        end = self._nested(at.stack, outer)
         if end.disposition is not Disposition.DELIVERED:
-            return self._tunnel_died(at, end, link)
-        far = next((x for x in end.stack.links.values() if x.type == link.type and x.up is not False), None)
+            return self._tunnel_died(at, end, name)
+        far = tunnels.unpacking(end.stack, end.packet, kind)
         if far is None:
-            return self._stop(
-                At(end.stack, end.device, packet, "frame"), "device", Disposition.DROPPED, f"no {link.type} device here takes the packet"
-            )
+            return self._stop(At(end.stack, end.device, at.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet")
         self.recorder.enter(end.stack, end.device, end.packet)
-        self.recorder.step("decapsulate", f"{far.name}: {link.type}", "rewrite")
-        return At(end.stack, far.name, replace(packet, mark=end.packet.mark), "frame", Port(end.stack, far))
+        self.recorder.step("decapsulate", f"{far.name}: {kind}", "rewrite")
+        return At(end.stack, far.name, replace(at.packet, mark=end.packet.mark), "frame", Port(end.stack, far))
 
     def _tun(self, at: At, link: Link, way: Way) -> At | End:
         """A tunnel run by a program (flannel's UDP backend): it comes out on the same-named device of the node whose subnet holds the destination."""
@@ -957,7 +965,7 @@ class Walker:
 
     # --- local delivery -------------------------------------------------------------------------------------------
 
-    def _local(self, at: At, passage: Passage) -> End:
+    def _local(self, at: At, passage: Passage) -> At | End:
         self.recorder.step("route", f"{to_text(at.packet.dst, at.packet.family)} is an address of this stack: delivered locally")
         ended = self._hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
         if ended is not None:
