@@ -302,7 +302,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "no_nat": Kind(
         "The walked request passed nat POSTROUTING of a forwarding stack without source translation.",
-        {"flow": "int", "src": "str", "dst": "str", "in_device": "str", "out_device": "str", "out_type": "str"},
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "in_device": "str", "out_device": "str", "out_type": "str"},
         "walk",
     ),
     "rule_seen": Kind(
