@@ -13,6 +13,7 @@ from engine.walk.choices import Asked, Choices, replays
 from engine.walk.errors import seen_as
 from engine.walk.layer2 import source_prefix
 from engine.walk.recorder import Recorder, line_of
+from engine.walk.routing import forwarding
 from engine.walk.sockets import known, listeners, takes
 from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
 from engine.walk.walker import At, End, Walker
@@ -180,8 +181,8 @@ class _Journey:
         return None
 
     def _nearest(self, packet: Packet) -> tuple[NetStack, str] | None:
-        """The stack with the most specific on-link route to the sender; of equal ones the target's own (sender and target share a wire)."""
-        best: tuple[int, bool, NetStack, str] | None = None
+        """The stack with the most specific on-link route to the sender; of equal ones the target's own (they share a wire), else one that forwards."""
+        best: tuple[int, bool, bool, NetStack, str] | None = None
         for stack in self.network.stacks.values():
             if not stack.is_host or (self.flow.node and stack.node != self.flow.node):
                 continue
@@ -189,10 +190,11 @@ class _Journey:
             route = found.route
             if route is None or route.type != "unicast" or route.hops[0].gateway or not route.dst.length or not route.hops[0].device:
                 continue
-            rank = (route.dst.length, stack.own(packet.dst, packet.family) is not None)
-            if best is None or rank > best[:2]:
+            forwards = forwarding(stack, route.hops[0].device, packet.family).on is not False
+            rank = (route.dst.length, stack.own(packet.dst, packet.family) is not None, forwards)
+            if best is None or rank > best[:3]:
                 best = (*rank, stack, route.hops[0].device)
-        return (best[2], best[3]) if best else None
+        return best[3:] if best else None
 
     # --- answers --------------------------------------------------------------------------------------------------
 
