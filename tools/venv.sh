@@ -86,6 +86,8 @@ install() {
         cat "$venv/noroute.log" >&2
         die "noroute could not be installed; see pip's message above"
     fi
+    # Where PYTHONDONTWRITEBYTECODE is set, every start would compile the sources again.
+    "$venv/bin/python" -m compileall -q engine collectors || true
     requirements durable >"$list"
     if ! pip install --quiet -r "$list" >"$venv/durable-rules.log" 2>&1; then
         echo "warning: durable-rules could not be built (it needs a C compiler and Python's headers; Debian, Ubuntu: apt install build-essential python3-dev);" >&2
