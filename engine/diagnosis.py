@@ -132,14 +132,32 @@ class Diagnoser:
 
     def _standing(self, match: Match, state: State) -> Standing:
         said = match.branch.standing
-        if said:
-            return Standing(said)
         flows = _flows(match)
-        if not _on_path(match):
+        if not said and not _on_path(match):
             return Standing.LATENT
-        failing = any(state.traces[n].client_sees != "connected" for n in flows)
-        wrong_source = self.question.error_class == "wrong-source" and any(f.kind == "nat" for f in match.facts())
-        return Standing.ROOT_CAUSE if failing or wrong_source else Standing.LATENT
+        traces = [state.traces[n] for n in flows]
+        if traces and all(t.client_sees == "connected" for t in traces):
+            return self._harmless(match, said)
+        if flows and self._open(match, traces):
+            return Standing.UNDECIDED
+        return Standing(said) if said else Standing.ROOT_CAUSE if traces else Standing.LATENT
+
+    def _harmless(self, match: Match, said: str) -> Standing:
+        """What a fault is worth on flows that live: translated sources are what was complained of, or may be what stops the flow beyond the model (a server's own list)."""
+        error = self.question.error_class
+        translated = any(f.kind == "nat" for f in match.facts())
+        if error == "wrong-source" and translated:
+            return Standing(said) if said else Standing.ROOT_CAUSE
+        if said and error in COMPARABLE:
+            return Standing.CONTRIBUTING if Standing(said) is Standing.ROOT_CAUSE else Standing(said)
+        return Standing(said) if said else Standing.LATENT
+
+    @staticmethod
+    def _open(match: Match, traces: Sequence[Trace]) -> bool:
+        """Whether the flow may live as it is: it dies at the bound drop only if something was as nobody saw it."""
+        dies = any(f.kind == "drop" for f in match.facts())
+        lives = any(not share and sees == "connected" for t in traces for _, share, sees in t.branches)
+        return dies and lives
 
     # --- what-if --------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,9 @@ def walk(network: Network, flow: Flow, number: int = 0, error_class: str = "") -
     runs = list(replays(lambda choices: _Journey(network, flow, number, choices, error_class).run()))
     first, first_asked = runs[0]
     outcomes = {run.sees for run, _ in runs}
-    depends: dict[tuple[str, str, str], Unknown] = {(u.node, u.stack, u.what): u for u in first.open}
+    # A question with one answer ends the walk: the routes of a stack were not collected.
+    ended_by = [one.unknown for one in first_asked if len(one.options) == 1 and one.unknown is not None] if first.sees == "depends" else []
+    depends: dict[tuple[str, str, str], Unknown] = {(u.node, u.stack, u.what): u for u in (*first.open, *ended_by)}
     branches: list[tuple[str, str, str]] = []
     for run, asked in runs[1:]:
         if run.sees == first.sees or not asked:

@@ -421,6 +421,17 @@ class Passage:
         self._note_translation(rule, chain, context, before, wanted.type)
         return Verdict("accept", chain, rule, base, by="rule")
 
+    def masquerade(self, device: str) -> None:
+        """Take the address of the way out, as a nat table that nobody collected may do."""
+        entry = self.state.entry
+        address = masquerade_address(self.stack, device, self.next_hop, self.packet.family)
+        if entry is None or entry.src_bound or address is None:
+            return
+        before, self.packet = self.packet, replace(self.packet, src=address)
+        entry.snat = entry.src_bound = True
+        entry.reply = _reply_after(entry, self.packet, "source")
+        self.recorder.step("nat", f"a nat table that was not collected makes {before} into {self.packet} (assumed)", "unknown")
+
     def _note_translation(self, rule: AnyRule, chain: AnyChain, context: HookContext, before: Packet, kind: str) -> None:
         family, after = before.family, self.packet
         source = kind == "source"

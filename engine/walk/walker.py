@@ -25,6 +25,8 @@ from engine.walk.routing import Way, find_way, forwarding, localnet_routed, mart
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.facts import Fact
     from engine.model.links import Link
     from engine.model.stack import NetStack
@@ -187,7 +189,7 @@ class Walker:
         On OUTPUT the packet is routed again where a function changed what routing looks at; the hook's own devices stay those of the first routing
         decision, as in the kernel (``nf_hook_state``).
         """
-        unseen = self._unseen(at, passage, hook)
+        unseen = self._unseen(at, passage, hook, devices)
         if unseen is not None:
             return unseen
         queue = calls(at.stack, hook, passage.packet.family)
@@ -220,27 +222,37 @@ class Walker:
             why = f"chains of legacy iptables and of nftables have equal priority on {hook}: legacy is taken to run first"
             self.recorder.assume(Unknown(stack.node, stack.name, f"order of {hook} chains", "", why))
 
-    def _unseen(self, at: At, passage: Passage, hook: str) -> End | None:
+    def _unseen(self, at: At, passage: Passage, hook: str, devices: Mapping[str, str | bool]) -> End | None:
         """A firewall that nobody collected: unknown on a node, assumed to be empty in a container (and said)."""
-        stack, family, tables = at.stack, passage.packet.family, HOOK_TABLES[hook]
-        if any(t in {"filter", "nat"} for t in tables) and not all(stack.netfilter.known(t, family, hook) for t in tables if t in {"filter", "nat"}):
-            whole = not stack.netfilter.tables and not stack.collected("netfilter")
-            command = "iptables-save" if family == 4 else "ip6tables-save"
-            what = (
-                "netfilter"
-                if whole
-                else "netfilter " + ", ".join(t for t in tables if t in {"filter", "nat"} and not stack.netfilter.known(t, family, hook))
-            )
-            unknown = Unknown(
-                stack.node, stack.name, what, command, f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected"
-            )
-            if not stack.is_host or not whole:
-                self.recorder.assume(unknown)
-            elif self.choices.ask(("netfilter", stack.node, stack.name, family), ("passes", "drops"), unknown):
-                return self._stop(
-                    at, "unknown", Disposition.DROPPED, "dropped by a packet filter that was not collected (assumed)", packet=passage.packet
-                )
+        stack, family = at.stack, passage.packet.family
+        missing = [t for t in HOOK_TABLES[hook] if t in {"filter", "nat"} and not stack.netfilter.known(t, family, hook)]
+        if not missing:
+            return None
+        whole = not stack.netfilter.tables and not stack.collected("netfilter")
+        command = "iptables-save" if family == 4 else "ip6tables-save"
+        what = "netfilter" if whole else "netfilter " + ", ".join(missing)
+        why = f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected"
+        unknown = Unknown(stack.node, stack.name, what, command, why)
+        if not stack.is_host:
+            self.recorder.assume(unknown)
+            return None
+        key = ("netfilter", stack.node, stack.name, family)
+        if (whole or "filter" in missing) and self.choices.ask(key, ("passes", "drops"), unknown):
+            summary = "dropped by a packet filter that was not collected (assumed)"
+            return self._stop(at, "unknown", Disposition.DROPPED, summary, packet=passage.packet)
+        if "nat" in missing and self._may_masquerade(at, passage, hook, devices):
+            why = f"whether {stack.node} translates the sources of what it forwards was not collected"
+            unknown = Unknown(stack.node, stack.name, "netfilter nat", f"{command} -t nat", why)
+            if self.choices.ask(("nat", stack.node, stack.name, family), ("is not translated", "is masqueraded"), unknown):
+                passage.masquerade(str(devices.get("out_device", "")))
+        elif "nat" in missing and not whole:
+            self.recorder.assume(unknown)
         return None
+
+    def _may_masquerade(self, at: At, passage: Passage, hook: str, devices: Mapping[str, str | bool]) -> bool:
+        """Whether a source translation is to be expected here: a new request is forwarded out of the segment that it came from."""
+        forwarded = hook == "POSTROUTING" and at.how != "output" and not devices.get("bridged")
+        return forwarded and not self.depth and passage.state.name == "NEW" and not passage.state.reply
 
     def _refuse(self, at: At, passage: Passage, hook: str, verdict: Verdict, devices: dict[str, str | bool]) -> End:
         out = str(devices.get("out_device", ""))

@@ -426,3 +426,50 @@ def test_hops_and_arrivals() -> None:
     ]
     arrivals = [(fact.node, fact.get("via"), fact.get("device")) for fact in trace.facts if fact.kind == "arrival"]
     assert arrivals == [("router", "10.1.0.2", "eth0"), ("server", "10.2.0.1", "eth0")]
+
+
+# --- filters nobody saw -----------------------------------------------------------------------------------------------
+
+
+def pods(nat: str = "") -> World:
+    """``web`` (10.9.0.5) on node ``n1`` (10.2.0.9), ``server`` (10.2.0.2) on the same wire without a route to pods; ``nat`` is n1's table."""
+    world = World()
+    world.host("n1", "10.2.0.9/24").router().device("cni0", "10.9.0.1/24", kind="bridge").iptables(nat or "*filter\n:FORWARD ACCEPT [0:0]")
+    world.pod("n1", "web", "10.9.0.5/24", gateway="10.9.0.1")
+    world.host("server", "10.2.0.2/24").listens("tcp 0.0.0.0:80")
+    return world
+
+
+def test_unseen_nat_may_masquerade() -> None:
+    """Whether a node translates what it forwards decides about the way back: where the nat table was not collected, both are followed."""
+    world = pods()
+    assert world.sees("n1/web", "10.2.0.2") == "timeout", "a full dump without a nat table: nothing is translated"
+    world.stack("n1").unseen("iptables-save").shows("iptables -S", "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT")
+    trace = world.walk("n1/web", "10.2.0.2")
+    assert trace.client_sees == "depends"
+    assert [(u.node, u.what, u.command) for u in trace.depends] == [("n1", "netfilter nat", "iptables-save -t nat")]
+    assert ("is masqueraded", "", "connected") in trace.branches
+    world.stack("server").route("10.9.0.0/24 via 10.2.0.9 dev eth0")
+    assert world.sees("n1/web", "10.2.0.2") == "connected", "the route back takes both"
+
+
+def test_unseen_filter_may_drop() -> None:
+    """A node's filter table that was not collected is open, also where its nat table was; in a container it is assumed to be empty."""
+    world = pods()
+    world.stack("n1").unseen("iptables-save").shows("iptables -t nat -S", "-P PREROUTING ACCEPT\n-P INPUT ACCEPT\n-P OUTPUT ACCEPT\n-P POSTROUTING ACCEPT\n-A POSTROUTING -s 10.9.0.0/24 -o eth0 -j MASQUERADE")
+    trace = world.walk("n1/web", "10.2.0.2")
+    assert (trace.client_sees, [u.what for u in trace.depends]) == ("depends", ["netfilter filter"])
+    assert ("drops", "", "timeout") in trace.branches
+    world = pods("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 10.9.0.0/24 -o eth0 -j MASQUERADE")
+    world.stack("n1", "web").unseen("iptables-save")
+    trace = world.walk("n1/web", "10.2.0.2")
+    assert (trace.client_sees, [(u.node, u.stack) for u in trace.assumed]) == ("connected", [("n1", "web")])
+
+
+def test_unseen_routes_are_named() -> None:
+    """A walk that ends for want of a routing table says which command shows it."""
+    world = lan()
+    world.stack("server").unseen("ip route show table all")
+    trace = world.walk("client", "10.2.0.2")
+    assert trace.client_sees == "depends"
+    assert [(u.node, u.what, u.command) for u in trace.depends] == [("server", "routes", "ip route show table all")]
