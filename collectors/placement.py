@@ -184,7 +184,8 @@ class _Joiner:
                 self.placed.warnings.append(f"{folder} could be a namespace of {nodes} alike: it is read as a node of its own ({way_out})")
             elif folder in self.strange:
                 node = self.strange[folder]
-                self.placed.notes.append(f"{folder}: read as a node of its own: a veth of {node} has fitting numbers, but other subnets (--stack {folder}={node}/NAME joins them)")
+                why = f"a veth of {node} has fitting numbers, but other subnets (--stack {folder}={node}/NAME joins them)"
+                self.placed.notes.append(f"{folder}: read as a node of its own: {why}")
             else:
                 self._nested(folder)
         for folder, parent in self.loose.items():
@@ -318,7 +319,10 @@ def _global_addresses(pair: _Join, inner: _View) -> list[Fact]:
 
 
 def _foreign(pairs: Sequence[_Join], inner: _View, outer: _View) -> bool:
-    """Whether the node has other subnets on the wires of the pairs than the folder has there, and nothing else ties them: then equal indices are chance (they are small)."""
+    """Whether the node has other subnets on the wires of the pairs than the folder has there, and nothing else ties them.
+
+    Then equal indices are chance (they are small).
+    """
     gateways = {str(route.get("gateway")) for route in inner.routes if route.get("gateway")}
     if any(own.get("address") in gateways for own in outer.addresses):
         return False

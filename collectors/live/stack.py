@@ -275,5 +275,7 @@ def counters(options: CollectOptions) -> Iterator[Got]:
             yield Got(f"cat /proc/net/{name}", "", output, "file", file=f"files/proc/net/{name}")
 
 
-PARTS: Final[tuple[Callable[[CollectOptions], Iterator[Got]], ...]] = (rtnetlink, netfilter, ipsets, virtual_services, wireguard, sysctls, sockets, connections, counters)
+PARTS: Final[tuple[Callable[[CollectOptions], Iterator[Got]], ...]] = (
+    rtnetlink, netfilter, ipsets, virtual_services, wireguard, sysctls, sockets, connections, counters,
+)
 """In the order in which a person would look."""

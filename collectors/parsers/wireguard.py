@@ -45,7 +45,8 @@ def _dumped(emit: Emitter, number: int, words: list[str]) -> bool:
             device, _, public, port, mark = words
             fields: dict[str, Any] = {"device": device, "public_key": public, "port": int(port)}
             # What evidence shows of the line must hold no key.
-            emit.add("wireguard_device", fields if mark == "off" else {**fields, "fwmark": int(mark, 0)}, number, f"interface: {device} listening port: {port}")
+            marked = fields if mark == "off" else {**fields, "fwmark": int(mark, 0)}
+            emit.add("wireguard_device", marked, number, f"interface: {device} listening port: {port}")
             return True
         device, public, _, endpoint, allowed = words[:5]
     except ValueError:

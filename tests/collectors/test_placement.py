@@ -89,7 +89,10 @@ def test_a_device_has_one_other_end() -> None:
 
 
 def test_other_subnets_part_what_small_numbers_join() -> None:
-    """A container of another machine (a database in LXC) whose veth has fitting indices is no namespace of this node: the node's bridge has another subnet, and a note says so."""
+    """A container of another machine (a database in LXC) whose veth has fitting indices is no namespace of this node.
+
+    The node's bridge has another subnet, and a note says so.
+    """
     db = pod("db", 7, "172.31.9.50")
     placed = run([*host("n1", (7, 2)), *db])
     assert ("db", HOST) in stacks(placed)
