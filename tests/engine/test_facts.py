@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from unittest.mock import patch
 
-from engine.facts import HOST, NOWHERE, Fact, FactBase, Source
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import facts
+from engine.facts import HOST, NOWHERE, ChainText, Fact, FactBase, LazyChains, LazyRules, RuleLine, Source
 
 ONE = Fact("link", {"name": "eth0", "up": True}, "n1", "host", Source("ip_link", "first\n  second  \r\nthird\x0cstill third", "ip link"), 2)
 
@@ -13,6 +18,45 @@ ONE = Fact("link", {"name": "eth0", "up": True}, "n1", "host", Source("ip_link",
 def test_lines_count_newlines_only(number: int, text: str) -> None:
     """Lines are what newlines separate, from 1; nothing else ends one, and there is no line 0."""
     assert ONE.source.line(number) == text
+
+
+@given(st.text("a\n\r", max_size=60), st.integers(1, 9), st.integers(-1, 70))
+def test_any_line_is_found(text: str, block: int, number: int) -> None:
+    """A line is the one that splitting the text would give, wherever the blocks begin."""
+    lines = text.split("\n")
+    with patch.object(facts, "BLOCK", block):
+        assert Source("x", text).line(number) == (lines[number - 1].rstrip("\r") if 1 <= number <= len(lines) else "")
+
+
+def test_lazy_chains() -> None:
+    """Chains are made once, when asked for by name or place; together they equal the tuple of them."""
+    made: list[int] = []
+    ready = tuple(ChainText(name, line=line, rules=(RuleLine(9, "-j X"),)) for line, name in enumerate("abc"))
+
+    def make(place: int) -> ChainText:
+        made.append(place)
+        return ready[place]
+
+    chains = LazyChains("abc", make)
+    assert (len(chains), list(chains.names), chains.named("b"), chains[-2]) == (3, ["a", "b", "c"], ready[1], ready[1])
+    assert made == [1]
+    assert chains == ready
+    assert chains[1:] == list(ready[1:])
+    assert hash(chains) == hash(ready)
+    assert chains != ready[:2]
+    assert repr(chains) == "<3 chains>"
+    with pytest.raises(KeyError):
+        chains.named("d")
+    with pytest.raises(IndexError):
+        chains[3]
+
+
+def test_heads() -> None:
+    """How rules begin is told without making them, where the parser knows how; else by their words."""
+    rules = (RuleLine(1, "-j A"), RuleLine(2, "-j B"))
+    assert ChainText("x", rules=rules).heads() == ["-j A", "-j B"]
+    assert ChainText("x", rules=LazyRules(2, rules.__getitem__)).heads() == ["-j A", "-j B"]
+    assert ChainText("x", rules=LazyRules(2, lambda _: pytest.fail("made"), lambda: ["-j"])).heads() == ["-j"]
 
 
 def test_source_is_named_in_messages() -> None:

@@ -465,6 +465,31 @@ def test_rules_are_a_sequence() -> None:
     assert chain.rules[-1] is chain.rules[2]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("-A X -d 10.0.0.1/32 -j A", "-A X -j B"),
+        ("[1:2] -A X -d 10.0.0.1/32 -j A", "-A X -j B"),
+        ("-A X", "-A X -j B "),
+        ('-A X -m comment --comment "-A X -c 1 2" -j A', "-A X  -j B"),
+    ],
+)
+def test_heads_of_rules(rows: tuple[str, ...]) -> None:
+    """How the rules of a chain begin, taken from the text at once, agrees with the rules."""
+    chain = tables("\n".join(["*filter", ":X - [0:0]", ":Y - [0:0]", *rows, "-A Y -j X", "COMMIT", ""]))["filter"].fields["chains"][0]
+    heads = chain.heads()
+    assert [head.rstrip() for head in heads] == [rule.spec for rule in chain.rules]
+
+
+def test_numbers_of_lines_in_any_order() -> None:
+    """A rule knows its line, in whichever order chains are asked for."""
+    names = [f"C{n}" for n in range(9)]
+    text = "\n".join(["*nat", *(f":{name} - [0:0]" for name in names), *(f"-A {name} -j RETURN" for name in names for _ in range(3)), "COMMIT", ""])
+    chains = tables(text)["nat"].fields["chains"]
+    for place in (4, 0, 8, 3, 5, 0, 1):
+        assert [rule.line for rule in chains[place].rules] == [11 + 3 * place + i for i in range(3)]
+
+
 def test_a_large_dump_is_read_at_once() -> None:
     """90,000 lines with 30,000 chains take a fifth of a second of processor time; ten times that would be a loop in the wrong place."""
     chains = [f"KUBE-SEP-{n:016d}" for n in range(30000)]
