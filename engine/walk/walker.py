@@ -559,7 +559,7 @@ class Walker:
             self._note_route(at, way, "output")
         passage.next_hop = way.next_hop
         before = passage.packet
-        ended = self._hook(at, passage, "POSTROUTING", out_device=out, physin=at.physin)
+        ended = self._hook(at, passage, "POSTROUTING", in_device=in_device, out_device=out, physin=at.physin)
         if ended is not None:
             return ended
         entry = passage.state.entry
