@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+COPIED = {"net.ipv4.ip_forward": "ipv4", "net.ipv4.conf.all.forwarding": "ipv4", "net.ipv6.conf.all.forwarding": "ipv6"}
+"""Parameters that the kernel copies to every device's ``forwarding`` when their value changes."""
+
+
 class SysctlSet(Operation):
     """Set a parameter now and persistently."""
 
@@ -21,13 +25,26 @@ class SysctlSet(Operation):
         """``sysctl -w``."""
         return (self.site.shell("sysctl", "-w", f"{self.text('key')}={self.text('value')}"),)
 
-    def _before(self) -> Fact | None:
-        return next((f for f in self.site.here("sysctl") if f.fields.get("key") == self.text("key")), None)
+    def _changed(self, facts: FactBase) -> list[Fact]:
+        """The parameter's fact, then those that the kernel changes with it (``inet_forward_change``, ``addrconf_fixup_forwarding``)."""
+        key, value = self.text("key"), self.text("value")
+        here = list(facts.at("sysctl", self.site.node, self.site.stack))
+        own = [f for f in here if f.fields.get("key") == key]
+        family = COPIED.get(key)
+        if family is None or (own and str(own[0].fields.get("value")) == value):
+            return own
+        names = {"net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"} if family == "ipv4" else {"net.ipv6.conf.all.forwarding"}
+        start = f"net.{family}.conf."
+        return own + [f for f in here if f not in own and (f.get("key") in names or (f.get("key", "").startswith(start) and f.get("key").endswith(".forwarding")))]
 
     def undo(self) -> tuple[str, ...]:
-        """The value that was there, if it was observed."""
-        before = self._before()
-        return (self.site.shell("sysctl", "-w", f"{self.text('key')}={before.fields.get('value')}"),) if before is not None else ()
+        """The values that were there, as far as they were observed: the parameter's, then those of devices that differed from it."""
+        changed = self._changed(self.site.facts)
+        if not changed or changed[0].get("key") != self.text("key"):
+            return ()
+        first = changed[0]
+        again = [first, *(f for f in changed[1:] if f.get("value") != first.get("value"))]
+        return tuple(self.site.shell("sysctl", "-w", f"{f.get('key')}={f.get('value')}") for f in again)
 
     def persist(self) -> tuple[str, ...]:
         """A file in sysctl.d that is read last; only the node's own stack has one."""
@@ -42,15 +59,9 @@ class SysctlSet(Operation):
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:
-        """The parameter with its new value; ``ip_forward`` copies to every device's ``forwarding``."""
+        """The parameter with its new value, and what the kernel copies it to."""
         key, value = self.text("key"), self.text("value")
-        change: dict[int, Fact | None] = {}
-        found = False
-        for fact in facts.at("sysctl", self.site.node, self.site.stack):
-            name = str(fact.fields.get("key", ""))
-            copied = key == "net.ipv4.ip_forward" and name.startswith("net.ipv4.conf.") and name.endswith(".forwarding")
-            if name == key or copied:
-                change[id(fact)] = fact.having(value=value)
-                found = found or name == key
+        changed = self._changed(facts)
+        found = any(fact.get("key") == key for fact in changed)
         added = [] if found else [Fact("sysctl", {"key": key, "value": value}, self.site.node, self.site.stack)]
-        return facts.swap(change, added)
+        return facts.swap({id(fact): fact.having(value=value) for fact in changed}, added)
