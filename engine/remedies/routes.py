@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.facts import Fact, FactBase
-from engine.inet import family_of, prefix, to_int
+from engine.inet import family_of, in_prefix, prefix, to_int
+from engine.model.fib import ENDING_TYPES
 from engine.remedies.base import Operation, Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def words_of(fact: Fact) -> list[str]:
+    """Words of ``ip route add`` that make a route as it was observed."""
+    get = fact.get
+    words = [get("type")] if get("type", "unicast") != "unicast" else []
+    words.append("default" if get("dst") in {"0.0.0.0/0", "::/0"} else get("dst"))
+    fields = {**fact.fields, "table": "" if get("table") == "main" else get("table", ""), "scope": "" if get("scope") == "global" else get("scope", "")}
+    hops = get("nexthops") or ()
+    if not hops:
+        words += _way(fields)
+    words += _pairs(fields, ("table", "table"), ("protocol", "proto"), ("scope", "scope"), ("src", "src"), ("metric", "metric"), ("mtu", "mtu"))
+    for hop in hops:
+        words += ["nexthop", *_way(hop), *_pairs(hop, ("weight", "weight"))]
+    return words
+
+
+def _way(hop: Mapping[str, Any]) -> list[str]:
+    return [*_pairs(hop, ("gateway", "via"), ("device", "dev")), *(["onlink"] if hop.get("onlink") else [])]
+
+
+def _pairs(fields: Mapping[str, Any], *names: tuple[str, str]) -> list[str]:
+    return [word for field, name in names if fields.get(field) for word in (name, str(fields[field]))]
 
 
 class _Route(Operation):
@@ -83,23 +107,43 @@ class RouteAdd(_Route):
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:
-        """The table with the route; ``None`` if the gateway is not on-link (the kernel would refuse)."""
+        """The table with the route; ``None`` where the kernel would refuse: a gateway that is not on-link, a route that is there already."""
         device = self._device(facts)
-        if not device:
+        blocking = self.text("type", "unicast") in ENDING_TYPES
+        if (not device and not blocking) or self._twin(facts) or not self._reaches(facts, device):
             return None
         fields = {
             "table": self.text("table", "main"),
             "type": self.text("type", "unicast") or "unicast",
             "dst": self.dst,
-            "device": device,
             "metric": 0,
             "protocol": "boot",
-            "scope": "global" if self.text("via") else "link",
+            "scope": "global" if self.text("via") or blocking else "link",
             "family": family_of(self.dst),
         }
+        words = self._words()
+        if not blocking:
+            fields["device"] = device
+            words += [] if "dev" in words else ["dev", device]
         if self.text("via"):
             fields["gateway"] = self.text("via")
-        return facts.plus([Fact("route", fields, self.site.node, self.site.stack, shown=f"{' '.join(self._words())} dev {device}")])
+        return facts.plus([Fact("route", fields, self.site.node, self.site.stack, shown=" ".join(words))])
+
+    def _twin(self, facts: FactBase) -> bool:
+        """Whether the table has a route to the same prefix with the same metric (EEXIST)."""
+        table = self.text("table", "main")
+        here = facts.at("route", self.site.node, self.site.stack)
+        return any(f.get("dst") == self.dst and str(f.get("table", "main")) == table and not f.get("metric") for f in here)
+
+    def _reaches(self, facts: FactBase, device: str) -> bool:
+        """Whether the gateway is on-link on the device, as far as addresses and routes tell."""
+        via = self.text("via")
+        if not via:
+            return True
+        here = self.site.node, self.site.stack
+        nets = [f"{f.get('address')}/{f.get('prefixlen', 32)}" for f in facts.at("address", *here) if f.get("device") == device]
+        nets += [str(f.get("dst")) for f in facts.at("route", *here) if f.get("device") == device and not f.get("gateway") and f.get("type", "unicast") == "unicast"]
+        return not nets or any(in_prefix(via, net) for net in nets)
 
 
 class RouteDelete(_Route):
@@ -113,11 +157,19 @@ class RouteDelete(_Route):
         return (self._line("del"),)
 
     def undo(self) -> tuple[str, ...]:
-        """``ip route add``."""
-        return (self._line("add"),)
+        """``ip route add`` with all that the route had."""
+        fact = self._found(self.site.facts)
+        if fact is None:
+            return (self._line("add"),)
+        family = ["-6"] if family_of(self.dst) == 6 else []
+        return (self.site.shell("ip", *family, "route", "add", *words_of(fact)),)
 
     def apply(self, facts: FactBase) -> FactBase | None:
         """The table without the route."""
+        fact = self._found(facts)
+        return facts.swap({id(fact): None}) if fact is not None else None
+
+    def _found(self, facts: FactBase) -> Fact | None:
         for fact in facts.at("route", self.site.node, self.site.stack):
             get = fact.fields.get
             same = (
@@ -130,5 +182,5 @@ class RouteDelete(_Route):
                 and get("device", "") == self.text("dev", get("device", ""))
                 and get("type", "unicast") == (self.text("type") or get("type", "unicast"))
             ):
-                return facts.swap({id(fact): None})
+                return fact
         return None
