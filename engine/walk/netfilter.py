@@ -75,6 +75,8 @@ class Passage:
         """Address of the next hop, for MASQUERADE's choice of address."""
         self.way: Way | None = None
         """Of a packet that this stack makes: where it goes as of now."""
+        self.translated = False
+        """A nat rule of this hook took the packet, even if it left it as it was (then the entry has no such status)."""
 
     # --- conntrack ------------------------------------------------------------------------------------------------
 
@@ -350,6 +352,7 @@ class Passage:
             entry.dst_bound = True
         else:
             entry.src_bound = True
+        self.translated = False
         for call in nat_chains(self.stack, context.hook, self.packet.family):
             chain = call.chain
             if chain is None:
@@ -364,7 +367,7 @@ class Passage:
                 lines = policy_line(chain) if found.chain is None or found.rule is None else rule_line(found.chain, found.rule)
                 self.recorder.step("netfilter", f"{chain.table.name} {chain.name}: {said}", "drop", lines)
                 return found
-            if entry.dnat if destination else entry.snat:
+            if self.translated:
                 break
         return Verdict("accept")
 
@@ -408,15 +411,15 @@ class Passage:
                 dst=wanted.address if wanted.address is not None else packet.dst,
                 dport=wanted.port if wanted.port is not None else packet.dport,
             )
-            entry.dnat = True
+            entry.dnat = entry.dnat or packet != before
         else:
             packet = replace(
                 packet,
                 src=wanted.address if wanted.address is not None else packet.src,
                 sport=wanted.port if wanted.port is not None else packet.sport,
             )
-            entry.snat = True
-        self.packet = packet
+            entry.snat = entry.snat or packet != before
+        self.packet, self.translated = packet, True
         entry.reply = _reply_after(entry, packet, wanted.type)
         self._note_translation(rule, chain, context, before, wanted.type)
         return Verdict("accept", chain, rule, base, by="rule")
