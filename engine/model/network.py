@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.links import VIRTUAL_TYPES, Link
 from engine.model.stack import NetStack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import networkx as nx
 
@@ -86,7 +87,14 @@ class Network:
 
     def stacks_of(self, node: str) -> list[NetStack]:
         """All stacks of a node."""
-        return [s for (n, _), s in self.stacks.items() if n == node]
+        return self._by_node.get(node, [])
+
+    @cached_property
+    def _by_node(self) -> dict[str, list[NetStack]]:
+        found: dict[str, list[NetStack]] = defaultdict(list)
+        for (node, _), stack in self.stacks.items():
+            found[node].append(stack)
+        return found
 
     # --- wires ----------------------------------------------------------------------------------------------------
 
@@ -127,13 +135,14 @@ class Network:
             return False
         return self.peer(port) is None
 
-    def external_ports(self) -> Iterator[Port]:
+    def external_ports(self) -> Sequence[Port]:
         """All devices that lead to wires outside the evidence."""
-        for stack in self.stacks.values():
-            for link in stack.links.values():
-                port = Port(stack, link)
-                if self.is_external(port):
-                    yield port
+        return self._external
+
+    @cached_property
+    def _external(self) -> tuple[Port, ...]:
+        ports = (Port(stack, link) for stack in self.stacks.values() for link in stack.links.values())
+        return tuple(port for port in ports if self.is_external(port))
 
     def joined(self, stack: NetStack) -> set[tuple[str, str]]:
         """Keys of the stacks that wires lead to from here; all devices that lead outside are taken for one cloud."""

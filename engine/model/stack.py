@@ -136,7 +136,14 @@ class NetStack:
 
     def addresses_of(self, device: str, family: int = 4) -> list[OwnAddress]:
         """Addresses of one device."""
-        return [a for a in self.addresses if a.device == device and a.family == family]
+        return self._by_device.get((device, family), [])
+
+    @cached_property
+    def _by_device(self) -> dict[tuple[str, int], list[OwnAddress]]:
+        found: dict[tuple[str, int], list[OwnAddress]] = {}
+        for address in self.addresses:
+            found.setdefault((address.device, address.family), []).append(address)
+        return found
 
     def is_local(self, value: int, family: int) -> bool:
         """Whether packets to this address are delivered on this stack."""

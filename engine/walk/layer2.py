@@ -31,6 +31,8 @@ class Domain:
     open_ends: list[Port] = field(default_factory=list)
     """Devices by which frames leave the evidence."""
 
+    asked: set[tuple[str, str, str]] = field(default_factory=set)
+    """Devices (or their bridges) whose outside wire was looked at: the other ports of a bridge lead to the same."""
     def path(self, goal: Port) -> list[Port]:
         """Devices from the start to ``goal``, both included."""
         keys = [goal.key]
@@ -77,23 +79,36 @@ def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, famil
         yield peer
     elif network.is_external(here):
         domain.open_ends.append(here)
-        yield from _same_wire(network, here, next_hop, family)
+        wire = (stack.node, stack.name, link.master or link.name)
+        if wire not in domain.asked:
+            domain.asked.add(wire)
+            yield from _same_wire(network, here, next_hop, family)
 
 
 def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iterator[Port]:
     """Outside devices of other stacks that may be on the same wire: theirs (or their bridge's) subnet holds the next hop, or their stack owns it."""
     for other in network.external_ports():
+    near: dict[tuple[str, str, str], bool] = {}
         if other.stack is here.stack:
             continue
         device = other.link.master or other.link.name
-        own = other.stack.addresses_of(device, family)
-        near = any(a.value == next_hop for a in own) or _shares_subnet(here, other, device, family)
-        bridged = bool(other.link.master) and not own and other.stack.is_bridge(other.link.master)
-        if near or (bridged and _behind(network, other, next_hop, family)):
+        key = (other.stack.node, other.stack.name, device)
+        if key not in near:
+            near[key] = _near(network, here, other, next_hop, family)
+        if near[key]:
             yield other
 
 
 def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
+def _near(network: Network, here: Port, other: Port, next_hop: int, family: int) -> bool:
+    device = other.link.master or other.link.name
+    own = other.stack.addresses_of(device, family)
+    if any(a.value == next_hop for a in own) or _shares_subnet(here, other, device, family):
+        return True
+    bridged = bool(other.link.master) and not own and other.stack.is_bridge(other.link.master)
+    return bridged and _behind(network, other, next_hop, family)
+
+
     mine = here.stack.addresses_of(here.link.master or here.link.name, family)
     return any(a.network == b.network for a in mine for b in other.stack.addresses_of(device, family))
 
