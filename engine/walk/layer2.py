@@ -30,9 +30,9 @@ class Domain:
     came_from: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
     open_ends: list[Port] = field(default_factory=list)
     """Devices by which frames leave the evidence."""
-
     asked: set[tuple[str, str, str]] = field(default_factory=set)
     """Devices (or their bridges) whose outside wire was looked at: the other ports of a bridge lead to the same."""
+
     def path(self, goal: Port) -> list[Port]:
         """Devices from the start to ``goal``, both included."""
         keys = [goal.key]
@@ -87,8 +87,8 @@ def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, famil
 
 def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iterator[Port]:
     """Outside devices of other stacks that may be on the same wire: theirs (or their bridge's) subnet holds the next hop, or their stack owns it."""
-    for other in network.external_ports():
     near: dict[tuple[str, str, str], bool] = {}
+    for other in network.external_ports():
         if other.stack is here.stack:
             continue
         device = other.link.master or other.link.name
@@ -99,7 +99,6 @@ def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iter
             yield other
 
 
-def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
 def _near(network: Network, here: Port, other: Port, next_hop: int, family: int) -> bool:
     device = other.link.master or other.link.name
     own = other.stack.addresses_of(device, family)
@@ -109,6 +108,7 @@ def _near(network: Network, here: Port, other: Port, next_hop: int, family: int)
     return bridged and _behind(network, other, next_hop, family)
 
 
+def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
     mine = here.stack.addresses_of(here.link.master or here.link.name, family)
     return any(a.network == b.network for a in mine for b in other.stack.addresses_of(device, family))
 
