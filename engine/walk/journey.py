@@ -300,6 +300,8 @@ class _Journey:
             return good, walked
         if back.disposition in {Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}:
             return "depends", walked
+        if not self.outside and (back.stack.node, back.stack.name) != (self.flow.node, self.flow.stack):
+            return "timeout", walked
         return (good if back.disposition is Disposition.DELIVERED else "timeout"), walked
 
     def _error_packet(self, end: End) -> Packet:

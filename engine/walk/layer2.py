@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.inet import prefix
 from engine.model.fib import Key
 from engine.model.network import Network, Port
-from engine.walk.routing import forwarding
+from engine.model.packet import Packet
+from engine.walk.routing import Checked, forwarding, validate_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,11 +164,16 @@ class Resolution(NamedTuple):
     domain: Domain
 
 
-def resolve(network: Network, start: Port, next_hop: int, family: int) -> Resolution:
-    """Devices that answer for ``next_hop`` on the segment of ``start``; exact owners before stacks that own it elsewhere, before proxies."""
+def resolve(network: Network, start: Port, next_hop: int, family: int, source: int = 0) -> Resolution:
+    """Devices that answer for ``next_hop`` on the segment of ``start``; exact owners before stacks that own it elsewhere, before proxies.
+
+    ``source`` is the packet's: the kernel asks in its name if it is its own (``arp_solicit``).
+    """
+    if start.link.master and start.stack.is_bridge(start.link.master):
+        return Resolution((), (), Domain())  # answers that arrive on a port are the bridge's
     domain = explore(network, start, next_hop, family)
     by_rank: dict[str, list[Port]] = {"own": [], "local": [], "proxy": []}
-    asker = _asker(start, next_hop, family)
+    asker = _asker(start, next_hop, family, source)
     for key, port in domain.reached.items():
         if key == start.key or port.stack is start.stack:
             continue
@@ -182,8 +188,19 @@ def resolve(network: Network, start: Port, next_hop: int, family: int) -> Resolu
     return Resolution(tuple(_distinct(found)), tuple(domain.open_ends), domain)
 
 
-def _asker(start: Port, next_hop: int, family: int) -> int | None:
-    """Address that a device asks from: its first in the next hop's subnet, else its first."""
+def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked | None:
+    """Why a station that could answer does not: an ARP question is routed like a packet, and source validation may refuse it (``arp_process``)."""
+    if (start.link.name, next_hop) in start.stack.neighbors:
+        return None  # known already, nobody asks
+    asker = _asker(start, next_hop, 4, source)
+    checked = validate_source(station.stack, Packet(4, asker, next_hop, "arp"), station.link.name) if asker is not None else None
+    return checked if checked is not None and not checked.ok else None
+
+
+def _asker(start: Port, next_hop: int, family: int, source: int) -> int | None:
+    """Address that a device asks from: the packet's if it is its own, else its first in the next hop's subnet, else its first."""
+    if family == 4 and source and start.stack.address_type(4, source) == "LOCAL":
+        return source
     own = start.stack.addresses_of(start.link.name, family)
     near = [a for a in own if a.network.holds(next_hop)]
     return next((a.value for a in near or own), None)

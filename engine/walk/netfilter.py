@@ -90,8 +90,10 @@ class Passage:
             self.state = self._related(packet)
             return
         own = packet.tuple()
+        # The kernel's tuples hold the ICMP type, so that asking oneself is not taken for answering.
+        answer = (packet.protocol, packet.icmp_type) in {("icmp", 0), ("icmpv6", 129)}
         for entry in self.entries:
-            if own == entry.original:
+            if own == entry.original and not answer:
                 self.state = State("ESTABLISHED" if entry.seen_reply else "NEW", entry)
                 return
             if own == entry.reply:
@@ -101,7 +103,7 @@ class Passage:
         if (packet.protocol == "tcp" and packet.tcp_flags & {"RST"}) or (packet.tcp_flags >= {"SYN", "ACK"}):
             self.state = State("INVALID")
             return
-        if (packet.protocol, packet.icmp_type) in {("icmp", 0), ("icmpv6", 129)}:
+        if answer:
             self.state = State("INVALID")
             return
         entry = Entry(own, own.inverted())

@@ -18,10 +18,10 @@ from engine.model.packet import Entry, Packet, State
 from engine.walk import ipvs, tunnels
 from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import Call, calls, rivals
-from engine.walk.layer2 import on_link, resolve, source_prefix, usable
+from engine.walk.layer2 import on_link, refusal, resolve, source_prefix, usable
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.recorder import Recorder, line_of
-from engine.walk.routing import Way, find_way, forwarding, localnet_routed, martian, source_for, validate_source
+from engine.walk.routing import Checked, Way, find_way, forwarding, localnet_routed, martian, source_for, validate_source
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
@@ -622,7 +622,7 @@ class Walker:
                 errno=errno,
                 error=error,
             )
-        found = resolve(self.network, port, way.next_hop, packet.family)
+        found = resolve(self.network, port, way.next_hop, packet.family, packet.src)
         hop = to_text(way.next_hop, packet.family)
         if not found.stations:
             return self._unresolved(at, port, way, found.open_ends)
@@ -632,8 +632,18 @@ class Walker:
             unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
             station = found.stations[self.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
         self.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
+        refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 else None
+        if refused is not None:
+            return self._unanswered(at, station, refused)
         path = found.domain.path(station)
         return self._along(path, station, packet)
+
+    def _unanswered(self, at: At, station: Port, refused: Checked) -> End:
+        """The station refuses the ARP question, for the same reason for which it would drop the packet; the sender's stack tells that nobody is there."""
+        there = At(station.stack, station.link.name, at.packet, "frame")
+        self.recorder.enter(station.stack, station.link.name, at.packet)
+        end = self._stop(there, refused.by, Disposition.SOURCE_INVALID, f"ARP is not answered: {refused.summary}", refused.lines)
+        return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=_unheard()[1])
 
     @staticmethod
     def _along(path: list[Port], station: Port, packet: Packet) -> At:
@@ -704,7 +714,7 @@ class Walker:
         if station is None or (station.stack is stack and station.link.name == bridge):
             if called:
                 return replace(at, device=bridge, how="routed", packet=passage.packet, state=passage.state, physin=port.name)
-            return self._received(replace(at, device=bridge, how="frame", physin=port.name))
+            return self._received(replace(at, device=bridge, how="frame"))
         return self._bridge_out(at, passage, bridge, port, station, called=called)
 
     def _redirected(self, at: At, bridge: str, packet: Packet) -> Port | None:

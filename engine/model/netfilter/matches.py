@@ -330,7 +330,7 @@ class PhysDev(NamedTuple):
         """Whether the bridge port of that side fits."""
         del packet, around
         if self.option == "is-bridged":
-            return context.bridged
+            return context.physout != ""  # not known yet in PREROUTING, whatever becomes of the frame (physdev_mt)
         port = context.physin if self.option in {"in", "is-in"} else context.physout
         if self.option.startswith("is-"):
             return port != ""
