@@ -58,6 +58,7 @@ def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
             # A busy machine may have answered late: ask again, patiently.
             if _rationed(prediction):
                 time.sleep(REFILL)
+            kernel.forget()
             prediction, outcome = predict(network, probe, sport + 1), kernel.send(probe, sport + 1, LONG)
             kind = judge(probe, prediction, outcome)
         yield Result(kind, probe, "" if kind in {AGREE, DEPENDS} else tell(probe, prediction, outcome))
@@ -87,8 +88,8 @@ def _by_rule(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
         return "rule: another one translated the packet"
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
     answered = prediction.trace.reply is not None and prediction.trace.reply.disposition is not Disposition.DELIVERED
-    # ICMP errors about lost answers are not walked: the client never learns of them.
-    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and ending - prediction.ended_by:
+    # ICMP errors about lost answers and lost errors are not walked: the client never learns of them.
+    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not prediction.ended_by and ending:
         return "rule: an unforeseen one ended the packet"
     return ""
 

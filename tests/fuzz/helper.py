@@ -197,6 +197,10 @@ class Helper:
                     found.append(peer[0])
         return found
 
+    def forget(self) -> None:
+        """Forget the neighbours, so that they are asked for as in the beginning."""
+        _run(["ip", "neigh", "flush", "all"])
+
     # --- counters -------------------------------------------------------------------------------------------------
 
     def moved(self) -> list[Moved]:
@@ -268,13 +272,11 @@ class Helper:
         events = poller.poll(seconds * 1000)
         if not events:
             return "timeout", own, ""
-        number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if not number:
-            # An error in the queue may also be about the ACK that follows: then there is a peer.
-            with suppress(OSError):
-                client.getpeername()
-                return "connected", own, ""
-            number = _queued(client)
+        # Errors may also be about the ACK that follows: then there is a peer.
+        with suppress(OSError):
+            client.getpeername()
+            return "connected", own, ""
+        number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or _queued(client)
         return errno.errorcode.get(number, "timeout"), own, ""
 
     # --- evidence -------------------------------------------------------------------------------------------------

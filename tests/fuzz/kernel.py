@@ -125,6 +125,10 @@ class Kernel:
             source = source or next(iter(accepted), "")
         return Outcome(sees, source, frozenset(moved))
 
+    def forget(self) -> None:
+        """Bring the namespaces back to what was collected, as far as probes changed it."""
+        self._all("forget", dict.fromkeys(self._stacks, ()))
+
     def close(self) -> None:
         """End the helpers; their namespaces go with them."""
         for process, connection in self._helpers.values():
