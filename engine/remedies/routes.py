@@ -18,7 +18,8 @@ def words_of(fact: Fact) -> list[str]:
     get = fact.get
     words = [get("type")] if get("type", "unicast") != "unicast" else []
     words.append("default" if get("dst") in {"0.0.0.0/0", "::/0"} else get("dst"))
-    fields = {**fact.fields, "table": "" if get("table") == "main" else get("table", ""), "scope": "" if get("scope") == "global" else get("scope", "")}
+    usual = {"table": "main", "scope": "global", "protocol": "boot"}
+    fields = {name: value for name, value in fact.fields.items() if usual.get(name) != value}
     hops = get("nexthops") or ()
     if not hops:
         words += _way(fields)
