@@ -1,0 +1,80 @@
+"""Network namespaces to try remedies in: what a command does to the kernel is what the model says it does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.facts import FactBase
+from engine.remedies import OPERATIONS, Site
+from engine.views import EXPANDERS
+from tests.engine.walk.world import parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.facts import Fact
+    from engine.remedies import Operation
+
+# Read here: tests run without the user's NOROUTE_ variables.
+REQUIRED = os.environ.get("NOROUTE_LAB") == "require"
+NAME = f"noroute-remedy-{os.getpid()}"
+
+
+def operation(name: str, facts: FactBase, node: str = "n1", stack: str = "host", entry: str = "", **parameters: object) -> Operation:
+    """An operation on a stack."""
+    return OPERATIONS[name](parameters, Site(facts, node, stack, entry))
+
+
+def why_not() -> str:
+    """Why no namespace can be made here; "" if it can."""
+    if sys.platform != "linux" or os.geteuid():
+        return "needs root on Linux"
+    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip()
+
+
+class Space:
+    """A network namespace with ``eth0`` 10.1.0.1/24."""
+
+    def run(self, line: str) -> str:
+        """Run a shell line inside; it must succeed."""
+        result = subprocess.run(["ip", "netns", "exec", NAME, "sh", "-ec", line], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{line}\n{result.stderr}"
+        return result.stdout
+
+    def facts(self, *commands: str) -> FactBase:
+        """What commands print inside, read by the real parsers."""
+        return FactBase([fact for command in commands for fact in parsed(command, self.run(command))], EXPANDERS)
+
+    def tried(self, name: str, commands: tuple[str, ...], **parameters: object) -> tuple[list[Fact] | None, list[Fact], list[Fact], list[Fact]]:
+        """Facts before, as the model says they will be, as they are after the commands, and as they are after the undo."""
+        before = self.facts(*commands)
+        made = operation(name, before, **parameters)
+        applied = made.apply(before)
+        for line in made.commands():
+            self.run(line)
+        after = self.facts(*commands)
+        for line in made.undo():
+            self.run(line)
+        undone = self.facts(*commands)
+        assert not isinstance(shlex.split(" ".join(made.commands())), str)
+        return (list(applied.facts) if applied is not None else None), list(after.facts), list(undone.facts), list(before.facts)
+
+
+@pytest.fixture
+def space() -> Iterator[Space]:
+    """A fresh namespace; skipped where none can be made."""
+    reason = why_not()
+    if reason:
+        (pytest.fail if REQUIRED else pytest.skip)(reason)
+    for line in (f"ip netns add {NAME}", f"ip -n {NAME} link set lo up", f"ip -n {NAME} link add eth0 type veth peer name eth1", f"ip -n {NAME} addr add 10.1.0.1/24 dev eth0",
+                 f"ip -n {NAME} link set eth0 up", f"ip -n {NAME} link set eth1 up"):
+        subprocess.run(line.split(), check=True)
+    yield Space()
+    subprocess.run(["ip", "netns", "del", NAME], check=True)

@@ -1,0 +1,48 @@
+"""What every operation has."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import RuleError
+from engine.facts import Fact, FactBase
+from engine.remedies import OPERATIONS, Site
+from tests.engine.remedies.conftest import operation
+
+NOTHING = FactBase([])
+PARAMETERS = {
+    "iptables.insert": {"chain": "INPUT", "rule": "-j ACCEPT"}, "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"}, "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"}, "route.delete": {"dst": "10.0.0.0/8"},
+    "sysctl.set": {"key": "net.ipv4.ip_forward", "value": "1"}, "cni.retire-config": {"file": "x.conflist", "address": "10.88.0.2", "pod_stack": "web"}, "calico.move-pool": {"cidr": "10.0.0.0/16"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_operation(name: str) -> None:
+    """Every operation has a name, a known risk, at least one command, and refuses to work without what it needs."""
+    made = operation(name, NOTHING, **PARAMETERS[name])
+    assert (made.NAME, made.RISK in {"low", "medium", "high"}) == (name, True)
+    assert made.commands()
+    for parameter in [key for key, declared in made.PARAMETERS.items() if declared.required]:
+        with pytest.raises(RuleError, match=f"{name} needs {parameter}"):
+            operation(name, NOTHING, **{**PARAMETERS[name], parameter: ""})
+
+
+def test_values_are_quoted() -> None:
+    """Values come from untrusted bundles: each is one shell word, whatever it holds."""
+    evil = "eth0; rm -rf / #$(reboot)'"
+    line = Site(NOTHING, "n1", "web", "ip netns exec web").shell("echo", evil)
+    assert line == "ip netns exec web echo 'eth0; rm -rf / #$(reboot)'\"'\"''"
+    (command,) = operation("sysctl.set", NOTHING, key="net.ipv4.conf.$(x).forwarding", value="1").commands()
+    assert command == "sysctl -w 'net.ipv4.conf.$(x).forwarding=1'"
+
+
+def test_texts() -> None:
+    """A parameter is one text or a list of them; blanks are none."""
+    made = operation("iptables.insert", NOTHING, chain=" INPUT ", rule=["-j A ", "", " -j B"])
+    assert (made.text("chain"), made.text("table", "filter"), made.texts("rule"), made.texts("table"), made.texts("chain")) == ("INPUT", "filter", ["-j A", "-j B"], [], ["INPUT"])
+
+
+def test_here() -> None:
+    """A site sees the facts of its own stack."""
+    one, other = Fact("link", {"name": "a"}, "n1", "host"), Fact("link", {"name": "b"}, "n2", "host")
+    assert Site(FactBase([one, other]), "n1", "host").here("link") == [one]
