@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.inet import family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Network, Port
-from engine.model.packet import Packet
+from engine.model.packet import Packet, State
 from engine.walk.choices import Asked, Choices, replays
 from engine.walk.errors import seen_as
 from engine.walk.layer2 import source_prefix
@@ -290,7 +290,7 @@ class _Journey:
             return end.errno or seen_as(end.error, protocol), None
         error = self._error_packet(end)
         self.recorder.direction = "error"
-        back = self.walker.carry(At(end.stack, "", error, "output", state=None, any_source=end.error == "tcp-reset"))
+        back = self.walker.carry(At(end.stack, "", error, "output", state=_attached(end), any_source=end.error == "tcp-reset"))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         if end.disposition is Disposition.DELIVERED:
             self.recorder.direction = "request"
@@ -406,6 +406,12 @@ class _Journey:
             self.open.clear()
             return "timeout", walked
         return "depends", walked
+
+
+def _attached(end: End) -> State | None:
+    """Conntrack state of an answer that the kernel makes itself: it takes the entry of what it answers, the other way round (``nf_conntrack_attach``)."""
+    state = end.state
+    return State("RELATED", state.entry, reply=not state.reply) if state is not None and state.entry is not None else None
 
 
 def hops_of(trace: Trace) -> tuple[Hop, ...]:
