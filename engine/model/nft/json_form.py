@@ -122,8 +122,8 @@ def _hook(body: Object) -> ast.Hook | None:
 # --- expressions --------------------------------------------------------------------------------------------------
 
 
-def _only(value: Object) -> tuple[str, Any]:
-    if len(value) != 1:
+def _only(value: Any) -> tuple[str, Any]:
+    if not isinstance(value, dict) or len(value) != 1:
         message = "one key expected"
         raise Trouble(message)
     return next(iter(value.items()))
@@ -333,15 +333,25 @@ def _plain(kind: str, body: Any) -> str:
     if not isinstance(body, dict):
         joined = "set" if kind.startswith("ct ") else "name"
         return f'{kind} {joined} "{body}"' if isinstance(body, str) else kind
+    over = "over " if body.get("inv") else ""
     if kind == "limit":
         unit = f" {body['rate_unit']}" if "rate_unit" in body else ""
-        return f"limit rate {'over ' if body.get('inv') else ''}{body.get('rate')}{unit}/{body.get('per', 'second')}"
-    if kind == "counter":
-        return f"counter packets {body.get('packets', 0)} bytes {body.get('bytes', 0)}"
-    if kind == "log" and "prefix" in body:
-        return f'log prefix "{body["prefix"]}"'
-    words = [f"{name} {value}" for name, value in body.items() if isinstance(value, (str, int)) and not isinstance(value, bool)]
-    return " ".join([kind, *words])
+        return f"limit rate {over}{body.get('rate')}{unit}/{body.get('per', 'second')}"
+    if kind == "quota":
+        return f"quota {over}{body.get('val')} {body.get('val_unit', 'bytes')}"
+    if kind == "ct count":
+        return f"ct count {over}{body.get('val')}"
+    if kind == "tproxy":
+        return f"tproxy to {body.get('addr', '')}{':' + str(body['port']) if 'port' in body else ''}"
+    if kind == "flow":
+        return f"flow add {body.get('flowtable')}"
+    return " ".join([kind, *_words(body)])
+
+
+def _words(body: Object) -> list[str]:
+    """Options of a statement as words."""
+    quoted = {"prefix"}
+    return [f'{k} "{v}"' if k in quoted else f"{k} {v}" for k, v in body.items() if isinstance(v, (str, int)) and not isinstance(v, bool)]
 
 
 def _match(body: Object) -> ast.Statement:
@@ -375,9 +385,15 @@ def _reject(body: Object, family: str) -> ast.Statement:
     return reject(kind, number(str(body.get("expr", "port-unreachable"))), family)
 
 
+def _shown(element: Any) -> str:
+    from engine.model.nft.printing import expression as show
+
+    return show(_key(element, 0))
+
+
 def _update(body: Object) -> ast.Statement:
     limited = any(next(iter(s)) in {"limit", "quota", "ct count"} for s in body.get("stmt", []) if isinstance(s, dict) and s)
-    text = f"{body.get('op')} {body.get('set')}"
+    text = f"{body.get('op')} {body.get('set')} {{ {_shown(body.get('elem'))}{' limit rate …' if limited else ''} }}"
     return ast.Doubtful("limited add", "match", text) if limited else ast.Note("add", text)
 
 

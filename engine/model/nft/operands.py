@@ -172,6 +172,9 @@ def _constant(at: Cursor) -> Expression:
 
 def _bracketed(at: Cursor) -> Expression:
     at.expect("(")
+    if at.peek() == "(":
+        message = "brackets inside brackets"
+        raise Trouble(message)
     inner = constant(at)
     at.expect(")")
     return inner
@@ -232,10 +235,11 @@ def _element(at: Cursor) -> Element:
 
 def _pass_over(at: Cursor, ends: set[str]) -> None:
     """Skip to a sign outside of brackets."""
-    while at.peek() not in ends:
-        if at.take().text == "{":
-            _pass_over(at, {"}"})
-            at.expect("}")
+    depth = 0
+    while depth or at.peek() not in ends:
+        token = at.take()
+        if token.kind == "sign":
+            depth += {"{": 1, "}": -1}.get(token.text, 0)
 
 
 def right_side(at: Cursor) -> Expression:
