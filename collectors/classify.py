@@ -403,13 +403,17 @@ def scanner() -> re.Pattern[str]:
     return re.compile("|".join(groups), re.MULTILINE)
 
 
+_SET_HEADER: Final = r"(?:(?:Type|Revision|Header|Size in memory|References|Number of entries): [^\n]*+\n)*+"
+_SET_MEMBER: Final = r"[0-9a-f][0-9a-f.:]*+(?:/[0-9]{1,3}+)?(?:[,-][^,\s]++){0,3}(?: (?:nomatch|timeout [0-9]++|packets [0-9]++ bytes [0-9]++))*+"
+
+
 @lru_cache(maxsize=1)
 def long_runs() -> dict[str, re.Pattern[str]]:
     """Lines that come by the hundred thousand and can begin nothing else; they are passed over at once."""
     counters = r"\[[0-9]{1,20}:[0-9]{1,20}\]"
     return {
         "iptables": re.compile(rf"(?:(?:{counters} )?-A \S[^\n]*+\n|:\S++ (?:ACCEPT|DROP|-) {counters}\n)++"),
-        "ipset": re.compile(r"(?:add \S++ \S[^\n]*+\n)++"),
+        "ipset": re.compile(rf"(?:add \S++ \S[^\n]*+\n)++|{_SET_HEADER}Members:\n(?:{_SET_MEMBER}\n(?![ \t]+nexthop))*+"),
     }
 
 

@@ -46,13 +46,18 @@ def parse(source: Source, place: Place) -> list[Fact]:
     """``ipset`` facts; ``members`` is absent where the listing did not show them (``ipset list -t``) or was cut off."""
     emit = Emitter(source, place)
     words = _arguments(source.command)
-    lines = [(number, line.strip()) for number, line in clean_lines(source.text)]
     refused = False
-    for number, line in lines:
-        if is_refusal(line):
+    kept: list[tuple[int, str]] = []
+    for number, row in clean_lines(source.text):
+        line = row.strip()
+        if not line:
+            continue
+        # Members begin with a digit, and there may be a hundred thousand of them.
+        if not line[0].isdigit() and is_refusal(line):
             refused = True
             emit.add("not_collected", {"what": "ipsets", "command": source.command or "ipset list", "reason": line}, number)
-    kept = [(number, line) for number, line in lines if line and not is_refusal(line) and not line.startswith("ipset v")]
+        elif not line.startswith("ipset v"):
+            kept.append((number, line))
     if any(line.startswith(("create ", "add ")) for _, line in kept):
         _read_save(emit, iter(kept))
         whole = True

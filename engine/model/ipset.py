@@ -5,13 +5,17 @@ Source: Linux ``net/netfilter/ipset/``; a dimension or family mismatch is false 
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from engine.inet import prefix, to_int
+from engine.inet import BITS, is_address, prefix, to_int, to_text
 from engine.model.netfilter.rule import protocol_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from engine.facts import Fact
     from engine.model.packet import HookContext, Packet
 
@@ -49,6 +53,47 @@ class Member:
         self.nomatch = "nomatch" in words[1:]
 
 
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_FIRST = {
+    4: rf"({_OCTET}(?:\.{_OCTET}){{3}})(?:/([12]?[0-9]|3[0-2]))?",
+    6: r"([0-9a-f:]+:[0-9a-f:.]*)(?:/(1[01][0-9]|12[0-8]|[1-9]?[0-9]))?",
+}
+"""An address or a prefix, by family; other ways to write one are left to the evaluation."""
+
+
+class _Index:
+    """Places of a set's entries by their first part: sets of a cluster hold an entry for each Service or pod."""
+
+    __slots__ = ("_family", "_nets", "_others", "hosts")
+
+    def __init__(self, texts: Sequence[str], family: int, parts: int) -> None:
+        """Entries that do not have so many parts, or begin with something else, are always looked at."""
+        self._family = family
+        self.hosts: dict[str, list[int]] = defaultdict(list)
+        self._nets: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        """Length → value → places."""
+        self._others: list[int] = []
+        first = re.compile(_FIRST.get(family, _FIRST[4]) + rf"(?:,[^,\s]*+){{{parts - 1}}}(?=\s|\Z)")
+        for place, text in enumerate(texts):
+            found = first.match(text)
+            if found is None or (family == 6 and not is_address(found[1])):
+                self._others.append(place)
+            elif found[2]:
+                self._nets[int(found[2])][prefix(f"{found[1]}/{found[2]}").value].append(place)
+            elif family == 6:
+                self.hosts[to_text(to_int(found[1]), 6)].append(place)
+            else:
+                self.hosts[found[1]].append(place)
+
+    def near(self, value: int) -> list[int]:
+        """Entries whose first part may hold an address, in order."""
+        bits = BITS.get(self._family, 32)
+        found = [*self._others, *self.hosts.get(to_text(value, 6 if bits == 128 else 4), ())]
+        for length, nets in self._nets.items():
+            found += nets.get(value >> (bits - length) << (bits - length), ())
+        return sorted(found)
+
+
 class IpSet:
     """A set of one stack; ``members`` is ``None`` if only the header was listed."""
 
@@ -61,25 +106,27 @@ class IpSet:
     @cached_property
     def members(self) -> list[Member] | None:
         """Entries in the order they were printed."""
-        texts = self.fact.fields.get("members")
-        if texts is None:
-            return None
+        return None if self._texts is None else [self._member(place) for place in range(len(self._texts))]
+
+    @property
+    def _texts(self) -> Sequence[str] | None:
+        return self.fact.fields.get("members")
+
+    def _member(self, place: int) -> Member:
         lines = self.fact.fields.get("member_lines") or ()
-        return [Member(text, lines[i] if i < len(lines) else 0) for i, text in enumerate(texts)]
+        return Member((self._texts or ())[place], lines[place] if place < len(lines) else 0)
 
     @cached_property
-    def _exact(self) -> frozenset[int]:
-        found = set()
-        for member in self.members or ():
-            try:
-                found.add(to_int(member.parts[0]))
-            except (ValueError, IndexError):
-                continue
-        return frozenset(found)
+    def _kinds(self) -> list[str]:
+        return self.type.partition(":")[2].split(",")
+
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index(self._texts or (), self.family, len(self._kinds))
 
     def holds(self, directions: tuple[str, ...], packet: Packet, context: HookContext, others: dict[str, IpSet]) -> tuple[bool | None, Member | None]:
         """Whether the packet is in the set, and by which member; ``None`` = cannot be told."""
-        if self.members is None or self.type not in MODELLED:
+        if self._texts is None or self.type not in MODELLED:
             return None, None
         if self.type == "list:set":
             return self._in_list(directions, packet, context, others)
@@ -87,21 +134,24 @@ class IpSet:
             return None, None
         if self.family != packet.family and self.type != "bitmap:port":
             return False, None
-        kinds = self.type.partition(":")[2].split(",")
-        if len(directions) < len(kinds):
+        if len(directions) < len(self._kinds):
             return False, None
-        if kinds == ["ip"] and self.type.startswith("hash"):
-            value = packet.src if directions[0] == "src" else packet.dst
-            if value in self._exact:
-                return True, next((x for x in self.members if x.parts[0].partition("/")[0] and _covers(x.parts[0], value, "ip")), None)
-        return self._best(kinds, directions, packet, context)
+        value = packet.src if directions[0] == "src" else packet.dst
+        if self.type == "hash:ip" and (same := self._index.hosts.get(to_text(value, packet.family))):
+            return True, self._member(same[0])
+        places = self._index.near(value) if self._kinds[0] in {"ip", "net"} else range(len(self._texts))
+        return self._best(places, directions, packet, context)
 
-    def _best(self, kinds: list[str], directions: tuple[str, ...], packet: Packet, context: HookContext) -> tuple[bool | None, Member | None]:
+    def _best(
+        self, places: Iterable[int], directions: tuple[str, ...], packet: Packet, context: HookContext
+    ) -> tuple[bool | None, Member | None]:
         """The most specific member that fits decides; ``nomatch`` makes it a miss."""
         best: tuple[int, Member] | None = None
-        for member in self.members or ():
+        for member in map(self._member, places):
+            if len(member.parts) != len(self._kinds):
+                return None, member
             try:
-                score = _fits(member, kinds, directions, packet, context)
+                score = _fits(member, self._kinds, directions, packet, context)
             except (ValueError, IndexError):
                 return None, member  # an entry that is not of the set's type: the dump is damaged
             if score is not None and (best is None or score > best[0]):
@@ -132,9 +182,6 @@ def _covers(text: str, value: int, kind: str) -> bool:
 
 def _fits(member: Member, kinds: list[str], directions: tuple[str, ...], packet: Packet, context: HookContext) -> int | None:
     """Sum of the prefix lengths of a member that fits, ``None`` if it does not."""
-    if len(member.parts) != len(kinds):
-        message = f"not a member of this type: {member.text!r}"
-        raise ValueError(message)
     score = 0
     for kind, part, side in zip(kinds, member.parts, directions, strict=False):
         value = packet.src if side == "src" else packet.dst

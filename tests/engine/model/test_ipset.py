@@ -51,6 +51,28 @@ def test_address_and_port_against_brute_force(table: set[tuple[int, int, str]], 
     assert inside(ipset("hash:ip,port", *members), "dst,dst", sent) is ((sent.dst, 80, sent.protocol) in table)
 
 
+FIRST = (
+    *("10.1.0.2", "10.2.0.2", "10.1.0.0/16", "10.1.0.9/16", "0.0.0.0/0", "10.1.0.2/32", "10.1.0.2/33", "010.1.0.2", "300.1.0.2", "10.1.0.1-10.1.0.3"),
+    *("fd00::1", "fd00::0:1", "fd00::/64", "FD00::1", "::/0", "x", ""),
+)
+REST = ("", " nomatch", ",80", ",tcp:80", ",tcp:x", ",udp:80 timeout 5", ',tcp:80 comment "a, b"', ",80,80", " ")
+SIX = replace(SYN, family=6, src=to_int("fd00::1"), dst=to_int("fd00::2"))
+MEMBERS = st.lists(st.builds("{}{}".format, st.sampled_from(FIRST), st.sampled_from(REST)), max_size=8)
+
+
+KINDS = st.sampled_from(("hash:net", "hash:ip,port", "hash:net,port", "bitmap:ip"))
+
+
+@given(KINDS, MEMBERS, st.sampled_from([SYN, UDP, SIX]), st.sampled_from((4, 6)))
+def test_index_against_every_entry(kind: str, members: list[str], packet: Packet, family: int) -> None:
+    """Whatever the entries look like, looking at those near the address tells what looking at all of them tells."""
+    one = ipset(kind, *members, family=family)
+    sides = ("src", "src")
+    answer = one.holds(sides, packet, FORWARD, {})
+    every = one._best(range(len(members)), sides, packet, FORWARD) if packet.family == family else (False, None)
+    assert (answer[0], answer[1] and answer[1].text) == (every[0], every[1] and every[1].text)
+
+
 @pytest.mark.parametrize(
     ("kind", "members", "directions", "right"),
     [
