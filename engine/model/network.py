@@ -74,7 +74,7 @@ class Network:
         for key, kinds in grouped.items():
             old = before.stacks.get(key) if before else None
             same = old is not None and before is not None and _identical(kinds, before.grouped[key])
-            self.stacks[key] = old if same and old is not None else NetStack(*key, kinds)
+            self.stacks[key] = old if same and old is not None else NetStack(*key, kinds, old)
         self._peers: dict[tuple[str, str, str], Port | None] = {}
 
     def stack(self, node: str, name: str) -> NetStack | None:

@@ -44,10 +44,12 @@ class OwnAddress(NamedTuple):
 class NetStack:
     """A stack: read-only, every part computed when first asked for."""
 
-    def __init__(self, node: str, name: str, facts: Mapping[str, Sequence[Fact]]) -> None:
+    def __init__(self, node: str, name: str, facts: Mapping[str, Sequence[Fact]], before: NetStack | None = None) -> None:
+        """``before``: the same stack with some other facts; tables and sets of facts that are the same objects are shared with it."""
         self.node = node
         self.name = name
         self._facts = facts
+        self._before = before
 
     def __repr__(self) -> str:
         return f"NetStack({self.node}/{self.name})"
@@ -225,7 +227,8 @@ class NetStack:
     @cached_property
     def netfilter(self) -> Ruleset:
         """Iptables tables."""
-        return Ruleset(self.facts("netfilter_table"), [f for f in self.facts("collected") if f.fields.get("what") == "netfilter"])
+        ready = self._before.netfilter.tables if self._before is not None else ()
+        return Ruleset(self.facts("netfilter_table"), [f for f in self.facts("collected") if f.fields.get("what") == "netfilter"], ready)
 
     @cached_property
     def nftables(self) -> NftRuleset:
@@ -237,7 +240,8 @@ class NetStack:
     @cached_property
     def ipsets(self) -> dict[str, IpSet]:
         """Sets by name."""
-        return {f.fields["name"]: IpSet(f) for f in self.facts("ipset")}
+        ready = {id(s.fact): s for s in self._before.ipsets.values()} if self._before is not None else {}
+        return {f.fields["name"]: ready.get(id(f)) or IpSet(f) for f in self.facts("ipset")}
 
     @cached_property
     def ipvs(self) -> Ipvs:

@@ -135,8 +135,10 @@ class Table:
 class Ruleset:
     """All tables of one stack, and which of them are known."""
 
-    def __init__(self, tables: Iterable[Fact], collected: Sequence[Fact]) -> None:
-        self.tables = [Table(fact) for fact in tables]
+    def __init__(self, tables: Iterable[Fact], collected: Sequence[Fact], ready: Iterable[Table] = ()) -> None:
+        """``ready``: tables that were made already, of these facts or of others."""
+        made = {id(table.fact): table for table in ready}
+        self.tables = [made.get(id(fact)) or Table(fact) for fact in tables]
         self._collected = collected
 
     def known(self, table: str, family: int, hook: str = "") -> bool:
