@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel pyz clean
+.PHONY: help demo test lint bench fuzz wheel pyz clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1  /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "make %-6s%s\n", name, $$0 }'
@@ -28,6 +28,10 @@ lint:  ## ruff, mypy, the import contracts, the rulebase
 bench:  ## time the program against its limits
 	@tools/venv.sh
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+fuzz:  ## compare the walk with this kernel on thousands of random packets; needs root
+	@tools/venv.sh test
+	$(BIN)/python -m tests.fuzz --probes 5000 $(FUZZ_ARGS)
 
 wheel:  ## dist/noroute-*.whl
 	@tools/venv.sh

@@ -1,0 +1,62 @@
+"""The walk agrees with the running kernel, packet by packet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fuzz.compare import AGREE, DEPENDS, run
+from tests.fuzz.generate import generate
+from tests.fuzz.kernel import Kernel
+from tests.fuzz.reduce import load
+from tests.fuzz.scenario import from_plain
+from tests.lab.machine import why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+SEEDS = range(9_000_000, 9_000_020)
+"""Scenarios of the fixed round: 300 probes."""
+
+lab = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    """Namespaces for one scenario after the other."""
+    kernel = Kernel()
+    yield kernel
+    kernel.close()
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=lab) for path in CASES], ids=lambda path: path.stem)
+def test_case(kernel: Kernel, path: Path) -> None:
+    """What the model once got wrong, and what the kernel is known for, is predicted for every probe."""
+    scenario = load(path)
+    results = list(run(kernel, scenario))
+    assert kernel.refused == []
+    assert [result.told or result.kind for result in results if result.kind != AGREE] == []
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=lab) for seed in SEEDS])
+def test_random(kernel: Kernel, seed: int) -> None:
+    """On random networks the client sees what the model says, and the rule that the model names is the one that counted the packet."""
+    assert [result.told for result in run(kernel, generate(seed)) if result.kind not in {AGREE, DEPENDS}] == []
+
+
+def test_same_seed_same_scenario() -> None:
+    """A seed names one scenario, and the scenario survives being written down."""
+    assert generate(7).plain() == generate(7).plain() != generate(8).plain()
+    assert from_plain(generate(7).plain()).digest() == generate(7).digest()
+
+
+def test_disagreement_is_seen(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is wrong is caught: here one that takes no listener for a closed port."""
+    if why_not():
+        pytest.skip(why_not())
+    monkeypatch.setattr("engine.walk.journey.listeners", lambda *_: [])
+    scenario = load(next(path for path in CASES if path.stem == "echo-to-oneself"))
+    assert [result.kind for result in run(kernel, scenario)] == [AGREE, "sees: ECONNREFUSED, kernel connected"]
