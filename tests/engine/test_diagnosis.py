@@ -15,7 +15,11 @@ from tests.engine.walk.world import World, lan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ACCEPT = RemedySpec("iptables.insert", {"en": "accept it in {{ drop.chain }}"}, {"on": "drop", "chain": "{{ drop.chain }}", "rule": ["-s {{ drop.src }} -j ACCEPT", "-d {{ drop.src }} -j ACCEPT"]})
+ACCEPT = RemedySpec(
+    "iptables.insert",
+    {"en": "accept it in {{ drop.chain }}"},
+    {"on": "drop", "chain": "{{ drop.chain }}", "rule": ["-s {{ drop.src }} -j ACCEPT", "-d {{ drop.src }} -j ACCEPT"]},
+)
 """Both directions: a policy that drops the request drops the answer too."""
 FORWARDING = RemedySpec("sysctl.set", {"en": "forward"}, {"key": "net.ipv4.ip_forward", "value": "1"})
 
@@ -34,7 +38,9 @@ LINKS = rule("loopback-exists", "link", where={"name": "lo"})
 FLOW = Flow("client", "host", "", "10.2.0.2", 80, "tcp")
 
 
-def diagnosed(world: World, *rules: Rule, error: str = "", flows: Sequence[Flow] = (FLOW,), missing: tuple[Missing, ...] = (), lang: str = "en") -> Diagnosis:
+def diagnosed(
+    world: World, *rules: Rule, error: str = "", flows: Sequence[Flow] = (FLOW,), missing: tuple[Missing, ...] = (), lang: str = "en"
+) -> Diagnosis:
     """The diagnosis of a world by some rules."""
     return Diagnoser(Question("", error, tuple(flows), missing=missing), world.facts(), rules, lang).run()
 
@@ -78,7 +84,13 @@ def test_finding_and_plan() -> None:
     world = filtered("router", "-A FORWARD -s 10.1.0.0/24 -j DROP")
     finding = first(diagnosed(world, BY_RULE))
     (plan,) = finding.remedies
-    assert (finding.title["en"], finding.explanation["en"], finding.node, finding.stack, finding.flows) == ("by-rule on router", "by-rule explained", "router", "host", (0,))
+    assert (finding.title["en"], finding.explanation["en"], finding.node, finding.stack, finding.flows) == (
+        "by-rule on router",
+        "by-rule explained",
+        "router",
+        "host",
+        (0,),
+    )
     assert [line.text for line in finding.evidence] == ["-A FORWARD -s 10.1.0.0/24 -j DROP"]
     assert (plan.node, plan.title["en"], plan.risk, plan.verified) == ("router", "accept it in FORWARD", "low", Verified.RESTORES_FLOW)
     assert plan.commands == ("iptables -w -I FORWARD 1 -s 10.1.0.2 -j ACCEPT", "iptables -w -I FORWARD 2 -d 10.1.0.2 -j ACCEPT")
@@ -104,7 +116,11 @@ def test_wrong_source_makes_translation_a_cause() -> None:
     """Where the complaint is a wrong source address, the translation of a connected flow is the cause."""
     world = lan()
     world.stack("router").nat("-A POSTROUTING -o eth1 -j MASQUERADE")
-    translated = rule("masqueraded", "nat", [RemedySpec("iptables.delete", {"en": "delete it"}, {"table": "nat", "chain": "{{ nat.chain }}", "rule": "{{ nat.spec }}"})])
+    translated = rule(
+        "masqueraded",
+        "nat",
+        [RemedySpec("iptables.delete", {"en": "delete it"}, {"table": "nat", "chain": "{{ nat.chain }}", "rule": "{{ nat.spec }}"})],
+    )
     diagnosis = diagnosed(world, translated, error="wrong-source")
     assert (ids(diagnosis), first(diagnosis).remedies[0].verified) == ([("masqueraded", "root-cause", "proven")], Verified.RESTORES_FLOW)
     assert ids(diagnosed(world, translated)) == [("masqueraded", "latent", "likely")]
@@ -141,7 +157,9 @@ def test_undecided_is_possible() -> None:
     assert ids(diagnosed(filtered(FORWARD="DROP"), undecided)) == [("open", "undecided", "possible")]
 
 
-@pytest.mark.parametrize(("error", "certainty", "said"), [("timeout", "proven", False), ("EHOSTUNREACH", "likely", True), ("slow", "proven", False), ("", "proven", False)])
+@pytest.mark.parametrize(
+    ("error", "certainty", "said"), [("timeout", "proven", False), ("EHOSTUNREACH", "likely", True), ("slow", "proven", False), ("", "proven", False)]
+)
 def test_mismatch(error: str, certainty: str, said: bool) -> None:
     """A symptom that names another error than the walk predicts is said, and keeps the cause from being proven; vague symptoms contradict nothing."""
     diagnosis = diagnosed(filtered(FORWARD="DROP"), POLICY, error=error)
@@ -199,7 +217,11 @@ def test_three_faults() -> None:
     world = filtered("server", "-A INPUT -s 10.1.0.0/24 -j DROP")
     world.stack("router").sysctl(ip_forward=0).filter(FORWARD="DROP")
     diagnosis = diagnosed(world, OFF, POLICY, BY_RULE)
-    assert {finding.id: finding.standing for finding in diagnosis.findings} == {"forwarding-off": Standing.ROOT_CAUSE, "policy": Standing.CONTRIBUTING, "by-rule": Standing.CONTRIBUTING}
+    assert {finding.id: finding.standing for finding in diagnosis.findings} == {
+        "forwarding-off": Standing.ROOT_CAUSE,
+        "policy": Standing.CONTRIBUTING,
+        "by-rule": Standing.CONTRIBUTING,
+    }
 
 
 def test_a_second_fault_nobody_knows() -> None:
@@ -256,7 +278,10 @@ def test_title_that_cannot_be_rendered() -> None:
 def test_remedy_that_the_model_cannot_try() -> None:
     """Where an operation cannot tell its effect it is printed, not checked."""
     pool = RemedySpec("calico.move-pool", {"en": "move"}, {"cidr": "10.1.0.0/16"})
-    assert first(diagnosed(filtered(FORWARD="DROP"), rule("policy", remedies=[pool], where={"by": "policy"}))).remedies[0].verified is Verified.NOT_CHECKED
+    assert (
+        first(diagnosed(filtered(FORWARD="DROP"), rule("policy", remedies=[pool], where={"by": "policy"}))).remedies[0].verified
+        is Verified.NOT_CHECKED
+    )
 
 
 def test_remedy_in_a_container() -> None:
@@ -286,7 +311,11 @@ def test_missing_evidence() -> None:
     world.pod("n1", "a", "10.244.0.2/24", gateway="10.244.0.1").unseen("iptables-save")
     asked = Missing("n2", "diagnose collect", {"en": "n2 was not collected", "zh": "n2"})
     diagnosis = diagnosed(world, flows=[Flow("n1", "a", "", "10.244.0.1", 80, "tcp")] * 2, missing=(asked,))
-    assert [(missing.node, missing.command) for missing in diagnosis.missing] == [("n2", "diagnose collect"), ("n1", "ss -lntp"), ("n1", "ip netns exec a iptables-save")]
+    assert [(missing.node, missing.command) for missing in diagnosis.missing] == [
+        ("n2", "diagnose collect"),
+        ("n1", "ss -lntp"),
+        ("n1", "ip netns exec a iptables-save"),
+    ]
     assert diagnosis.missing[2].why["en"].endswith("(assumed harmless)")
     assert "n1/a" in diagnosis.missing[2].why["zh"]
 

@@ -76,9 +76,17 @@ def test_not_a_prefix(text: str) -> None:
         prefix(text)
 
 
-@pytest.mark.parametrize(("text", "right"), [
-    ("10.0.0.1", True), ("::1", True), ("10.0.0.1/8", False), ("010.0.0.1", False), ("", False), ("fe80::1%eth0", False),
-])
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("10.0.0.1", True),
+        ("::1", True),
+        ("10.0.0.1/8", False),
+        ("010.0.0.1", False),
+        ("", False),
+        ("fe80::1%eth0", False),
+    ],
+)
 def test_is_address(text: str, right: bool) -> None:
     """Only a bare address is one."""
     assert is_address(text) is right

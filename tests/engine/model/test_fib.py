@@ -45,7 +45,9 @@ def way(found: Found) -> str:
 
 # --- tables ---------------------------------------------------------------------------------------------------------
 
-PREFIXES = st.builds(lambda value, length: ipaddress.IPv4Network((0x0A000000 | value, length), strict=False), st.integers(0, 0xFFFF), st.integers(0, 32))
+PREFIXES = st.builds(
+    lambda value, length: ipaddress.IPv4Network((0x0A000000 | value, length), strict=False), st.integers(0, 0xFFFF), st.integers(0, 32)
+)
 
 
 @given(st.lists(st.tuples(PREFIXES, st.integers(0, 3)), max_size=24), st.integers(0x0A000000, 0x0A00FFFF))
@@ -59,7 +61,13 @@ def test_longest_prefix_against_brute_force(table: list[tuple[ipaddress.IPv4Netw
 
 @pytest.mark.parametrize(
     ("dst", "right"),
-    [("10.1.2.3", "unicast 10.0.0.1 eth0 main"), ("10.1.3.3", "blackhole main"), ("10.9.9.9", "prohibit main"), ("192.0.2.9", "unreachable main"), ("8.8.8.8", "unicast 10.0.0.254 eth0 main")],
+    [
+        ("10.1.2.3", "unicast 10.0.0.1 eth0 main"),
+        ("10.1.3.3", "blackhole main"),
+        ("10.9.9.9", "prohibit main"),
+        ("192.0.2.9", "unreachable main"),
+        ("8.8.8.8", "unicast 10.0.0.254 eth0 main"),
+    ],
 )
 def test_route_types(dst: str, right: str) -> None:
     """The type of the longest prefix is the answer: a blackhole inside a working prefix swallows its part."""
@@ -103,12 +111,17 @@ def test_skip() -> None:
 def test_multipath() -> None:
     """All next hops of a multipath route are kept, with gateways and weights."""
     (route,) = fib("default\n\tnexthop via 10.0.0.1 dev eth0 weight 2\n\tnexthop via 10.0.0.2 dev eth1 weight 1 onlink").routes
-    assert [(hop.gateway, hop.device, hop.weight, hop.onlink, hop.dead) for hop in route.hops] == [("10.0.0.1", "eth0", 2, False, False), ("10.0.0.2", "eth1", 1, True, False)]
+    assert [(hop.gateway, hop.device, hop.weight, hop.onlink, hop.dead) for hop in route.hops] == [
+        ("10.0.0.1", "eth0", 2, False, False),
+        ("10.0.0.2", "eth1", 1, True, False),
+    ]
 
 
 def test_route_fields() -> None:
     """Source, metric, scope, MTU and table of a route; a number that iproute2 names is that name."""
-    route = route_of(Fact("route", {"dst": "10.1.0.0/16", "device": "eth0", "src": "10.1.0.1", "metric": 7, "scope": "link", "mtu": 1400, "table": "254"}))
+    route = route_of(
+        Fact("route", {"dst": "10.1.0.0/16", "device": "eth0", "src": "10.1.0.1", "metric": 7, "scope": "link", "mtu": 1400, "table": "254"})
+    )
     assert (route.table, route.src, route.metric, route.scope, route.mtu, route.dst) == ("main", "10.1.0.1", 7, "link", 1400, prefix("10.1.0.0/16"))
     assert [table_name(name) for name in ("255", "253", "100", "blue")] == ["local", "default", "100", "blue"]
 
@@ -122,14 +135,30 @@ TAKEN, PASSED = "unicast 10.0.9.1 eth9 100", "unicast 10.0.0.1 eth0 main"
 @pytest.mark.parametrize(
     ("rule", "more", "right"),
     [
-        ("from 10.1.0.0/16", {"src": "10.1.2.3"}, TAKEN), ("from 10.1.0.0/16", {"src": "10.2.2.3"}, PASSED), ("from 10.1.0.0/16", {}, PASSED), ("from 0.0.0.0/0", {}, TAKEN),
-        ("from all to 8.8.0.0/16", {}, TAKEN), ("from all to 8.9.0.0/16", {}, PASSED),
-        ("from all iif eth1", {"iif": "eth1"}, TAKEN), ("from all iif eth1", {"iif": "eth0"}, PASSED), ("from all iif lo", {}, TAKEN), ("from all iif lo", {"iif": "eth0"}, PASSED),
-        ("from all oif eth9", {"oif": "eth9"}, TAKEN), ("from all oif eth9", {}, PASSED),
-        ("from all fwmark 0x1", {"mark": 1}, TAKEN), ("from all fwmark 0x1", {"mark": 3}, PASSED), ("from all fwmark 0x1/0x1", {"mark": 3}, TAKEN), ("from all fwmark 0", {}, TAKEN),
-        ("not from all fwmark 0xca6c", {}, TAKEN), ("not from all fwmark 0xca6c", {"mark": 0xCA6C}, PASSED), ("not from 10.1.0.0/16", {"src": "10.1.2.3"}, PASSED),
-        ("from all ipproto tcp", {"protocol": "tcp"}, TAKEN), ("from all ipproto tcp", {"protocol": "udp"}, PASSED),
-        ("from all dport 80", {"dport": 80}, TAKEN), ("from all dport 80-90", {"dport": 91}, PASSED), ("from all sport 1000-2000", {"sport": 1500}, TAKEN),
+        ("from 10.1.0.0/16", {"src": "10.1.2.3"}, TAKEN),
+        ("from 10.1.0.0/16", {"src": "10.2.2.3"}, PASSED),
+        ("from 10.1.0.0/16", {}, PASSED),
+        ("from 0.0.0.0/0", {}, TAKEN),
+        ("from all to 8.8.0.0/16", {}, TAKEN),
+        ("from all to 8.9.0.0/16", {}, PASSED),
+        ("from all iif eth1", {"iif": "eth1"}, TAKEN),
+        ("from all iif eth1", {"iif": "eth0"}, PASSED),
+        ("from all iif lo", {}, TAKEN),
+        ("from all iif lo", {"iif": "eth0"}, PASSED),
+        ("from all oif eth9", {"oif": "eth9"}, TAKEN),
+        ("from all oif eth9", {}, PASSED),
+        ("from all fwmark 0x1", {"mark": 1}, TAKEN),
+        ("from all fwmark 0x1", {"mark": 3}, PASSED),
+        ("from all fwmark 0x1/0x1", {"mark": 3}, TAKEN),
+        ("from all fwmark 0", {}, TAKEN),
+        ("not from all fwmark 0xca6c", {}, TAKEN),
+        ("not from all fwmark 0xca6c", {"mark": 0xCA6C}, PASSED),
+        ("not from 10.1.0.0/16", {"src": "10.1.2.3"}, PASSED),
+        ("from all ipproto tcp", {"protocol": "tcp"}, TAKEN),
+        ("from all ipproto tcp", {"protocol": "udp"}, PASSED),
+        ("from all dport 80", {"dport": 80}, TAKEN),
+        ("from all dport 80-90", {"dport": 91}, PASSED),
+        ("from all sport 1000-2000", {"sport": 1500}, TAKEN),
         ("from all tos 0x10", {}, PASSED),
     ],
 )
@@ -202,8 +231,18 @@ ADDRESSES = """
 
 @pytest.mark.parametrize(
     ("dst", "right"),
-    [("10.1.0.1", "local eth0 local"), ("10.1.0.255", "broadcast eth0 local"), ("127.9.9.9", "local lo local"), ("192.0.2.1", "local eth0 local"), ("192.0.2.0", "none"), ("198.51.100.7", "local eth0 local"),
-     ("10.1.0.0", "none"), ("10.1.0.2", "none"), ("fd00::1", "local eth0 local"), ("fd00::2", "none")],
+    [
+        ("10.1.0.1", "local eth0 local"),
+        ("10.1.0.255", "broadcast eth0 local"),
+        ("127.9.9.9", "local lo local"),
+        ("192.0.2.1", "local eth0 local"),
+        ("192.0.2.0", "none"),
+        ("198.51.100.7", "local eth0 local"),
+        ("10.1.0.0", "none"),
+        ("10.1.0.2", "none"),
+        ("fd00::1", "local eth0 local"),
+        ("fd00::2", "none"),
+    ],
 )
 def test_local_table_from_addresses(dst: str, right: str) -> None:
     """Where table local was not printed, it is what the kernel makes of the addresses: own addresses, broadcasts (none for /31), all of 127/8."""

@@ -10,7 +10,9 @@ from engine.model.links import Link, is_overlay, link_of
 
 def test_fields() -> None:
     """A link keeps what was observed; what was not is unknown."""
-    link = link_of([Fact("link", {"name": "flannel.1", "type": "vxlan", "vxlan_id": 1, "vxlan_port": 8472, "mtu": 1450, "up": True, "rx_packets": 3})])
+    link = link_of(
+        [Fact("link", {"name": "flannel.1", "type": "vxlan", "vxlan_id": 1, "vxlan_port": 8472, "mtu": 1450, "up": True, "rx_packets": 3})]
+    )
     assert (link.name, link.type, link.vxlan_id, link.vxlan_port, link.mtu, link.up) == ("flannel.1", "vxlan", 1, 8472, 1450, True)
     assert (link.carrier, link.hairpin, link.index, link.mac) == (None, None, None, "")
 
@@ -33,7 +35,14 @@ def test_several_listings_of_one_device() -> None:
 
 @pytest.mark.parametrize(
     ("link", "right"),
-    [(Link("x", type="vxlan"), True), (Link("tunl0"), True), (Link("flannel.1"), True), (Link("flannel.1", type="bridge"), False), (Link("eth0"), False), (Link("wg0", type="wireguard"), True)],
+    [
+        (Link("x", type="vxlan"), True),
+        (Link("tunl0"), True),
+        (Link("flannel.1"), True),
+        (Link("flannel.1", type="bridge"), False),
+        (Link("eth0"), False),
+        (Link("wg0", type="wireguard"), True),
+    ],
 )
 def test_overlay(link: Link, right: bool) -> None:
     """A device carries an overlay by its type; its name counts only where the type was not shown."""

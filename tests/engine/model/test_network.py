@@ -59,7 +59,8 @@ def test_pair_in_one_namespace() -> None:
     world = World()
     world.stack("n1").unseen("ip -d addr").shows(
         "ip link",
-        "2: va@vb: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n3: vb@va: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n4: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n"
+        "2: va@vb: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n"
+        "3: vb@va: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n4: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n"
         "5: eth0.7@eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP",
     )
     network = world.network()
@@ -73,7 +74,9 @@ def test_pair_in_one_namespace() -> None:
 def test_outside_wires() -> None:
     """Cards, and veths whose other end was not collected, lead out of the evidence; bridges, tunnels and lo do not."""
     world = pods()
-    world.stack("n1").device("vethlost", index=50, peer=77, master="cni0").device("flannel.1", "10.244.0.0/32", kind="vxlan id 1 local 192.0.2.1 dstport 8472")
+    world.stack("n1").device("vethlost", index=50, peer=77, master="cni0").device(
+        "flannel.1", "10.244.0.0/32", kind="vxlan id 1 local 192.0.2.1 dstport 8472"
+    )
     network = world.network()
     assert {(each.stack.node, each.link.name) for each in network.external_ports()} == {("n1", "eth0"), ("n1", "vethlost"), ("n2", "eth0")}
     assert not network.is_external(port(network, "n1", "host", "lo"))

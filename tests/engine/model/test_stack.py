@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from engine.inet import to_int
 from engine.model import build
-from engine.model.stack import NetStack
 from tests.engine.walk.world import World
+
+if TYPE_CHECKING:
+    from engine.model.stack import NetStack
 
 
 def stack(world: World, node: str = "n1", name: str = "host") -> NetStack:
@@ -47,7 +51,10 @@ def test_collected() -> None:
 def test_addresses() -> None:
     """Addresses by device in the order listed, with their on-link prefixes; secondaries are marked."""
     seen = stack(card())
-    assert [(a.text, str(a.network), a.secondary) for a in seen.addresses_of("eth0")] == [("10.1.0.1", "10.1.0.0/24", False), ("10.1.0.9", "10.1.0.0/24", True)]
+    assert [(a.text, str(a.network), a.secondary) for a in seen.addresses_of("eth0")] == [
+        ("10.1.0.1", "10.1.0.0/24", False),
+        ("10.1.0.9", "10.1.0.0/24", True),
+    ]
     own = seen.own(to_int("10.1.0.9"), 4)
     assert own is not None
     assert own.device == "eth0"
@@ -57,8 +64,16 @@ def test_addresses() -> None:
 
 @pytest.mark.parametrize(
     ("address", "right"),
-    [("10.1.0.1", "LOCAL"), ("10.1.0.255", "BROADCAST"), ("10.1.0.2", "UNICAST"), ("127.0.0.9", "LOCAL"), ("224.0.0.1", "MULTICAST"), ("255.255.255.255", "BROADCAST"), ("0.0.0.0", "BROADCAST"),
-     ("8.8.8.8", "UNICAST")],
+    [
+        ("10.1.0.1", "LOCAL"),
+        ("10.1.0.255", "BROADCAST"),
+        ("10.1.0.2", "UNICAST"),
+        ("127.0.0.9", "LOCAL"),
+        ("224.0.0.1", "MULTICAST"),
+        ("255.255.255.255", "BROADCAST"),
+        ("0.0.0.0", "BROADCAST"),
+        ("8.8.8.8", "UNICAST"),
+    ],
 )
 def test_address_types(address: str, right: str) -> None:
     """Types are looked up in table local only: a routed subnet's broadcast elsewhere is plain unicast."""
@@ -83,9 +98,17 @@ def test_is_local() -> None:
 def test_sysctls() -> None:
     """Parameters are integers; a missing or odd one is unknown; dots in device names are printed as slashes."""
     world = card()
-    world.stack("n1").device("eth0.5", "10.5.0.1/24").shows("sysctl -a", "net.ipv4.ip_forward = 1\nnet.ipv4.conf.eth0/5.rp_filter = 2\nnet.ipv4.ip_local_port_range = 32768 60999\nnet.core.default_qdisc = fq")
+    world.stack("n1").device("eth0.5", "10.5.0.1/24").shows(
+        "sysctl -a",
+        "net.ipv4.ip_forward = 1\nnet.ipv4.conf.eth0/5.rp_filter = 2\nnet.ipv4.ip_local_port_range = 32768 60999\nnet.core.default_qdisc = fq",
+    )
     seen = stack(world)
-    assert [seen.sysctl(f"net.{key}") for key in ("ipv4.ip_forward", "ipv4.ip_local_port_range", "core.default_qdisc", "nothing")] == [1, 32768, None, None]
+    assert [seen.sysctl(f"net.{key}") for key in ("ipv4.ip_forward", "ipv4.ip_local_port_range", "core.default_qdisc", "nothing")] == [
+        1,
+        32768,
+        None,
+        None,
+    ]
     assert seen.device_sysctl(4, "eth0.5", "rp_filter") == (2, "net.ipv4.conf.eth0/5.rp_filter")
     assert seen.sysctls_complete
 
@@ -105,14 +128,18 @@ def test_links() -> None:
 def test_a_bridge_is_known_by_its_ports() -> None:
     """Where types were not printed, a device with ports is a bridge."""
     world = World()
-    world.stack("n1").unseen("ip -d addr").shows("ip link", "2: br0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n3: veth1: <BROADCAST,UP,LOWER_UP> mtu 1500 master br0 state UP")
+    world.stack("n1").unseen("ip -d addr").shows(
+        "ip link", "2: br0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n3: veth1: <BROADCAST,UP,LOWER_UP> mtu 1500 master br0 state UP"
+    )
     assert stack(world).is_bridge("br0")
 
 
 def test_neighbors_and_sets() -> None:
     """Neighbours by device and address, sets by name."""
     world = card()
-    world.stack("n1").shows("ip neigh", "10.1.0.7 dev eth0 lladdr 02:00:00:00:00:07 REACHABLE").shows("ipset list", "Name: pods\nType: hash:ip\nHeader: family inet\nMembers:\n10.1.0.7")
+    world.stack("n1").shows("ip neigh", "10.1.0.7 dev eth0 lladdr 02:00:00:00:00:07 REACHABLE").shows(
+        "ipset list", "Name: pods\nType: hash:ip\nHeader: family inet\nMembers:\n10.1.0.7"
+    )
     seen = stack(world)
     assert seen.neighbors["eth0", to_int("10.1.0.7")].fields["mac"] == "02:00:00:00:00:07"
     assert seen.ipsets["pods"].members is not None

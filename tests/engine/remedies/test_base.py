@@ -11,8 +11,13 @@ from tests.engine.remedies.conftest import operation
 
 NOTHING = FactBase([])
 PARAMETERS = {
-    "iptables.insert": {"chain": "INPUT", "rule": "-j ACCEPT"}, "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"}, "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"}, "route.delete": {"dst": "10.0.0.0/8"},
-    "sysctl.set": {"key": "net.ipv4.ip_forward", "value": "1"}, "cni.retire-config": {"file": "x.conflist", "address": "10.88.0.2", "pod_stack": "web"}, "calico.move-pool": {"cidr": "10.0.0.0/16"},
+    "iptables.insert": {"chain": "INPUT", "rule": "-j ACCEPT"},
+    "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"},
+    "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"},
+    "route.delete": {"dst": "10.0.0.0/8"},
+    "sysctl.set": {"key": "net.ipv4.ip_forward", "value": "1"},
+    "cni.retire-config": {"file": "x.conflist", "address": "10.88.0.2", "pod_stack": "web"},
+    "calico.move-pool": {"cidr": "10.0.0.0/16"},
 }
 
 
@@ -39,7 +44,13 @@ def test_values_are_quoted() -> None:
 def test_texts() -> None:
     """A parameter is one text or a list of them; blanks are none."""
     made = operation("iptables.insert", NOTHING, chain=" INPUT ", rule=["-j A ", "", " -j B"])
-    assert (made.text("chain"), made.text("table", "filter"), made.texts("rule"), made.texts("table"), made.texts("chain")) == ("INPUT", "filter", ["-j A", "-j B"], [], ["INPUT"])
+    assert (made.text("chain"), made.text("table", "filter"), made.texts("rule"), made.texts("table"), made.texts("chain")) == (
+        "INPUT",
+        "filter",
+        ["-j A", "-j B"],
+        [],
+        ["INPUT"],
+    )
 
 
 def test_here() -> None:

@@ -82,8 +82,12 @@ def test_restores_the_walk() -> None:
 @pytest.mark.parametrize(
     ("before", "key", "value"),
     [
-        ("net.ipv4.ip_forward=0", "net.ipv4.ip_forward", "1"), ("net.ipv4.ip_forward=0 net.ipv4.conf.eth0.forwarding=1", "net.ipv4.ip_forward", "1"), ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.forwarding", "0"),
-        ("net.ipv4.ip_forward=1 net.ipv4.conf.eth0.forwarding=0", "net.ipv4.ip_forward", "1"), ("net.ipv4.conf.eth0.rp_filter=1", "net.ipv4.conf.eth0.rp_filter", "2"), ("net.ipv4.ip_forward=1", "net.ipv4.conf.eth0.forwarding", "0"),
+        ("net.ipv4.ip_forward=0", "net.ipv4.ip_forward", "1"),
+        ("net.ipv4.ip_forward=0 net.ipv4.conf.eth0.forwarding=1", "net.ipv4.ip_forward", "1"),
+        ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.forwarding", "0"),
+        ("net.ipv4.ip_forward=1 net.ipv4.conf.eth0.forwarding=0", "net.ipv4.ip_forward", "1"),
+        ("net.ipv4.conf.eth0.rp_filter=1", "net.ipv4.conf.eth0.rp_filter", "2"),
+        ("net.ipv4.ip_forward=1", "net.ipv4.conf.eth0.forwarding", "0"),
     ],
 )
 def test_kernel(space: Space, before: str, key: str, value: str) -> None:

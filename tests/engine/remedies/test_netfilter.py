@@ -24,7 +24,14 @@ FLOW = Flow("client", "host", "", "10.2.0.2", 80, "tcp")
 
 def specs(facts: Iterable[Fact], chain: str = "INPUT", table: str = "filter", backend: str = "") -> list[str]:
     """The rules of a chain."""
-    return [line.spec for f in facts if f.kind == "netfilter_table" and f.get("table") == table and (not backend or f.get("backend") == backend) for text in f.get("chains") if text.name == chain for line in text.rules]
+    return [
+        line.spec
+        for f in facts
+        if f.kind == "netfilter_table" and f.get("table") == table and (not backend or f.get("backend") == backend)
+        for text in f.get("chains")
+        if text.name == chain
+        for line in text.rules
+    ]
 
 
 def world() -> World:
@@ -65,8 +72,14 @@ def test_delete() -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("iptables.insert", {"chain": "NONE", "rule": "-j ACCEPT"}), ("iptables.delete", {"chain": "FORWARD", "rule": "-j NONE"}), ("iptables.delete", {"chain": "NONE", "rule": "-j DROP"}),
-     ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "table": "raw"}), ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "family": "6"}), ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "backend": "nft"})],
+    [
+        ("iptables.insert", {"chain": "NONE", "rule": "-j ACCEPT"}),
+        ("iptables.delete", {"chain": "FORWARD", "rule": "-j NONE"}),
+        ("iptables.delete", {"chain": "NONE", "rule": "-j DROP"}),
+        ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "table": "raw"}),
+        ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "family": "6"}),
+        ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "backend": "nft"}),
+    ],
 )
 def test_nothing_to_work_on(name: str, parameters: dict[str, str]) -> None:
     """Where chain, rule, table, family or backend are not in the evidence, the model cannot tell."""
@@ -79,13 +92,17 @@ def test_program_of_the_backend(backend: str, program: str) -> None:
     """The command speaks to the backend that was dumped; a plain dump is answered by the plain name."""
     made = lan()
     made.stack("router").iptables("*nat\n:POSTROUTING ACCEPT [0:0]", backend)
-    (command,) = operation("iptables.insert", made.facts(), "router", table="nat", chain="POSTROUTING", rule='-m comment --comment "a b" -j MASQUERADE').commands()
+    (command,) = operation(
+        "iptables.insert", made.facts(), "router", table="nat", chain="POSTROUTING", rule='-m comment --comment "a b" -j MASQUERADE'
+    ).commands()
     assert command == f"{program} -w -t nat -I POSTROUTING 1 -m comment --comment 'a b' -j MASQUERADE"
 
 
 def test_ipv6_program() -> None:
     """IPv6 rules are ip6tables'."""
-    assert operation("iptables.insert", lan().facts(), "router", family="6", chain="FORWARD", rule="-j ACCEPT").commands()[0].startswith("ip6tables -w ")
+    assert (
+        operation("iptables.insert", lan().facts(), "router", family="6", chain="FORWARD", rule="-j ACCEPT").commands()[0].startswith("ip6tables -w ")
+    )
 
 
 def test_persist() -> None:
@@ -96,7 +113,9 @@ def test_persist() -> None:
     assert operation("iptables.insert", facts, entry="ip netns exec web", chain="FORWARD", rule="-j ACCEPT").persist() == ()
 
 
-RULES = st.lists(st.sampled_from(["-p udp -j ACCEPT", "-s 10.1.0.0/24 -j ACCEPT", "-j RETURN", "-i eth1 -j ACCEPT", "-d 10.2.0.2/32 -j DROP"]), max_size=4)
+RULES = st.lists(
+    st.sampled_from(["-p udp -j ACCEPT", "-s 10.1.0.0/24 -j ACCEPT", "-j RETURN", "-i eth1 -j ACCEPT", "-d 10.2.0.2/32 -j DROP"]), max_size=4
+)
 
 
 @given(RULES, st.sampled_from(["-s 10.1.0.2/32 -p tcp -j ACCEPT", "-p tcp -j DROP", "-j REJECT"]), st.integers(1, 5))
@@ -118,7 +137,15 @@ def test_what_if_and_back(rules: list[str], new: str, position: int) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "undone"),
     [
-        ("iptables.insert", {"chain": "INPUT", "rule": ["-s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j ACCEPT", '-m comment --comment "a \\"b\\"" -j DROP'], "position": "2"}, True),
+        (
+            "iptables.insert",
+            {
+                "chain": "INPUT",
+                "rule": ["-s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j ACCEPT", '-m comment --comment "a \\"b\\"" -j DROP'],
+                "position": "2",
+            },
+            True,
+        ),
         ("iptables.insert", {"chain": "INPUT", "rule": "-i eth0 -j ACCEPT"}, True),
         ("iptables.delete", {"chain": "INPUT", "rule": "-p udp -j DROP"}, True),
     ],

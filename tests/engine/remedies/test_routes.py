@@ -26,7 +26,9 @@ def routes(facts: Iterable[Fact]) -> set[str]:
 def node() -> FactBase:
     """eth0 10.1.0.1/24 and a few routes."""
     world = World()
-    world.stack("n1").device("eth0", "10.1.0.1/24").route("10.8.0.0/16 via 10.1.0.8 dev eth0 proto static metric 50 mtu 1400", "10.8.0.0/16 via 10.1.0.9 dev eth0 metric 60", "blackhole 10.9.0.0/16")
+    world.stack("n1").device("eth0", "10.1.0.1/24").route(
+        "10.8.0.0/16 via 10.1.0.8 dev eth0 proto static metric 50 mtu 1400", "10.8.0.0/16 via 10.1.0.9 dev eth0 metric 60", "blackhole 10.9.0.0/16"
+    )
     return world.facts()
 
 
@@ -38,13 +40,22 @@ def test_add() -> None:
     assert after is not None
     route = after.facts[-1]
     assert [route.get(name) for name in ("dst", "gateway", "device", "table", "scope")] == ["10.244.2.0/24", "10.1.0.7", "eth0", "main", "global"]
-    assert (made.commands(), made.undo(), made.verify()) == (("ip route add 10.244.2.0/24 via 10.1.0.7",), ("ip route del 10.244.2.0/24 via 10.1.0.7",), ("ip route get 10.244.2.0",))
+    assert (made.commands(), made.undo(), made.verify()) == (
+        ("ip route add 10.244.2.0/24 via 10.1.0.7",),
+        ("ip route del 10.244.2.0/24 via 10.1.0.7",),
+        ("ip route get 10.244.2.0",),
+    )
     assert any("route-eth0" in line for line in made.persist())
 
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"dst": "10.7.0.0/16", "via": "192.0.2.1"}, {"dst": "10.7.0.0/16", "via": "192.0.2.1", "dev": "eth0"}, {"dst": "10.9.0.0/16", "via": "10.1.0.7"}, {"dst": "10.7.0.0/16"}],
+    [
+        {"dst": "10.7.0.0/16", "via": "192.0.2.1"},
+        {"dst": "10.7.0.0/16", "via": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.9.0.0/16", "via": "10.1.0.7"},
+        {"dst": "10.7.0.0/16"},
+    ],
 )
 def test_what_the_kernel_refuses(parameters: dict[str, str]) -> None:
     """A gateway that is not on-link, a route that is there already, no way at all: the model promises nothing."""
@@ -57,16 +68,30 @@ def test_spellings() -> None:
     facts = node()
     said = [
         operation("route.add", facts, **{"dst": dst, **more}).commands()[0]
-        for dst, more in (("0.0.0.0/0", {"via": "10.1.0.7"}), ("10.7.0.0/16", {"dev": "eth0", "table": "100"}), ("10.7.0.0/16", {"type": "unreachable"}), ("fd00::/8", {"dev": "eth0"}), ("10.7.0.0/16", {"dev": "eth0", "table": "main", "type": "unicast"}))
+        for dst, more in (
+            ("0.0.0.0/0", {"via": "10.1.0.7"}),
+            ("10.7.0.0/16", {"dev": "eth0", "table": "100"}),
+            ("10.7.0.0/16", {"type": "unreachable"}),
+            ("fd00::/8", {"dev": "eth0"}),
+            ("10.7.0.0/16", {"dev": "eth0", "table": "main", "type": "unicast"}),
+        )
     ]
-    assert said == ["ip route add default via 10.1.0.7", "ip route add 10.7.0.0/16 dev eth0 table 100", "ip route add unreachable 10.7.0.0/16", "ip -6 route add fd00::/8 dev eth0", "ip route add 10.7.0.0/16 dev eth0"]
+    assert said == [
+        "ip route add default via 10.1.0.7",
+        "ip route add 10.7.0.0/16 dev eth0 table 100",
+        "ip route add unreachable 10.7.0.0/16",
+        "ip -6 route add fd00::/8 dev eth0",
+        "ip route add 10.7.0.0/16 dev eth0",
+    ]
 
 
 @pytest.mark.parametrize(
     ("parameters", "undo"),
     [
-        ({"dst": "10.8.0.0/16"}, "ip route add 10.8.0.0/16 via 10.1.0.8 dev eth0 proto static metric 50 mtu 1400"), ({"dst": "10.8.0.0/16", "via": "10.1.0.9"}, "ip route add 10.8.0.0/16 via 10.1.0.9 dev eth0 metric 60"),
-        ({"dst": "10.9.0.0/16", "type": "blackhole"}, "ip route add blackhole 10.9.0.0/16"), ({"dst": "10.1.0.0/24", "dev": "eth0"}, "ip route add 10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.1"),
+        ({"dst": "10.8.0.0/16"}, "ip route add 10.8.0.0/16 via 10.1.0.8 dev eth0 proto static metric 50 mtu 1400"),
+        ({"dst": "10.8.0.0/16", "via": "10.1.0.9"}, "ip route add 10.8.0.0/16 via 10.1.0.9 dev eth0 metric 60"),
+        ({"dst": "10.9.0.0/16", "type": "blackhole"}, "ip route add blackhole 10.9.0.0/16"),
+        ({"dst": "10.1.0.0/24", "dev": "eth0"}, "ip route add 10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.1"),
     ],
 )
 def test_delete(parameters: dict[str, str], undo: str) -> None:
@@ -79,7 +104,16 @@ def test_delete(parameters: dict[str, str], undo: str) -> None:
     assert made.undo() == (undo,)
 
 
-@pytest.mark.parametrize("parameters", [{"dst": "10.5.0.0/16"}, {"dst": "10.8.0.0/16", "via": "10.1.0.77"}, {"dst": "10.8.0.0/16", "dev": "eth7"}, {"dst": "10.8.0.0/16", "table": "100"}, {"dst": "10.8.0.0/16", "type": "blackhole"}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"dst": "10.5.0.0/16"},
+        {"dst": "10.8.0.0/16", "via": "10.1.0.77"},
+        {"dst": "10.8.0.0/16", "dev": "eth7"},
+        {"dst": "10.8.0.0/16", "table": "100"},
+        {"dst": "10.8.0.0/16", "type": "blackhole"},
+    ],
+)
 def test_no_such_route(parameters: dict[str, str]) -> None:
     """What is not there cannot be deleted on the model."""
     facts = node()
@@ -92,11 +126,19 @@ def test_no_such_route(parameters: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("line", "name", "parameters"),
     [
-        ("true", "route.add", {"dst": "10.244.2.0/24", "via": "10.1.0.7"}), ("true", "route.add", {"dst": "10.244.2.0/24", "dev": "eth0"}), ("true", "route.add", {"dst": "10.244.2.0/24", "type": "unreachable"}),
+        ("true", "route.add", {"dst": "10.244.2.0/24", "via": "10.1.0.7"}),
+        ("true", "route.add", {"dst": "10.244.2.0/24", "dev": "eth0"}),
+        ("true", "route.add", {"dst": "10.244.2.0/24", "type": "unreachable"}),
         ("true", "route.add", {"dst": "0.0.0.0/0", "via": "10.1.0.7", "dev": "eth0", "table": "100"}),
-        ("ip route add 10.8.0.0/16 via 10.1.0.8 metric 50 mtu 1400 proto static", "route.delete", {"dst": "10.8.0.0/16"}), ("ip route add blackhole 10.8.0.0/16", "route.delete", {"dst": "10.8.0.0/16", "type": "blackhole"}),
-        ("true", "route.delete", {"dst": "10.1.0.0/24", "dev": "eth0"}), ("ip route add default via 10.1.0.8 src 10.1.0.1", "route.delete", {"dst": "0.0.0.0/0"}),
-        ("ip route add 10.8.0.0/16 nexthop via 10.1.0.8 dev eth0 weight 2 nexthop via 10.1.0.9 dev eth0 weight 1", "route.delete", {"dst": "10.8.0.0/16"}),
+        ("ip route add 10.8.0.0/16 via 10.1.0.8 metric 50 mtu 1400 proto static", "route.delete", {"dst": "10.8.0.0/16"}),
+        ("ip route add blackhole 10.8.0.0/16", "route.delete", {"dst": "10.8.0.0/16", "type": "blackhole"}),
+        ("true", "route.delete", {"dst": "10.1.0.0/24", "dev": "eth0"}),
+        ("ip route add default via 10.1.0.8 src 10.1.0.1", "route.delete", {"dst": "0.0.0.0/0"}),
+        (
+            "ip route add 10.8.0.0/16 nexthop via 10.1.0.8 dev eth0 weight 2 nexthop via 10.1.0.9 dev eth0 weight 1",
+            "route.delete",
+            {"dst": "10.8.0.0/16"},
+        ),
     ],
 )
 def test_kernel(space: Space, line: str, name: str, parameters: dict[str, object]) -> None:

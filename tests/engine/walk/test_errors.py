@@ -26,19 +26,28 @@ def test_reject_types(error: str, tcp: str, udp: str) -> None:
 
 
 def test_ping_sees_the_class() -> None:
-    """ping prints the error that came, whatever UDP makes of it; silence is a timeout."""
-    assert (seen_as("icmp-net-unreachable", "icmp"), seen_as("neverheard", "icmp"), seen_as("neverheard", "tcp")) == ("ENETUNREACH", "timeout", "timeout")
+    """Ping prints the error that came, whatever UDP makes of it; silence is a timeout."""
+    assert (seen_as("icmp-net-unreachable", "icmp"), seen_as("neverheard", "icmp"), seen_as("neverheard", "tcp")) == (
+        "ENETUNREACH",
+        "timeout",
+        "timeout",
+    )
 
 
 def test_short_names() -> None:
-    """iptables takes short names of reject types; each stands for a known one."""
+    """Iptables takes short names of reject types; each stands for a known one."""
     assert reject_name("host-prohib") == reject_name("icmp-host-prohibited") == "icmp-host-prohibited"
     assert all(reject_name(name) in ICMP_ERRNO for name in SHORT_NAMES)
 
 
 @pytest.mark.parametrize(
     ("kind", "errno", "icmp"),
-    [("unreachable", "EHOSTUNREACH", "icmp-host-unreachable"), ("prohibit", "EACCES", "icmp-admin-prohibited"), ("blackhole", "EINVAL", ""), ("none", "ENETUNREACH", "icmp-net-unreachable")],
+    [
+        ("unreachable", "EHOSTUNREACH", "icmp-host-unreachable"),
+        ("prohibit", "EACCES", "icmp-admin-prohibited"),
+        ("blackhole", "EINVAL", ""),
+        ("none", "ENETUNREACH", "icmp-net-unreachable"),
+    ],
 )
 def test_blocked_routes(kind: str, errno: str, icmp: str) -> None:
     """Local senders get an errno by the type of the route, others an ICMP error; a blackhole is silent."""

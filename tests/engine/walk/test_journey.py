@@ -19,7 +19,19 @@ from tests.engine.walk.world import World, found, lan
 if TYPE_CHECKING:
     from engine.facts import FactBase
 
-OUTCOMES = {"connected", "timeout", "depends", "ENETUNREACH", "EHOSTUNREACH", "ECONNREFUSED", "EACCES", "EPERM", "EINVAL", "EADDRNOTAVAIL", "ENOPROTOOPT"}
+OUTCOMES = {
+    "connected",
+    "timeout",
+    "depends",
+    "ENETUNREACH",
+    "EHOSTUNREACH",
+    "ECONNREFUSED",
+    "EACCES",
+    "EPERM",
+    "EINVAL",
+    "EADDRNOTAVAIL",
+    "ENOPROTOOPT",
+}
 
 
 def walked(facts: FactBase, dst: str = "10.2.0.2", protocol: str = "tcp", **more: Any) -> Trace:
@@ -36,7 +48,10 @@ def test_connected(protocol: str) -> None:
     trace = lan().walk("client", "10.2.0.2", protocol=protocol)
     assert trace.client_sees == "connected"
     assert trace.reply is not None
-    assert [[hop.node for hop in way.hops] for way in (trace.request, trace.reply)] == [["client", "router", "server"], ["server", "router", "client"]]
+    assert [[hop.node for hop in way.hops] for way in (trace.request, trace.reply)] == [
+        ["client", "router", "server"],
+        ["server", "router", "client"],
+    ]
     assert [way.disposition for way in (trace.request, trace.reply)] == [Disposition.DELIVERED] * 2
     assert not [fact for fact in trace.facts if fact.kind == "drop"]
 
@@ -80,7 +95,9 @@ def test_answer_from_a_strange_address() -> None:
     assert world.sees("client", "10.2.0.2") == "connected"
     world.stack("router").filter()
     world.stack("server").rule("100:\tfrom 10.2.0.2 lookup 77").device("eth1", "10.1.0.9/24").route("10.1.0.0/24 dev eth1 table 77").nat()
-    world.stack("server").iptables("*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NOTRACK\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j MASQUERADE")
+    world.stack("server").iptables(
+        "*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NOTRACK\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j MASQUERADE"
+    )
     assert world.sees("client", "10.2.0.2") == "connected"
 
 
@@ -89,7 +106,14 @@ def test_source_of_the_flow() -> None:
     trace = walk(lan().network(), Flow("client", "host", "", "10.2.0.2", 80, "tcp"), 3, "timeout")
     flow = found(trace, "flow")
     assert {name: flow.get(name) for name in ("flow", "src", "dst", "port", "target_node", "target_stack", "error_class", "client_sees")} == {
-        "flow": 3, "src": "10.1.0.2", "dst": "10.2.0.2", "port": 80, "target_node": "server", "target_stack": "host", "error_class": "timeout", "client_sees": "connected",
+        "flow": 3,
+        "src": "10.1.0.2",
+        "dst": "10.2.0.2",
+        "port": 80,
+        "target_node": "server",
+        "target_stack": "host",
+        "error_class": "timeout",
+        "client_sees": "connected",
     }
     assert (flow.node, flow.stack) == ("client", "host")
 
@@ -97,7 +121,9 @@ def test_source_of_the_flow() -> None:
 def test_every_derived_fact_is_declared() -> None:
     """Kinds and fields of derived facts are those of the schema."""
     world = lan()
-    world.stack("router").nat("-A POSTROUTING -s 9.9.9.9/32 -j MASQUERADE", "-A POSTROUTING -p udp -j MASQUERADE").filter("-A FORWARD -s 10.2.0.0/16 -p tcp -m recent --rcheck -j DROP")
+    world.stack("router").nat("-A POSTROUTING -s 9.9.9.9/32 -j MASQUERADE", "-A POSTROUTING -p udp -j MASQUERADE").filter(
+        "-A FORWARD -s 10.2.0.0/16 -p tcp -m recent --rcheck -j DROP"
+    )
     for protocol in ("tcp", "udp"):
         for dst in ("10.2.0.2", "10.2.0.77", "8.8.8.8"):
             for fact in world.walk("client", dst, protocol=protocol).facts:
@@ -152,7 +178,10 @@ def test_sender_of_a_node_without_its_stack() -> None:
     assert (trace.request.hops[0].node, trace.request.hops[0].in_device, trace.client_sees) == ("n1", "docker0", "connected")
 
 
-@pytest.mark.parametrize("flow", [Flow("", "", "", "10.2.0.2", 80, "tcp"), Flow("", "", "198.51.100.9", "203.0.113.9", 80, "tcp"), Flow("nowhere", "", "", "10.2.0.2", 80, "tcp")])
+@pytest.mark.parametrize(
+    "flow",
+    [Flow("", "", "", "10.2.0.2", 80, "tcp"), Flow("", "", "198.51.100.9", "203.0.113.9", 80, "tcp"), Flow("nowhere", "", "", "10.2.0.2", 80, "tcp")],
+)
 def test_flows_that_the_evidence_does_not_touch(flow: Flow) -> None:
     """Neither sender nor target in the evidence: it depends, and nothing is made up."""
     trace = walk(lan().network(), flow)
@@ -191,19 +220,80 @@ def test_branches_of_ecmp() -> None:
 
 # --- laws of every walk -----------------------------------------------------------------------------------------------
 
-TARGETS = st.sampled_from(["ACCEPT", "DROP", "REJECT", "RETURN", "X", "LOG", "MARK --set-xmark 0x1/0xffffffff", "NFQUEUE --queue-num 0", "NOTRACK", "REJECT --reject-with tcp-reset"])
-MATCHES = st.sampled_from(["", "-i eth0 ", "-o eth1 ", "-s 10.1.0.0/24 ", "! -d 10.2.0.2/32 ", "-p tcp ", "-m conntrack --ctstate NEW ", "-m conntrack --ctstate ESTABLISHED,RELATED ", "-m recent --rcheck ",
-                           "-m statistic --mode random --probability 0.5 ", "-m mark --mark 0x1 ", "-m set --match-set lost src ", "-p icmp ", "-m addrtype --dst-type LOCAL "])
+TARGETS = st.sampled_from(
+    [
+        "ACCEPT",
+        "DROP",
+        "REJECT",
+        "RETURN",
+        "X",
+        "LOG",
+        "MARK --set-xmark 0x1/0xffffffff",
+        "NFQUEUE --queue-num 0",
+        "NOTRACK",
+        "REJECT --reject-with tcp-reset",
+    ]
+)
+MATCHES = st.sampled_from(
+    [
+        "",
+        "-i eth0 ",
+        "-o eth1 ",
+        "-s 10.1.0.0/24 ",
+        "! -d 10.2.0.2/32 ",
+        "-p tcp ",
+        "-m conntrack --ctstate NEW ",
+        "-m conntrack --ctstate ESTABLISHED,RELATED ",
+        "-m recent --rcheck ",
+        "-m statistic --mode random --probability 0.5 ",
+        "-m mark --mark 0x1 ",
+        "-m set --match-set lost src ",
+        "-p icmp ",
+        "-m addrtype --dst-type LOCAL ",
+    ]
+)
 RULES = st.lists(st.builds("-A {} {}-j {}".format, st.sampled_from(["INPUT", "FORWARD", "OUTPUT", "X"]), MATCHES, TARGETS), max_size=5)
 NATS = st.lists(
     st.one_of(
-        st.builds("-A POSTROUTING {}-j {}".format, MATCHES, st.sampled_from(["MASQUERADE", "SNAT --to-source 10.1.0.1", "SNAT --to-source 192.0.2.9", "ACCEPT"])),
-        st.builds("-A PREROUTING {}-j {}".format, MATCHES.filter(lambda m: "-o" not in m), st.sampled_from(["DNAT --to-destination 10.2.0.2", "DNAT --to-destination 10.1.0.2:81", "REDIRECT --to-ports 80"])),
+        st.builds(
+            "-A POSTROUTING {}-j {}".format,
+            MATCHES,
+            st.sampled_from(["MASQUERADE", "SNAT --to-source 10.1.0.1", "SNAT --to-source 192.0.2.9", "ACCEPT"]),
+        ),
+        st.builds(
+            "-A PREROUTING {}-j {}".format,
+            MATCHES.filter(lambda m: "-o" not in m),
+            st.sampled_from(["DNAT --to-destination 10.2.0.2", "DNAT --to-destination 10.1.0.2:81", "REDIRECT --to-ports 80"]),
+        ),
     ),
     max_size=3,
 )
-ROUTES = st.lists(st.sampled_from(["default via 10.1.0.2 dev eth0", "default via 10.2.0.2 dev eth1", "blackhole 10.2.0.2", "10.1.0.2 dev eth1", "unreachable 10.1.0.0/25", "10.99.0.0/16 via 10.2.0.2 dev eth1"]), max_size=3, unique=True)
-POLICY = st.lists(st.sampled_from(["100:\tfrom all fwmark 0x1 lookup 77", "101:\tfrom all iif eth1 prohibit", "102:\tfrom 10.1.0.2 lookup main", "103:\tnot from all fwmark 0x1 goto 32766"]), max_size=2, unique=True)
+ROUTES = st.lists(
+    st.sampled_from(
+        [
+            "default via 10.1.0.2 dev eth0",
+            "default via 10.2.0.2 dev eth1",
+            "blackhole 10.2.0.2",
+            "10.1.0.2 dev eth1",
+            "unreachable 10.1.0.0/25",
+            "10.99.0.0/16 via 10.2.0.2 dev eth1",
+        ]
+    ),
+    max_size=3,
+    unique=True,
+)
+POLICY = st.lists(
+    st.sampled_from(
+        [
+            "100:\tfrom all fwmark 0x1 lookup 77",
+            "101:\tfrom all iif eth1 prohibit",
+            "102:\tfrom 10.1.0.2 lookup main",
+            "103:\tnot from all fwmark 0x1 goto 32766",
+        ]
+    ),
+    max_size=2,
+    unique=True,
+)
 
 
 @st.composite
@@ -212,7 +302,9 @@ def worlds(draw: st.DrawFn) -> World:
     world = lan()
     router = world.stack("router")
     rules, nats = draw(RULES), draw(NATS)
-    chains = "".join(f":{name} {draw(st.sampled_from(['ACCEPT', 'ACCEPT', 'DROP']))} [0:0]\n" for name in ("INPUT", "FORWARD", "OUTPUT")) + ":X - [0:0]\n"
+    chains = (
+        "".join(f":{name} {draw(st.sampled_from(['ACCEPT', 'ACCEPT', 'DROP']))} [0:0]\n" for name in ("INPUT", "FORWARD", "OUTPUT")) + ":X - [0:0]\n"
+    )
     router.iptables(f"*filter\n{chains}" + "\n".join(rules) + "\n*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n" + "\n".join(nats))
     router.route(*draw(ROUTES)).rule(*draw(POLICY))
     router.sysctl(ip_forward=draw(st.integers(0, 1)), conf__eth0__rp_filter=draw(st.integers(0, 2)), conf__eth1__forwarding=draw(st.integers(0, 1)))
@@ -220,7 +312,10 @@ def worlds(draw: st.DrawFn) -> World:
     return world
 
 
-FLOWS = {"dst": st.sampled_from(["10.2.0.2", "10.2.0.9", "10.1.0.1", "10.99.0.1", "10.1.0.2", "127.0.0.1", "10.2.0.255", "8.8.8.8"]), "protocol": st.sampled_from(["tcp", "udp", "icmp"])}
+FLOWS = {
+    "dst": st.sampled_from(["10.2.0.2", "10.2.0.9", "10.1.0.1", "10.99.0.1", "10.1.0.2", "127.0.0.1", "10.2.0.255", "8.8.8.8"]),
+    "protocol": st.sampled_from(["tcp", "udp", "icmp"]),
+}
 
 
 @settings(max_examples=80)

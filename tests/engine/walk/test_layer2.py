@@ -21,20 +21,33 @@ def holder(**sysctls: int) -> World:
     """n1 with eth0 10.1.0.1/24 (and 10.7.0.1/24), eth1 10.2.0.1/24, and 10.1.0.9/32 on lo."""
     world = World()
     stack = world.stack("n1").device("eth0", "10.1.0.1/24", "10.7.0.1/24").device("eth1", "10.2.0.1/24").sysctl(**sysctls)
-    stack.shows("ip addr show dev lo", "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n    link/loopback 00:00:00:00:00:00\n    inet 10.1.0.9/32 scope global lo")
+    stack.shows(
+        "ip addr show dev lo", "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n    link/loopback 00:00:00:00:00:00\n    inet 10.1.0.9/32 scope global lo"
+    )
     return world
 
 
 @pytest.mark.parametrize(
     ("ignore", "address", "asker", "right"),
     [
-        (0, "10.1.0.1", "10.1.0.2", "own"), (0, "10.2.0.1", "10.1.0.2", "local"), (0, "10.1.0.9", "10.1.0.2", "local"), (0, "127.0.0.1", "10.1.0.2", ""), (0, "10.1.0.7", "10.1.0.2", ""),
-        (1, "10.1.0.1", "10.1.0.2", "own"), (1, "10.2.0.1", "10.1.0.2", ""), (1, "10.1.0.9", "10.1.0.2", ""), (1, "10.7.0.1", "10.1.0.2", "own"),
-        (2, "10.1.0.1", "10.1.0.2", "own"), (2, "10.7.0.1", "10.1.0.2", ""), (3, "10.1.0.9", "10.1.0.2", "local"), (3, "10.2.0.1", "10.1.0.2", "local"), (8, "10.1.0.1", "10.1.0.2", ""),
+        (0, "10.1.0.1", "10.1.0.2", "own"),
+        (0, "10.2.0.1", "10.1.0.2", "local"),
+        (0, "10.1.0.9", "10.1.0.2", "local"),
+        (0, "127.0.0.1", "10.1.0.2", ""),
+        (0, "10.1.0.7", "10.1.0.2", ""),
+        (1, "10.1.0.1", "10.1.0.2", "own"),
+        (1, "10.2.0.1", "10.1.0.2", ""),
+        (1, "10.1.0.9", "10.1.0.2", ""),
+        (1, "10.7.0.1", "10.1.0.2", "own"),
+        (2, "10.1.0.1", "10.1.0.2", "own"),
+        (2, "10.7.0.1", "10.1.0.2", ""),
+        (3, "10.1.0.9", "10.1.0.2", "local"),
+        (3, "10.2.0.1", "10.1.0.2", "local"),
+        (8, "10.1.0.1", "10.1.0.2", ""),
     ],
 )
 def test_arp_ignore(ignore: int, address: str, asker: str, right: str) -> None:
-    """Measured: 0 any own address (lo's too, 127/8 never), 1 those of the ingress device, 2 also in the asker's subnet, 3 none of scope host, 8 none."""
+    """Measured: 0 any own address (lo's too, never 127/8), 1 the ingress device's, 2 also in the asker's subnet, 3 none of scope host, 8 none."""
     assert answers(port(holder(conf__all__arp_ignore=ignore), "n1", "eth0"), to_int(address), 4, to_int(asker)) == right
 
 
@@ -61,9 +74,13 @@ def test_bridge_ports_do_not_answer() -> None:
 @pytest.mark.parametrize(
     ("sysctls", "device", "address", "right"),
     [
-        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "10.2.0.7", "proxy"), ({"ip_forward": 1, "conf__all__proxy_arp": 1}, "eth0", "10.2.0.7", "proxy"),
-        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "10.1.0.7", ""), ({"ip_forward": 1, "conf__eth1__proxy_arp": 1}, "eth0", "10.2.0.7", ""),
-        ({"ip_forward": 0, "conf__eth0__proxy_arp": 1}, "eth0", "10.2.0.7", ""), ({"ip_forward": 1}, "eth0", "10.2.0.7", ""), ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "8.8.8.8", ""),
+        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "10.2.0.7", "proxy"),
+        ({"ip_forward": 1, "conf__all__proxy_arp": 1}, "eth0", "10.2.0.7", "proxy"),
+        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "10.1.0.7", ""),
+        ({"ip_forward": 1, "conf__eth1__proxy_arp": 1}, "eth0", "10.2.0.7", ""),
+        ({"ip_forward": 0, "conf__eth0__proxy_arp": 1}, "eth0", "10.2.0.7", ""),
+        ({"ip_forward": 1}, "eth0", "10.2.0.7", ""),
+        ({"ip_forward": 1, "conf__eth0__proxy_arp": 1}, "eth0", "8.8.8.8", ""),
     ],
 )
 def test_proxy_arp(sysctls: dict[str, int], device: str, address: str, right: str) -> None:
@@ -72,7 +89,7 @@ def test_proxy_arp(sysctls: dict[str, int], device: str, address: str, right: st
 
 
 def test_calico_devices_answer_for_everything() -> None:
-    """calico's workload devices proxy ARP: assumed where the parameters were not collected, believed where they were."""
+    """Workload devices of calico proxy ARP: assumed where the parameters were not collected, believed where they were."""
     world = World()
     world.host("n1", "192.0.2.1/24", gateway="192.0.2.254").device("cali1", index=9, peer=4)
     assert not answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4)
@@ -116,7 +133,10 @@ def test_other_subnets_are_other_wires() -> None:
     assert [each.key for each in resolve(world.network(), port(world, "n1", "eth0"), to_int("198.51.100.2"), 4).stations] == [("n2", "host", "eth0")]
 
 
-@pytest.mark.parametrize(("more", "reached"), [({}, True), ({"up": False}, False), ({"carrier": False}, False), ({"state": "blocking"}, False), ({"state": "disabled"}, False)])
+@pytest.mark.parametrize(
+    ("more", "reached"),
+    [({}, True), ({"up": False}, False), ({"carrier": False}, False), ({"state": "blocking"}, False), ({"state": "disabled"}, False)],
+)
 def test_dead_ports_carry_nothing(more: dict[str, object], reached: bool) -> None:
     """A port that is down, without carrier or not forwarding carries no frame."""
     world = segment()

@@ -38,7 +38,14 @@ def test_facts() -> None:
     recorder.fact("drop", STACK, by="loop")
     first, second, third = recorder.facts
     assert dict(first.fields) == {"by": "no-route", "flow": 3, "direction": "reply"}
-    assert (first.node, first.stack, first.text, second.text, second.line, third.text) == ("n1", "host", "default dev eth0", "default dev eth0", 1, "")
+    assert (first.node, first.stack, first.text, second.text, second.line, third.text) == (
+        "n1",
+        "host",
+        "default dev eth0",
+        "default dev eth0",
+        1,
+        "",
+    )
     assert [recorder.sequence(), recorder.sequence()] == [1, 2]
 
 
@@ -65,7 +72,10 @@ def test_lines_of_rules_and_policies() -> None:
     assert stack is not None
     chain = stack.netfilter.find("filter", "FORWARD")
     assert chain is not None
-    assert [line.text for line in (*rule_line(chain, chain.rules[0]), *policy_line(chain))] == ["-A FORWARD -s 10.0.0.0/8 -j ACCEPT", ":FORWARD DROP [0:0]"]
+    assert [line.text for line in (*rule_line(chain, chain.rules[0]), *policy_line(chain))] == [
+        "-A FORWARD -s 10.0.0.0/8 -j ACCEPT",
+        ":FORWARD DROP [0:0]",
+    ]
     bare = chain.table.fact
     chain.table.fact = Fact(bare.kind, bare.fields, bare.node, bare.stack)
     assert [line.text for line in (*rule_line(chain, chain.rules[0]), *policy_line(chain))] == ["-A FORWARD -s 10.0.0.0/8 -j ACCEPT", ":FORWARD DROP"]

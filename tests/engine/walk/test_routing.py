@@ -68,7 +68,15 @@ def test_rule_is_the_evidence_where_no_route_decided() -> None:
 
 def test_multipath_is_a_choice_with_shares() -> None:
     """ECMP's hash is seeded: each live next hop is a possible way, with its share by weight."""
-    stack = World().stack("n1").device("eth0", "10.1.0.1/24").route("default\n\tnexthop via 10.1.0.2 dev eth0 weight 2\n\tnexthop via 10.1.0.3 dev eth0 weight 1\n\tnexthop via 10.1.0.4 dev eth0 weight 1 dead")
+    stack = (
+        World()
+        .stack("n1")
+        .device("eth0", "10.1.0.1/24")
+        .route(
+            "default\n\tnexthop via 10.1.0.2 dev eth0 weight 2\n\tnexthop via 10.1.0.3 dev eth0 weight 1\n"
+            "\tnexthop via 10.1.0.4 dev eth0 weight 1 dead"
+        )
+    )
     choices = Choices([1])
     way = find_way(built(stack), Key(4, to_int("8.8.8.8")), choices)
     assert (way.gateway, choices.asked[0].shares, choices.asked[0].unknown) == ("10.1.0.3", ("2/3", "1/3"), None)
@@ -76,7 +84,9 @@ def test_multipath_is_a_choice_with_shares() -> None:
 
 def test_routes_of_downed_devices_do_not_exist() -> None:
     """The kernel removes the routes of a device that is set down; a stale listing may still show them."""
-    stack = World().stack("n1").device("eth0", up=False).device("eth1", "10.2.0.1/24").route("10.9.0.0/16 dev eth0", "default via 10.2.0.254 dev eth1")
+    stack = (
+        World().stack("n1").device("eth0", up=False).device("eth1", "10.2.0.1/24").route("10.9.0.0/16 dev eth0", "default via 10.2.0.254 dev eth1")
+    )
     assert find_way(built(stack), Key(4, to_int("10.9.0.1")), Choices()).device == "eth1"
 
 
@@ -87,7 +97,7 @@ def test_source_is_the_routes() -> None:
 
 @pytest.mark.parametrize(("dst", "right"), [("10.5.0.9", "10.1.0.2"), ("10.9.0.1", "10.5.0.2")])
 def test_source_without_src(dst: str, right: str) -> None:
-    """Measured: an on-link route without ``src`` takes the device's first address whatever its subnet; one with a gateway the address of the gateway's subnet."""
+    """Measured: without ``src``, an on-link route takes the device's first address, one with a gateway that of the gateway's subnet."""
     stack = World().stack("n1").device("eth0", "10.1.0.2/24", "10.5.0.2/25", "10.5.0.3/25 scope global secondary")
     stack.route("10.5.0.0/16 dev eth0 scope link", "10.9.0.0/24 via 10.5.0.1 dev eth0")
     stack.devices["eth0"].connected = lambda: ()  # type: ignore[method-assign]  # the kernel's own routes were deleted
@@ -165,7 +175,9 @@ def test_own_address_from_outside(keys: dict[str, int], ok: bool) -> None:
     assert (result.ok, result.by) == (ok, "" if ok else "martian")
 
 
-@pytest.mark.parametrize(("src", "dst"), [("224.0.0.1", "10.2.0.9"), ("255.255.255.255", "10.2.0.9"), ("0.1.2.3", "10.2.0.9"), ("10.1.0.9", "0.0.0.1")])
+@pytest.mark.parametrize(
+    ("src", "dst"), [("224.0.0.1", "10.2.0.9"), ("255.255.255.255", "10.2.0.9"), ("0.1.2.3", "10.2.0.9"), ("10.1.0.9", "0.0.0.1")]
+)
 def test_martians(src: str, dst: str) -> None:
     """Sources that are multicast, broadcast or in 0/8, and destinations in 0/8, are dropped."""
     assert checked(router(), src, dst).by == "martian"
@@ -181,7 +193,7 @@ def test_loopback_network_from_outside(key: str) -> None:
 
 @pytest.mark.parametrize(("mode", "rules", "ok"), [(0, (), True), (0, ("100:\tfrom 9.9.9.9 lookup 77",), False), (2, (), False)])
 def test_broadcast_source(mode: int, rules: tuple[str, ...], ok: bool) -> None:
-    """Measured: a broadcast address of an own subnet as source passes at 0, and is dropped once the kernel validates in full (custom rules, rp_filter)."""
+    """Measured: a subnet's broadcast address as source passes at 0, and is dropped where the kernel validates in full (custom rules, rp_filter)."""
     stack = router().sysctl(conf__eth0__rp_filter=mode).rule(*rules)
     stack.devices["eth1"].addresses = ("10.2.0.1/24 brd 10.2.0.255 scope global",)
     assert checked(stack, "10.2.0.255").ok is ok
@@ -189,7 +201,7 @@ def test_broadcast_source(mode: int, rules: tuple[str, ...], ok: bool) -> None:
 
 @pytest.mark.parametrize(("out", "ok"), [("eth1", False), ("", True)])
 def test_way_back_is_looked_up_from_the_way_out(out: str, ok: bool) -> None:
-    """Measured: the reverse lookup arrives by the device that the packet would leave by, so rules for that device count; for local delivery they do not."""
+    """Measured: the reverse lookup comes in by the device that the packet would leave by: rules for that device count, save for local delivery."""
     stack = router().sysctl(conf__eth0__rp_filter=1).rule("100:\tfrom all iif eth1 lookup 77").route("10.1.0.0/24 via 10.2.0.2 dev eth1 table 77")
     assert checked(stack, "10.1.0.9", out=out).ok is ok
 
@@ -215,8 +227,11 @@ def test_not_validated() -> None:
 @pytest.mark.parametrize(
     ("values", "on", "key"),
     [
-        ({"ip_forward": 1}, True, "net.ipv4.ip_forward"), ({"ip_forward": 0}, False, "net.ipv4.ip_forward"), ({"ip_forward": 1, "conf__eth0__forwarding": 0}, False, "net.ipv4.conf.eth0.forwarding"),
-        ({"ip_forward": 0, "conf__eth0__forwarding": 1}, True, "net.ipv4.conf.eth0.forwarding"), ({"ip_forward": 1, "conf__eth1__forwarding": 0}, True, "net.ipv4.ip_forward"),
+        ({"ip_forward": 1}, True, "net.ipv4.ip_forward"),
+        ({"ip_forward": 0}, False, "net.ipv4.ip_forward"),
+        ({"ip_forward": 1, "conf__eth0__forwarding": 0}, False, "net.ipv4.conf.eth0.forwarding"),
+        ({"ip_forward": 0, "conf__eth0__forwarding": 1}, True, "net.ipv4.conf.eth0.forwarding"),
+        ({"ip_forward": 1, "conf__eth1__forwarding": 0}, True, "net.ipv4.ip_forward"),
         ({"ip_forward": 1, "conf__all__forwarding": 0}, True, "net.ipv4.ip_forward"),
     ],
 )

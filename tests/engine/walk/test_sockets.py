@@ -18,10 +18,24 @@ V6 = Packet(6, to_int("fd00::1"), to_int("fd00::2"), "tcp", 40000, 80)
 @pytest.mark.parametrize(
     ("fields", "packet", "right"),
     [
-        ({"address": "0.0.0.0"}, V4, True), ({"address": "*"}, V4, True), ({}, V4, True), ({"address": "0.0.0.0"}, V6, False), ({"address": "*"}, V6, True),
-        ({"address": "::"}, V4, True), ({"address": "::", "v6only": True}, V4, False), ({"address": "::", "v6only": True}, V6, True), ({"address": "[::]"}, V6, True),
-        ({"address": "10.2.0.2"}, V4, True), ({"address": "127.0.0.1"}, V4, False), ({"address": "::ffff:10.2.0.2"}, V4, True), ({"address": "fd00::2"}, V6, True), ({"address": "fe80::1%eth0"}, V6, False),
-        ({"address": "0.0.0.0", "device": "eth0"}, V4, True), ({"address": "0.0.0.0", "device": "eth1"}, V4, False), ({"address": "10.2.0.2%eth0"}, V4, True), ({"address": "odd"}, V4, False),
+        ({"address": "0.0.0.0"}, V4, True),
+        ({"address": "*"}, V4, True),
+        ({}, V4, True),
+        ({"address": "0.0.0.0"}, V6, False),
+        ({"address": "*"}, V6, True),
+        ({"address": "::"}, V4, True),
+        ({"address": "::", "v6only": True}, V4, False),
+        ({"address": "::", "v6only": True}, V6, True),
+        ({"address": "[::]"}, V6, True),
+        ({"address": "10.2.0.2"}, V4, True),
+        ({"address": "127.0.0.1"}, V4, False),
+        ({"address": "::ffff:10.2.0.2"}, V4, True),
+        ({"address": "fd00::2"}, V6, True),
+        ({"address": "fe80::1%eth0"}, V6, False),
+        ({"address": "0.0.0.0", "device": "eth0"}, V4, True),
+        ({"address": "0.0.0.0", "device": "eth1"}, V4, False),
+        ({"address": "10.2.0.2%eth0"}, V4, True),
+        ({"address": "odd"}, V4, False),
     ],
 )
 def test_takes(fields: dict[str, object], packet: Packet, right: bool) -> None:
@@ -32,8 +46,11 @@ def test_takes(fields: dict[str, object], packet: Packet, right: bool) -> None:
 def test_listeners() -> None:
     """TCP waits in LISTEN only; UDP sockets have no such state."""
     sockets = [
-        Fact("socket", {"protocol": "tcp", "port": 80, "state": "LISTEN"}), Fact("socket", {"protocol": "tcp", "port": 80, "state": "ESTAB"}), Fact("socket", {"protocol": "tcp", "port": 81, "state": "LISTEN"}),
-        Fact("socket", {"protocol": "udp", "port": 80, "state": "UNCONN"}), Fact("socket", {"protocol": "udp", "port": 80, "state": "ESTAB"}),
+        Fact("socket", {"protocol": "tcp", "port": 80, "state": "LISTEN"}),
+        Fact("socket", {"protocol": "tcp", "port": 80, "state": "ESTAB"}),
+        Fact("socket", {"protocol": "tcp", "port": 81, "state": "LISTEN"}),
+        Fact("socket", {"protocol": "udp", "port": 80, "state": "UNCONN"}),
+        Fact("socket", {"protocol": "udp", "port": 80, "state": "ESTAB"}),
     ]
     stack = NetStack("n1", "host", {"socket": sockets})
     assert listeners(stack, "tcp", 80) == [sockets[0]]

@@ -76,7 +76,11 @@ def test_no_way_back() -> None:
 
 @pytest.mark.parametrize(
     ("values", "sees"),
-    [({"ip_forward": 0}, "timeout"), ({"conf__eth0__forwarding": 0, "conf__eth1__forwarding": 1}, "timeout"), ({"ip_forward": 0, "conf__eth0__forwarding": 1, "conf__eth1__forwarding": 1}, "connected")],
+    [
+        ({"ip_forward": 0}, "timeout"),
+        ({"conf__eth0__forwarding": 0, "conf__eth1__forwarding": 1}, "timeout"),
+        ({"ip_forward": 0, "conf__eth0__forwarding": 1, "conf__eth1__forwarding": 1}, "connected"),
+    ],
 )
 def test_forwarding(values: dict[str, int], sees: str) -> None:
     """A stack that does not forward drops in silence; the ingress device's switch decides."""
@@ -91,7 +95,12 @@ def test_not_forwarded() -> None:
     world.stack("router").sysctl(ip_forward=0).routing[:] = ["unreachable 10.2.0.2"]
     trace = world.walk("client", "10.2.0.2")
     drop = found(trace, "drop")
-    assert (trace.client_sees, trace.request.disposition, drop.get("by"), drop.text) == ("timeout", Disposition.NOT_FORWARDED, "forwarding", "net.ipv4.ip_forward = 0")
+    assert (trace.client_sees, trace.request.disposition, drop.get("by"), drop.text) == (
+        "timeout",
+        Disposition.NOT_FORWARDED,
+        "forwarding",
+        "net.ipv4.ip_forward = 0",
+    )
 
 
 @pytest.mark.parametrize(("packets", "sees"), [(0, "depends"), (7, "connected")])
@@ -143,7 +152,9 @@ def test_dnat_to_loopback() -> None:
     """DNAT to 127.0.0.1 is a martian without route_localnet."""
     for value, by in ((0, ["martian"]), (1, [])):
         world = lan()
-        world.stack("router").nat("-A PREROUTING -d 10.99.0.1/32 -p tcp -j DNAT --to-destination 127.0.0.1:80").sysctl(conf__eth0__route_localnet=value).listens("tcp 127.0.0.1:80")
+        world.stack("router").nat("-A PREROUTING -d 10.99.0.1/32 -p tcp -j DNAT --to-destination 127.0.0.1:80").sysctl(
+            conf__eth0__route_localnet=value
+        ).listens("tcp 127.0.0.1:80")
         assert [fact.get("by") for fact in world.walk("client", "10.99.0.1").facts if fact.kind == "drop"] == by
 
 
@@ -167,7 +178,10 @@ def test_loops_end() -> None:
 # --- neighbours and devices -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("protocol", "local", "forwarded"), [("tcp", "EHOSTUNREACH", "EHOSTUNREACH"), ("udp", "timeout", "timeout"), ("icmp", "EHOSTUNREACH", "EHOSTUNREACH")])
+@pytest.mark.parametrize(
+    ("protocol", "local", "forwarded"),
+    [("tcp", "EHOSTUNREACH", "EHOSTUNREACH"), ("udp", "timeout", "timeout"), ("icmp", "EHOSTUNREACH", "EHOSTUNREACH")],
+)
 def test_silent_neighbour(protocol: str, local: str, forwarded: str) -> None:
     """Measured: a failed neighbour is host-unreachable for TCP and ping, at home and on the way; a UDP socket ignores it."""
     world = lan()
@@ -180,11 +194,20 @@ def test_an_unknown_neighbour_may_be_outside() -> None:
     """Who is not in the evidence may well answer: the packet leaves the evidence."""
     trace = lan().walk("client", "10.2.0.77")
     left = found(trace, "left_evidence", direction="request")
-    assert (trace.client_sees, trace.request.disposition, left.node, left.get("device"), left.get("on_link")) == ("depends", Disposition.LEFT_EVIDENCE, "router", "eth1", "10.2.0.0/24")
+    assert (trace.client_sees, trace.request.disposition, left.node, left.get("device"), left.get("on_link")) == (
+        "depends",
+        Disposition.LEFT_EVIDENCE,
+        "router",
+        "eth1",
+        "10.2.0.0/24",
+    )
     assert [unknown.what for unknown in trace.depends] == ["evidence of 10.2.0.77"]
 
 
-@pytest.mark.parametrize(("field", "protocol", "sees"), [("up", "tcp", "ENETUNREACH"), ("up", "udp", "ENETUNREACH"), ("carrier", "tcp", "EHOSTUNREACH"), ("carrier", "udp", "timeout")])
+@pytest.mark.parametrize(
+    ("field", "protocol", "sees"),
+    [("up", "tcp", "ENETUNREACH"), ("up", "udp", "ENETUNREACH"), ("carrier", "tcp", "EHOSTUNREACH"), ("carrier", "udp", "timeout")],
+)
 def test_dead_device(field: str, protocol: str, sees: str) -> None:
     """Measured: a device that is down has no routes; one without carrier has no neighbours."""
     world = lan()
@@ -205,7 +228,9 @@ def test_down_device_receives_nothing() -> None:
 def test_no_source_address() -> None:
     """A sender whose devices have no address at all cannot send."""
     world = World()
-    world.stack("n1").device("eth0").route("default dev eth0").unseen("ip -d addr").shows("ip -d link", "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff")
+    world.stack("n1").device("eth0").route("default dev eth0").unseen("ip -d addr").shows(
+        "ip -d link", "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff"
+    )
     assert world.sees("n1", "8.8.8.8") == "EADDRNOTAVAIL"
 
 
@@ -217,7 +242,11 @@ def bridge(call: int | None = 1, forward: str = "ACCEPT", *rules: str, nat: tupl
     world = World()
     host = world.host("n1", "192.0.2.1/24").device("cni0", "10.244.0.1/24", kind="bridge").router()
     chains = "".join(f":{name} {policy} [0:0]\n" for name, policy in (("INPUT", "ACCEPT"), ("FORWARD", forward), ("OUTPUT", "ACCEPT")))
-    nats = ["-A PREROUTING -d 10.96.0.1/32 -p tcp -j DNAT --to-destination 10.244.0.3:80", *nat, *(["-A POSTROUTING -s 10.244.0.0/24 -d 10.244.0.3/32 -j MASQUERADE"] if masquerade else [])]
+    nats = [
+        "-A PREROUTING -d 10.96.0.1/32 -p tcp -j DNAT --to-destination 10.244.0.3:80",
+        *nat,
+        *(["-A POSTROUTING -s 10.244.0.0/24 -d 10.244.0.3/32 -j MASQUERADE"] if masquerade else []),
+    ]
     host.iptables(f"*filter\n{chains}" + "\n".join(rules) + "\n*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n" + "\n".join(nats))
     if call is not None:
         host.parameters["net.bridge.bridge-nf-call-iptables"] = call
@@ -252,7 +281,9 @@ def test_physdev_sees_the_ports() -> None:
     assert bridge(1, "DROP", *rules, "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT").sees("n1/a", "10.244.0.3") == "connected"
 
 
-@pytest.mark.parametrize(("call", "masquerade", "sees"), [(1, False, "connected"), (0, False, "timeout"), (0, True, "connected"), (1, True, "connected")])
+@pytest.mark.parametrize(
+    ("call", "masquerade", "sees"), [(1, False, "connected"), (0, False, "timeout"), (0, True, "connected"), (1, True, "connected")]
+)
 def test_virtual_address_of_a_neighbour(call: int, masquerade: bool, sees: str) -> None:
     """VIP → backend on the same bridge: works where the answer meets iptables, else only masqueraded."""
     trace = bridge(call, masquerade=masquerade).walk("n1/a", "10.96.0.1")
@@ -264,7 +295,13 @@ def test_virtual_address_of_a_neighbour(call: int, masquerade: bool, sees: str) 
 
 @pytest.mark.parametrize(
     ("call", "masquerade", "hairpin", "sees"),
-    [(1, True, True, "connected"), (1, True, False, "timeout"), (0, True, False, "connected"), (1, False, True, "timeout"), (0, False, True, "timeout")],
+    [
+        (1, True, True, "connected"),
+        (1, True, False, "timeout"),
+        (0, True, False, "connected"),
+        (1, False, True, "timeout"),
+        (0, False, True, "timeout"),
+    ],
 )
 def test_own_virtual_address(call: int, masquerade: bool, hairpin: bool, sees: str) -> None:
     """Pod → own VIP: always needs MASQUERADE; where bridge-nf calls iptables it needs hairpin mode too."""
@@ -315,12 +352,25 @@ def test_vxlan() -> None:
     assert trace.client_sees == "connected"
     inner, outer = "tcp 10.244.1.2:40000 > 10.244.2.2:80", "udp 192.0.2.1:49152 > 192.0.2.2:8472"
     assert [(hop.node, hop.stack, hop.packet) for hop in trace.request.hops] == [
-        ("n1", "p", inner), ("n1", "host", inner), ("n1", "host", outer), ("n2", "host", outer), ("n2", "host", outer), ("n2", "host", inner), ("n2", "p", inner),
+        ("n1", "p", inner),
+        ("n1", "host", inner),
+        ("n1", "host", outer),
+        ("n2", "host", outer),
+        ("n2", "host", outer),
+        ("n2", "host", inner),
+        ("n2", "p", inner),
     ]
     assert any(line.startswith("flannel.1: VXLAN 1 to 192.0.2.2") for line in said(trace))
 
 
-@pytest.mark.parametrize(("node", "rule"), [("n1", "-A OUTPUT -p udp -m udp --dport 8472 -j DROP"), ("n2", "-A INPUT -p udp -m udp --dport 8472 -j DROP"), ("n2", "-A FORWARD -i flannel.1 -o cni0 -j DROP")])
+@pytest.mark.parametrize(
+    ("node", "rule"),
+    [
+        ("n1", "-A OUTPUT -p udp -m udp --dport 8472 -j DROP"),
+        ("n2", "-A INPUT -p udp -m udp --dport 8472 -j DROP"),
+        ("n2", "-A FORWARD -i flannel.1 -o cni0 -j DROP"),
+    ],
+)
 def test_vxlan_meets_firewalls(node: str, rule: str) -> None:
     """The outer packet is a local one on both nodes, the inner one is forwarded: each can be dropped."""
     world = overlay()
@@ -332,7 +382,8 @@ def test_vxlan_meets_firewalls(node: str, rule: str) -> None:
 def test_vxlan_inherits_the_mark() -> None:
     """The outer packet inherits the inner one's mark; the next machine sees none."""
     world = overlay()
-    mangle = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i cni0 -j MARK --set-xmark 0x4/0xffffffff\n*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -m mark --mark 0x4 -j DROP"
+    mangle = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i cni0 -j MARK --set-xmark 0x4/0xffffffff"
+    mangle += "\n*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -m mark --mark 0x4 -j DROP"
     world.stack("n1").iptables(mangle)
     assert found(world.walk("n1/p", "10.244.2.2"), "drop").get("dport") == 8472
     world.stack("n1").iptables(mangle.partition("\n*filter")[0])
@@ -343,7 +394,9 @@ def test_vxlan_inherits_the_mark() -> None:
 @pytest.mark.parametrize(
     ("neigh", "fdb", "sees"),
     [
-        ("10.244.2.0 dev flannel.1 lladdr 02:00:00:00:ff:02 PERMANENT", "", "timeout"), ("", "", "EHOSTUNREACH"), ("", "00:00:00:00:00:00 dev flannel.1 dst 192.0.2.2 self permanent", "connected"),
+        ("10.244.2.0 dev flannel.1 lladdr 02:00:00:00:ff:02 PERMANENT", "", "timeout"),
+        ("", "", "EHOSTUNREACH"),
+        ("", "00:00:00:00:00:00 dev flannel.1 dst 192.0.2.2 self permanent", "connected"),
         ("10.244.2.0 dev flannel.1 lladdr 02:00:00:00:ff:02 PERMANENT", "02:00:00:00:ff:02 dev flannel.1 dst 192.0.2.77 self permanent", "depends"),
         ("10.244.2.0 dev flannel.1 lladdr 02:00:00:00:ff:77 PERMANENT", "02:00:00:00:ff:77 dev flannel.1 dst 192.0.2.2 self permanent", "timeout"),
     ],
@@ -422,7 +475,8 @@ def test_hops_and_arrivals() -> None:
     trace = lan().walk("client", "10.2.0.2")
     hops = [fact for fact in trace.facts if fact.kind == "hop" and fact.get("direction") == "request"]
     assert [(fact.node, fact.get("how"), fact.get("gateway"), fact.get("route"), fact.get("table")) for fact in hops] == [
-        ("client", "output", "10.1.0.1", "0.0.0.0/0", "main"), ("router", "forward", "", "10.2.0.0/24", "main"),
+        ("client", "output", "10.1.0.1", "0.0.0.0/0", "main"),
+        ("router", "forward", "", "10.2.0.0/24", "main"),
     ]
     arrivals = [(fact.node, fact.get("via"), fact.get("device")) for fact in trace.facts if fact.kind == "arrival"]
     assert arrivals == [("router", "10.1.0.2", "eth0"), ("server", "10.2.0.1", "eth0")]
@@ -456,7 +510,10 @@ def test_unseen_nat_may_masquerade() -> None:
 def test_unseen_filter_may_drop() -> None:
     """A node's filter table that was not collected is open, also where its nat table was; in a container it is assumed to be empty."""
     world = pods()
-    world.stack("n1").unseen("iptables-save").shows("iptables -t nat -S", "-P PREROUTING ACCEPT\n-P INPUT ACCEPT\n-P OUTPUT ACCEPT\n-P POSTROUTING ACCEPT\n-A POSTROUTING -s 10.9.0.0/24 -o eth0 -j MASQUERADE")
+    world.stack("n1").unseen("iptables-save").shows(
+        "iptables -t nat -S",
+        "-P PREROUTING ACCEPT\n-P INPUT ACCEPT\n-P OUTPUT ACCEPT\n-P POSTROUTING ACCEPT\n-A POSTROUTING -s 10.9.0.0/24 -o eth0 -j MASQUERADE",
+    )
     trace = world.walk("n1/web", "10.2.0.2")
     assert (trace.client_sees, [u.what for u in trace.depends]) == ("depends", ["netfilter filter"])
     assert ("drops", "", "timeout") in trace.branches

@@ -69,12 +69,25 @@ class Device:
 
     def printed(self) -> str:
         """The lines of this device."""
-        flags = ",".join(["BROADCAST", *(["NO-CARRIER"] if not self.carrier else []), *(["UP"] if self.up else []), *(["LOWER_UP"] if self.up and self.carrier else [])])
+        flags = ",".join(
+            [
+                "BROADCAST",
+                *(["NO-CARRIER"] if not self.carrier else []),
+                *(["UP"] if self.up else []),
+                *(["LOWER_UP"] if self.up and self.carrier else []),
+            ]
+        )
         name = f"{self.name}@if{self.peer}" if self.peer else self.name
         master = f"master {self.master} " if self.master else ""
         mac = self.mac or f"02:00:00:00:{self.index >> 8:02x}:{self.index & 255:02x}"
         lines = f"{self.index}: {name}: <{flags}> mtu {self.mtu} qdisc noqueue {master}state {'UP' if self.up else 'DOWN'} group default qlen 1000\n"
-        layer = "ipip 0.0.0.0 brd 0.0.0.0" if self.kind.startswith("ipip") else "none" if self.kind.startswith("tun") else f"ether {mac} brd ff:ff:ff:ff:ff:ff"
+        layer = (
+            "ipip 0.0.0.0 brd 0.0.0.0"
+            if self.kind.startswith("ipip")
+            else "none"
+            if self.kind.startswith("tun")
+            else f"ether {mac} brd ff:ff:ff:ff:ff:ff"
+        )
         lines += f"    link/{layer} promiscuity 0\n"
         kind = self.kind or ("veth" if self.peer else "")
         lines += f"    {kind} numtxqueues 1\n" if kind else ""
@@ -151,7 +164,9 @@ class Stack:
 
     def listens(self, *ends: str) -> Stack:
         """Set the listening sockets: ``tcp 0.0.0.0:80``, ``udp 10.0.0.1:53``."""
-        lines = [f"{protocol} {'LISTEN' if protocol == 'tcp' else 'UNCONN'} 0 128 {local} 0.0.0.0:*" for protocol, local in (end.split() for end in ends)]
+        lines = [
+            f"{protocol} {'LISTEN' if protocol == 'tcp' else 'UNCONN'} 0 128 {local} 0.0.0.0:*" for protocol, local in (end.split() for end in ends)
+        ]
         self.outputs["ss -lntup"] = "\n".join([SOCKETS, *lines])
         return self
 
@@ -169,7 +184,12 @@ class Stack:
         """What the parsers read."""
         devices = list(self.devices.values())
         connected = [line for each in devices for line in each.connected()]
-        parameters = {"net.ipv4.ip_forward": 0, "net.ipv4.conf.all.rp_filter": 0, **{f"net.ipv4.conf.{each.name}.rp_filter": 0 for each in devices}, **self.parameters}
+        parameters = {
+            "net.ipv4.ip_forward": 0,
+            "net.ipv4.conf.all.rp_filter": 0,
+            **{f"net.ipv4.conf.{each.name}.rp_filter": 0 for each in devices},
+            **self.parameters,
+        }
         outputs = {
             "ip -d addr": LOOPBACK + "".join(each.printed() for each in devices),
             "ip route show table all": "\n".join([*self.routing, *connected]),

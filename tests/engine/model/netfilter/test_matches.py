@@ -21,16 +21,51 @@ REPLY = HookContext("FORWARD", "eth1", "eth0", state=State("ESTABLISHED", transl
 @pytest.mark.parametrize(
     ("spec", "answer"),
     [
-        ("-s 10.1.0.0/16", True), ("-s 10.2.0.0/16", False), ("! -s 10.2.0.0/16", True), ("-d 10.2.0.2", True), ("-d 10.2.0.3/32", False),
-        ("-s fd00::/8", False), ("! -s fd00::/8", True), ("-i eth0", True), ("-i eth1", False), ("-i eth+", True), ("! -o eth+", False), ("-o +", True),
-        ("-i ens+", False), ("-p tcp", True), ("-p 6", True), ("-p udp", False), ("-p all", True), ("-p 0", True), ("! -p udp", True), ("-f", False), ("! -f", True),
-        ("-p tcp --dport 80", True), ("-p tcp --dport 79:81", True), ("-p tcp --dport :79", False), ("-p tcp --dport 80:", True), ("-p tcp --sport 40000", True),
-        ("-p tcp ! --dport 80", False), ("-p tcp -m multiport --dports 22,80:90", True), ("-p tcp -m multiport --sports 22,80", False),
-        ("-p tcp -m multiport --ports 80", True), ("-p tcp -m multiport ! --dports 80", False), ("-p tcp -m tcp --dport http", True),
-        ("-p tcp --syn", True), ("-p tcp ! --syn", False), ("-p tcp --tcp-flags FIN,SYN,RST,ACK SYN", True), ("-p tcp --tcp-flags ALL NONE", False),
-        ("-p tcp --tcp-flags SYN,ACK SYN,ACK", False), ("-p icmp --icmp-type 8", False),
-        ("-m iprange --src-range 10.1.0.1-10.1.0.9", True), ("-m iprange --dst-range 10.2.0.3-10.2.0.9", False), ("-m iprange --src-range 10.1.0.2", True),
-        ("-m length --length 60", True), ("-m length --length 61:", False), ("-m length --length :60", True), ("-m length --length 40:50", False),
+        ("-s 10.1.0.0/16", True),
+        ("-s 10.2.0.0/16", False),
+        ("! -s 10.2.0.0/16", True),
+        ("-d 10.2.0.2", True),
+        ("-d 10.2.0.3/32", False),
+        ("-s fd00::/8", False),
+        ("! -s fd00::/8", True),
+        ("-i eth0", True),
+        ("-i eth1", False),
+        ("-i eth+", True),
+        ("! -o eth+", False),
+        ("-o +", True),
+        ("-i ens+", False),
+        ("-p tcp", True),
+        ("-p 6", True),
+        ("-p udp", False),
+        ("-p all", True),
+        ("-p 0", True),
+        ("! -p udp", True),
+        ("-f", False),
+        ("! -f", True),
+        ("-p tcp --dport 80", True),
+        ("-p tcp --dport 79:81", True),
+        ("-p tcp --dport :79", False),
+        ("-p tcp --dport 80:", True),
+        ("-p tcp --sport 40000", True),
+        ("-p tcp ! --dport 80", False),
+        ("-p tcp -m multiport --dports 22,80:90", True),
+        ("-p tcp -m multiport --sports 22,80", False),
+        ("-p tcp -m multiport --ports 80", True),
+        ("-p tcp -m multiport ! --dports 80", False),
+        ("-p tcp -m tcp --dport http", True),
+        ("-p tcp --syn", True),
+        ("-p tcp ! --syn", False),
+        ("-p tcp --tcp-flags FIN,SYN,RST,ACK SYN", True),
+        ("-p tcp --tcp-flags ALL NONE", False),
+        ("-p tcp --tcp-flags SYN,ACK SYN,ACK", False),
+        ("-p icmp --icmp-type 8", False),
+        ("-m iprange --src-range 10.1.0.1-10.1.0.9", True),
+        ("-m iprange --dst-range 10.2.0.3-10.2.0.9", False),
+        ("-m iprange --src-range 10.1.0.2", True),
+        ("-m length --length 60", True),
+        ("-m length --length 61:", False),
+        ("-m length --length :60", True),
+        ("-m length --length 40:50", False),
     ],
 )
 def test_packet(spec: str, answer: bool) -> None:
@@ -52,9 +87,15 @@ def test_ports_of_a_protocol_without_ports() -> None:
 @pytest.mark.parametrize(
     ("spec", "kind", "code", "answer"),
     [
-        ("-p icmp --icmp-type 8", 8, 0, True), ("-p icmp --icmp-type echo-request", 8, 0, True), ("-p icmp --icmp-type 0", 8, 0, False),
-        ("-p icmp --icmp-type any", 3, 1, True), ("-p icmp --icmp-type 255", 3, 1, True), ("-p icmp --icmp-type 3", 3, 13, True),
-        ("-p icmp --icmp-type 3/4", 3, 4, True), ("-p icmp --icmp-type 3/4", 3, 1, False), ("-p icmp --icmp-type fragmentation-needed", 3, 4, True),
+        ("-p icmp --icmp-type 8", 8, 0, True),
+        ("-p icmp --icmp-type echo-request", 8, 0, True),
+        ("-p icmp --icmp-type 0", 8, 0, False),
+        ("-p icmp --icmp-type any", 3, 1, True),
+        ("-p icmp --icmp-type 255", 3, 1, True),
+        ("-p icmp --icmp-type 3", 3, 13, True),
+        ("-p icmp --icmp-type 3/4", 3, 4, True),
+        ("-p icmp --icmp-type 3/4", 3, 1, False),
+        ("-p icmp --icmp-type fragmentation-needed", 3, 4, True),
         ("-p icmp ! --icmp-type destination-unreachable", 3, 1, False),
     ],
 )
@@ -72,15 +113,31 @@ def test_icmpv6() -> None:
 @pytest.mark.parametrize(
     ("spec", "context", "answer"),
     [
-        ("-m conntrack --ctstate NEW", FORWARD, True), ("-m state --state RELATED,ESTABLISHED", FORWARD, False), ("-m conntrack ! --ctstate NEW", FORWARD, False),
-        ("-m conntrack --ctstate UNTRACKED", UNTRACKED, True), ("-m conntrack --ctstate INVALID", UNTRACKED, False),
-        ("-m conntrack --ctstate DNAT", REPLY, True), ("-m conntrack --ctstate SNAT", REPLY, True), ("-m conntrack --ctstate DNAT", FORWARD, False),
-        ("-m conntrack --ctdir REPLY", REPLY, True), ("-m conntrack --ctdir ORIGINAL", REPLY, False), ("-m conntrack --ctdir ORIGINAL", UNTRACKED, False),
-        ("-m conntrack --ctproto tcp", REPLY, True), ("-m conntrack --ctproto 17", REPLY, False), ("-m conntrack --ctproto tcp", UNTRACKED, False),
-        ("-m conntrack --ctorigsrc 10.1.0.0/24", REPLY, True), ("-m conntrack --ctorigdst 10.99.0.1", REPLY, True), ("-m conntrack --ctreplsrc 10.2.0.2", REPLY, True),
-        ("-m conntrack --ctrepldst 192.0.2.1", REPLY, True), ("-m conntrack ! --ctorigdst 10.99.0.1", REPLY, False), ("-m conntrack --ctorigsrc 0.0.0.0/0", UNTRACKED, False),
-        ("-m conntrack --ctorigsrcport 40000", REPLY, True), ("-m conntrack --ctorigdstport 80", REPLY, True), ("-m conntrack --ctreplsrcport 8000:8090", REPLY, True),
-        ("-m conntrack --ctrepldstport 50001", REPLY, False), ("-m conntrack --ctorigdstport 0:65535", UNTRACKED, False),
+        ("-m conntrack --ctstate NEW", FORWARD, True),
+        ("-m state --state RELATED,ESTABLISHED", FORWARD, False),
+        ("-m conntrack ! --ctstate NEW", FORWARD, False),
+        ("-m conntrack --ctstate UNTRACKED", UNTRACKED, True),
+        ("-m conntrack --ctstate INVALID", UNTRACKED, False),
+        ("-m conntrack --ctstate DNAT", REPLY, True),
+        ("-m conntrack --ctstate SNAT", REPLY, True),
+        ("-m conntrack --ctstate DNAT", FORWARD, False),
+        ("-m conntrack --ctdir REPLY", REPLY, True),
+        ("-m conntrack --ctdir ORIGINAL", REPLY, False),
+        ("-m conntrack --ctdir ORIGINAL", UNTRACKED, False),
+        ("-m conntrack --ctproto tcp", REPLY, True),
+        ("-m conntrack --ctproto 17", REPLY, False),
+        ("-m conntrack --ctproto tcp", UNTRACKED, False),
+        ("-m conntrack --ctorigsrc 10.1.0.0/24", REPLY, True),
+        ("-m conntrack --ctorigdst 10.99.0.1", REPLY, True),
+        ("-m conntrack --ctreplsrc 10.2.0.2", REPLY, True),
+        ("-m conntrack --ctrepldst 192.0.2.1", REPLY, True),
+        ("-m conntrack ! --ctorigdst 10.99.0.1", REPLY, False),
+        ("-m conntrack --ctorigsrc 0.0.0.0/0", UNTRACKED, False),
+        ("-m conntrack --ctorigsrcport 40000", REPLY, True),
+        ("-m conntrack --ctorigdstport 80", REPLY, True),
+        ("-m conntrack --ctreplsrcport 8000:8090", REPLY, True),
+        ("-m conntrack --ctrepldstport 50001", REPLY, False),
+        ("-m conntrack --ctorigdstport 0:65535", UNTRACKED, False),
     ],
 )
 def test_conntrack(spec: str, context: HookContext, answer: bool) -> None:
@@ -90,8 +147,15 @@ def test_conntrack(spec: str, context: HookContext, answer: bool) -> None:
 
 @pytest.mark.parametrize(
     ("status", "confirmed", "seen", "answer"),
-    [("CONFIRMED", True, False, True), ("CONFIRMED", False, False, False), ("SEEN_REPLY", True, True, True), ("NONE", False, False, True), ("NONE", True, False, False),
-     ("ASSURED", True, True, None), ("EXPECTED,CONFIRMED", True, True, None)],
+    [
+        ("CONFIRMED", True, False, True),
+        ("CONFIRMED", False, False, False),
+        ("SEEN_REPLY", True, True, True),
+        ("NONE", False, False, True),
+        ("NONE", True, False, False),
+        ("ASSURED", True, True, None),
+        ("EXPECTED,CONFIRMED", True, True, None),
+    ],
 )
 def test_status(status: str, confirmed: bool, seen: bool, answer: bool | None) -> None:
     """The status of the entry as far as one packet tells it; assured and expected cannot be told."""
@@ -103,7 +167,13 @@ def test_status(status: str, confirmed: bool, seen: bool, answer: bool | None) -
 
 @pytest.mark.parametrize(
     ("spec", "answer"),
-    [("-m mark --mark 0x12", True), ("-m mark --mark 0x10/0xf0", True), ("-m mark --mark 0x12/0xf0", False), ("-m mark ! --mark 0x12", False), ("-m mark --mark 0x0/0x1", True)],
+    [
+        ("-m mark --mark 0x12", True),
+        ("-m mark --mark 0x10/0xf0", True),
+        ("-m mark --mark 0x12/0xf0", False),
+        ("-m mark ! --mark 0x12", False),
+        ("-m mark --mark 0x0/0x1", True),
+    ],
 )
 def test_mark(spec: str, answer: bool) -> None:
     """(mark & mask) == value: a value with bits outside its mask never holds."""
@@ -118,8 +188,13 @@ def test_connmark_without_an_entry_is_false_even_inverted() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "kind", "answer"),
-    [("--dst-type LOCAL", "LOCAL", True), ("--dst-type LOCAL", "UNICAST", False), ("! --dst-type LOCAL", "UNICAST", True), ("! --dst-type LOCAL", "LOCAL", False),
-     ("--src-type UNICAST,BROADCAST", "BROADCAST", True)],
+    [
+        ("--dst-type LOCAL", "LOCAL", True),
+        ("--dst-type LOCAL", "UNICAST", False),
+        ("! --dst-type LOCAL", "UNICAST", True),
+        ("! --dst-type LOCAL", "LOCAL", False),
+        ("--src-type UNICAST,BROADCAST", "BROADCAST", True),
+    ],
 )
 def test_address_type(spec: str, kind: str, answer: bool) -> None:
     """The type of the address on that side; the inversion is inside."""
@@ -129,9 +204,14 @@ def test_address_type(spec: str, kind: str, answer: bool) -> None:
 def test_address_type_on_one_device() -> None:
     """``--limit-iface-in`` asks for the types as seen on the input device, for both sides of the instance and no other."""
     around = Around(kind="LOCAL")
-    assert holds("-m addrtype --src-type LOCAL --dst-type LOCAL --limit-iface-in -m addrtype --dst-type LOCAL --limit-iface-out", around=around) is True
+    assert (
+        holds("-m addrtype --src-type LOCAL --dst-type LOCAL --limit-iface-in -m addrtype --dst-type LOCAL --limit-iface-out", around=around) is True
+    )
     assert around.asked == [(4, SYN.src, "eth0"), (4, SYN.dst, "eth0"), (4, SYN.dst, "eth1")]
-    assert [match.text for match in rule("-i eth0 -m addrtype ! --dst-type LOCAL --limit-iface-in").matches] == ["-i eth0", "! --dst-type LOCAL --limit-iface-in"]
+    assert [match.text for match in rule("-i eth0 -m addrtype ! --dst-type LOCAL --limit-iface-in").matches] == [
+        "-i eth0",
+        "! --dst-type LOCAL --limit-iface-in",
+    ]
 
 
 def test_set() -> None:
@@ -145,9 +225,17 @@ def test_set() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "bridged", "routed"),
-    [("--physdev-in veth1", True, False), ("--physdev-in veth+", True, False), ("--physdev-out veth1", False, False), ("! --physdev-in veth1", False, True),
-     ("--physdev-is-in", True, False), ("--physdev-is-out", True, False), ("--physdev-is-bridged", True, False), ("! --physdev-is-bridged", False, True),
-     ("--physdev-in eth+", False, False)],
+    [
+        ("--physdev-in veth1", True, False),
+        ("--physdev-in veth+", True, False),
+        ("--physdev-out veth1", False, False),
+        ("! --physdev-in veth1", False, True),
+        ("--physdev-is-in", True, False),
+        ("--physdev-is-out", True, False),
+        ("--physdev-is-bridged", True, False),
+        ("! --physdev-is-bridged", False, True),
+        ("--physdev-in eth+", False, False),
+    ],
 )
 def test_physdev(spec: str, bridged: bool, routed: bool) -> None:
     """Bridge ports of a bridged frame; without bridge information positive options are false and inverted ones true."""
@@ -157,8 +245,13 @@ def test_physdev(spec: str, bridged: bool, routed: bool) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "path", "answer", "asked"),
-    [("", True, True, (False, False)), ("--invert", True, False, (False, False)), ("--loose --invert", False, True, (True, False)), ("--accept-local", False, False, (False, True)),
-     ("--validmark --invert", None, None, (False, False))],
+    [
+        ("", True, True, (False, False)),
+        ("--invert", True, False, (False, False)),
+        ("--loose --invert", False, True, (True, False)),
+        ("--accept-local", False, False, (False, True)),
+        ("--validmark --invert", None, None, (False, False)),
+    ],
 )
 def test_rpfilter(spec: str, path: bool | None, answer: bool | None, asked: tuple[bool, bool]) -> None:
     """``-m rpfilter`` holds for a valid reverse path, ``--invert`` for an invalid one; what cannot be told stays so."""
@@ -169,9 +262,20 @@ def test_rpfilter(spec: str, path: bool | None, answer: bool | None, asked: tupl
 
 @pytest.mark.parametrize(
     "spec",
-    ["-m recent --rcheck --name x --rsource", "-m limit --limit 3/min", "-m hashlimit --hashlimit-upto 3/sec --hashlimit-name x", "-m connlimit --connlimit-above 3", "-m quota --quota 9",
-     "-m time --timestart 01:00", "-m owner --uid-owner 0", "-m owner ! --uid-owner 0", "-m statistic --mode random --probability 0.5", "-m neverheard --of it",
-     "-m string --string x --algo bm", "--neverheard x"],
+    [
+        "-m recent --rcheck --name x --rsource",
+        "-m limit --limit 3/min",
+        "-m hashlimit --hashlimit-upto 3/sec --hashlimit-name x",
+        "-m connlimit --connlimit-above 3",
+        "-m quota --quota 9",
+        "-m time --timestart 01:00",
+        "-m owner --uid-owner 0",
+        "-m owner ! --uid-owner 0",
+        "-m statistic --mode random --probability 0.5",
+        "-m neverheard --of it",
+        "-m string --string x --algo bm",
+        "--neverheard x",
+    ],
 )
 def test_unknown_is_a_value(spec: str) -> None:
     """What a snapshot cannot tell is unknown, never a guess, and the rest of the rule still counts."""

@@ -12,9 +12,52 @@ from engine.model.netfilter.rule import parse_rule, port_number, protocol_name
 from engine.model.packet import PROTOCOL_NUMBERS
 from tests.engine.model.netfilter.helper import PING, SYN, holds, rule
 
-WORDS = st.sampled_from(["-s", "-d", "-i", "-o", "-p", "-m", "-j", "-g", "!", "10.0.0.0/8", "tcp", "multiport", "--dports", "80", "80:90", "--tcp-flags", "SYN", "--match-set", "src,dst",
-                         "conntrack", "--ctstate", "NEW", "--comment", "-f", "--to", "DROP", "rpfilter", "--invert", "addrtype", "--limit-iface-in", "statistic", "--probability", "0.5", "-1",
-                         "--icmp-type", "x", "--mark", "0x1/", "owner", "--syn", "--src-range", "-"])
+WORDS = st.sampled_from(
+    [
+        "-s",
+        "-d",
+        "-i",
+        "-o",
+        "-p",
+        "-m",
+        "-j",
+        "-g",
+        "!",
+        "10.0.0.0/8",
+        "tcp",
+        "multiport",
+        "--dports",
+        "80",
+        "80:90",
+        "--tcp-flags",
+        "SYN",
+        "--match-set",
+        "src,dst",
+        "conntrack",
+        "--ctstate",
+        "NEW",
+        "--comment",
+        "-f",
+        "--to",
+        "DROP",
+        "rpfilter",
+        "--invert",
+        "addrtype",
+        "--limit-iface-in",
+        "statistic",
+        "--probability",
+        "0.5",
+        "-1",
+        "--icmp-type",
+        "x",
+        "--mark",
+        "0x1/",
+        "owner",
+        "--syn",
+        "--src-range",
+        "-",
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +89,15 @@ def test_place() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("-s ! 10.1.0.0/24", "! -s 10.1.0.0/24"), ("--source 10.1.0.2", "-s 10.1.0.2/32"), ("--protocol TCP", "-p tcp"), ("-p ! udp", "! -p udp"),
-        ("-p tcp -m tcp --dport ! 80", "-p tcp ! --dport 80"), ("-s 10.1.0.0/255.255.255.0", "-s 10.1.0.0/24"), ("-p tcp --destination-port 80", "-p tcp --dport 80"),
-        ("--in-interface eth0", "-i eth0"), ("-m multiport --destination-ports 80", "-m multiport --dports 80"),
+        ("-s ! 10.1.0.0/24", "! -s 10.1.0.0/24"),
+        ("--source 10.1.0.2", "-s 10.1.0.2/32"),
+        ("--protocol TCP", "-p tcp"),
+        ("-p ! udp", "! -p udp"),
+        ("-p tcp -m tcp --dport ! 80", "-p tcp ! --dport 80"),
+        ("-s 10.1.0.0/255.255.255.0", "-s 10.1.0.0/24"),
+        ("-p tcp --destination-port 80", "-p tcp --dport 80"),
+        ("--in-interface eth0", "-i eth0"),
+        ("-m multiport --destination-ports 80", "-m multiport --dports 80"),
         ('-m comment --comment "! -s 10.1.0.2" -p tcp', "-p tcp"),
     ],
 )
@@ -58,8 +107,22 @@ def test_spellings(one: str, other: str) -> None:
         assert holds(one, packet) is holds(other, packet) is not None
 
 
-@pytest.mark.parametrize("spec", ["-s x", "-s", "-p tcp --dport nosuchservice", "-m set --match-set pods", "-p tcp --tcp-flags SYN", "--icmp-type nosuchtype", "-m mark --mark x",
-                                  "-m iprange --src-range x", "-m length --length x", "-m conntrack --ctstate", "10.0.0.0/8"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "-s x",
+        "-s",
+        "-p tcp --dport nosuchservice",
+        "-m set --match-set pods",
+        "-p tcp --tcp-flags SYN",
+        "--icmp-type nosuchtype",
+        "-m mark --mark x",
+        "-m iprange --src-range x",
+        "-m length --length x",
+        "-m conntrack --ctstate",
+        "10.0.0.0/8",
+    ],
+)
 def test_damaged_words_are_unknown(spec: str) -> None:
     """Words that cannot be understood make the rule unknown: it neither holds nor fails."""
     assert holds(f"{spec} -j DROP") is None
@@ -72,7 +135,15 @@ def test_hidden_interfaces() -> None:
     assert "without -v" in read.matches[-1].reason
 
 
-@pytest.mark.parametrize(("spec", "share"), [("--mode random --probability 0.33333", "0.33333"), ("--mode nth --every 3 --packet 0", "1/3"), ("--mode nth", ""), ("--mode random --probability", "")])
+@pytest.mark.parametrize(
+    ("spec", "share"),
+    [
+        ("--mode random --probability 0.33333", "0.33333"),
+        ("--mode nth --every 3 --packet 0", "1/3"),
+        ("--mode nth", ""),
+        ("--mode random --probability", ""),
+    ],
+)
 def test_share(spec: str, share: str) -> None:
     """A statistic match names the share of packets that it takes."""
     match = rule(f"-m statistic {spec} -j DROP").matches[0]
@@ -83,12 +154,32 @@ def test_share(spec: str, share: str) -> None:
 def test_what_follows_an_opaque_match_is_read() -> None:
     """A match that is not modelled swallows its own options only."""
     read = rule("-m recent --update --seconds 60 --name x -s 10.1.0.0/24 -m owner --uid-owner 0 ! -d 10.9.0.9 -p tcp -m tcp --dport 80 -j DROP")
-    assert [match.text for match in read.matches] == ["-m recent --update --seconds 60 --name x", "-s 10.1.0.0/24", "-m owner --uid-owner 0", "! -d 10.9.0.9", "-p tcp", "--dport 80"]
+    assert [match.text for match in read.matches] == [
+        "-m recent --update --seconds 60 --name x",
+        "-s 10.1.0.0/24",
+        "-m owner --uid-owner 0",
+        "! -d 10.9.0.9",
+        "-p tcp",
+        "--dport 80",
+    ]
     assert read.target.name == "DROP"
     assert "rate" in rule("-m limit --limit 1/s").matches[0].reason  # type: ignore[attr-defined]  # an Unmodelled has one
 
 
-@pytest.mark.parametrize(("text", "name"), [("6", "tcp"), ("58", "icmpv6"), ("ipv6-icmp", "icmpv6"), ("4", "ipip"), ("ipencap", "ipip"), ("0", "all"), ("any", "all"), ("132", "sctp"), ("253", "253")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("6", "tcp"),
+        ("58", "icmpv6"),
+        ("ipv6-icmp", "icmpv6"),
+        ("4", "ipip"),
+        ("ipencap", "ipip"),
+        ("0", "all"),
+        ("any", "all"),
+        ("132", "sctp"),
+        ("253", "253"),
+    ],
+)
 def test_protocols(text: str, name: str) -> None:
     """Protocols by number and by every name that tools print; an unnamed number stays a number."""
     assert protocol_name(text) == name

@@ -53,7 +53,10 @@ def test_order_on_a_hook() -> None:
 
 def test_known() -> None:
     """What a whole listing does not show is empty; what one table's listing shows says nothing of the others."""
-    whole, one = ruleset(("iptables-save", SAVE)), ruleset(("iptables -t nat -S", "\n".join(f"-P {name} ACCEPT" for name in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"))))
+    whole, one = (
+        ruleset(("iptables-save", SAVE)),
+        ruleset(("iptables -t nat -S", "\n".join(f"-P {name} ACCEPT" for name in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")))),
+    )
     assert [whole.known(table, 4) for table in ("filter", "nat", "raw")] == [True, True, True]
     assert [one.known(table, 4) for table in ("filter", "nat", "raw")] == [False, True, False]
     assert not whole.known("filter", 6)

@@ -13,7 +13,7 @@ WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), ma
 
 def printed(word: str) -> str:
     """A word as iptables-save prints it (``xtables_save_string``): quoted where a bare one would be read otherwise."""
-    if word and not any(c.isspace() or c in '"\\\'' for c in word):
+    if word and not any(c.isspace() or c in "\"\\'" for c in word):
         return word
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
