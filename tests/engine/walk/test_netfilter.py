@@ -300,12 +300,14 @@ def test_first_translation_wins_and_accept_goes_on() -> None:
 
 
 def test_nat_policy_drop() -> None:
-    """A nat chain can drop too, by rule or policy."""
+    """A nat chain can drop too, by rule or policy, where something needs conntrack: without, no nat chain is asked (measured)."""
     world = lan()
     world.stack("router").iptables("*nat\n:PREROUTING DROP [0:0]\n-A PREROUTING -d 9.9.9.9/32 -j ACCEPT")
+    assert world.sees("client", "10.2.0.2") == "connected"
+    world.stack("router").iptables("*nat\n:PREROUTING DROP [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -d 9.9.9.9/32 -j ACCEPT\n-A POSTROUTING -o wg0 -j MASQUERADE")
     trace = world.walk("client", "10.2.0.2")
     assert (trace.client_sees, found(trace, "drop").get("table"), found(trace, "drop").get("by")) == ("timeout", "nat", "policy")
-    world.stack("router").iptables("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DROP")
+    world.stack("router").iptables("*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j DROP\n-A POSTROUTING -o wg0 -j MASQUERADE")
     assert found(world.walk("client", "10.2.0.2"), "drop").get("number") == 1
 
 
