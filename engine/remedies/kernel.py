@@ -35,7 +35,8 @@ class SysctlSet(Operation):
             return own
         names = {"net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"} if family == "ipv4" else {"net.ipv6.conf.all.forwarding"}
         start = f"net.{family}.conf."
-        return own + [f for f in here if f not in own and (f.get("key") in names or (f.get("key", "").startswith(start) and f.get("key").endswith(".forwarding")))]
+        copied = [f for f in here if f.get("key") in names or (f.get("key", "").startswith(start) and f.get("key").endswith(".forwarding"))]
+        return own + [f for f in copied if f not in own]
 
     def undo(self) -> tuple[str, ...]:
         """The values that were there, as far as they were observed: the parameter's, then those of devices that differed from it."""

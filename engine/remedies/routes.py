@@ -143,7 +143,8 @@ class RouteAdd(_Route):
             return True
         here = self.site.node, self.site.stack
         nets = [f"{f.get('address')}/{f.get('prefixlen', 32)}" for f in facts.at("address", *here) if f.get("device") == device]
-        nets += [str(f.get("dst")) for f in facts.at("route", *here) if f.get("device") == device and not f.get("gateway") and f.get("type", "unicast") == "unicast"]
+        direct = [f for f in facts.at("route", *here) if f.get("device") == device and not f.get("gateway")]
+        nets += [str(f.get("dst")) for f in direct if f.get("type", "unicast") == "unicast"]
         return not nets or any(in_prefix(via, net) for net in nets)
 
 

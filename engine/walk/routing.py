@@ -113,7 +113,8 @@ def validate_source(stack: NetStack, packet: Packet, device: str, out_device: st
     invalid = martian(stack, packet, device)
     if invalid is not None:
         return invalid
-    found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif=out_device or "lo", mark=packet.mark if _or_key(stack, device, "src_valid_mark") else 0))
+    mark = packet.mark if _or_key(stack, device, "src_valid_mark") else 0
+    found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif=out_device or "lo", mark=mark))
     if found.type == "local":
         if _or_key(stack, device, "accept_local"):
             return Checked(ok=True)
