@@ -37,6 +37,10 @@ def _pairs(fields: Mapping[str, Any], *names: tuple[str, str]) -> list[str]:
     return [word for field, name in names if fields.get(field) for word in (name, str(fields[field]))]
 
 
+_USUAL = frozenset({("table", "main"), ("metric", "0"), ("scope", "global"), ("proto", "boot")})
+"""What need not be said on a command line."""
+
+
 class _Route(Operation):
     """What adding and deleting share."""
 
@@ -45,7 +49,11 @@ class _Route(Operation):
         "via": Parameter("gateway", required=False),
         "dev": Parameter("device", required=False),
         "table": Parameter("routing table; main if absent", required=False),
-        "type": Parameter("unicast if absent; unreachable, blackhole, prohibit", required=False),
+        "type": Parameter("unicast if absent; unreachable, blackhole, prohibit, broadcast", required=False),
+        "metric": Parameter("metric; 0 if absent", required=False),
+        "src": Parameter("preferred source", required=False),
+        "scope": Parameter("scope, where it is not the usual one", required=False),
+        "proto": Parameter("protocol: who made it", required=False),
     }
 
     @property
@@ -57,8 +65,8 @@ class _Route(Operation):
         kind = self.text("type")
         words = [kind] if kind and kind != "unicast" else []
         words.append("default" if self.dst in {"0.0.0.0/0", "::/0"} else self.dst)
-        for name in ("via", "dev", "table"):
-            if self.text(name) and not (name == "table" and self.text(name) == "main"):
+        for name in ("via", "dev", "table", "metric", "proto", "scope", "src"):
+            if self.text(name) and (name, self.text(name)) not in _USUAL:
                 words += [name, self.text(name)]
         return words
 
@@ -117,9 +125,9 @@ class RouteAdd(_Route):
             "table": self.text("table", "main"),
             "type": self.text("type", "unicast") or "unicast",
             "dst": self.dst,
-            "metric": 0,
-            "protocol": "boot",
-            "scope": "global" if self.text("via") or blocking else "link",
+            "metric": int(self.text("metric") or 0),
+            "protocol": self.text("proto") or "boot",
+            "scope": self.text("scope") or ("global" if self.text("via") or blocking else "link"),
             "family": family_of(self.dst),
         }
         words = self._words()
@@ -128,13 +136,15 @@ class RouteAdd(_Route):
             words += [] if "dev" in words else ["dev", device]
         if self.text("via"):
             fields["gateway"] = self.text("via")
+        if self.text("src"):
+            fields["src"] = self.text("src")
         return facts.plus([Fact("route", fields, self.site.node, self.site.stack, shown=" ".join(words))])
 
     def _twin(self, facts: FactBase) -> bool:
         """Whether the table has a route to the same prefix with the same metric (EEXIST)."""
-        table = self.text("table", "main")
+        table, metric = self.text("table", "main"), self.text("metric") or "0"
         here = facts.at("route", self.site.node, self.site.stack)
-        return any(f.get("dst") == self.dst and str(f.get("table", "main")) == table and not f.get("metric") for f in here)
+        return any(f.get("dst") == self.dst and str(f.get("table", "main")) == table and str(f.get("metric") or 0) == metric for f in here)
 
     def _reaches(self, facts: FactBase, device: str) -> bool:
         """Whether the gateway is on-link on the device, as far as addresses and routes tell."""
@@ -178,6 +188,7 @@ class RouteDelete(_Route):
                 get("dst") == self.dst
                 and str(get("table", "main")) == self.text("table", "main")
                 and get("gateway", "") == self.text("via", get("gateway", ""))
+                and str(get("metric") or 0) == (self.text("metric") or str(get("metric") or 0))
             )
             if (
                 same

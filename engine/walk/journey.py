@@ -65,6 +65,10 @@ def walk(network: Network, flow: Flow, number: int = 0, error_class: str = "") -
         branches.append((turned.options[turned.chosen], share, run.sees))
     sees = first.sees if len(outcomes) == 1 else "depends"
     facts = (*first.facts, *_summary(network, flow, number, sees, first, tuple(depends.values()), error_class))
+    if first.sees != "connected":
+        from engine.walk.ways import ways
+
+        facts = (*facts, *ways(network, first.facts))
     return Trace(flow, sees, first.request, first.reply, tuple(depends.values()), first.assumed, facts, tuple(dict.fromkeys(branches)))
 
 
