@@ -239,6 +239,7 @@ class Chain:
     hook: Hook | None
     rules: tuple[Rule, ...]
     line: int = field(default=0, compare=False)
+    """Of a base chain the line that names its hook."""
 
 
 PARTIAL = "partial"

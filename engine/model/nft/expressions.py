@@ -193,7 +193,7 @@ class Selection:
     """Elements that a key may select."""
 
     options: tuple[tuple[ast.Element | None, str], ...]
-    """Element (``None`` = no element fits) and the share of packets, "" if it is not by chance; one option = certain."""
+    """Element (``None`` = no element fits) and the share of packets, "" if it is not by chance; one = certain, no option = not known."""
     doubt: Doubt | None = None
 
 
@@ -296,10 +296,11 @@ def _drawn(table: Compiled, value: Chance) -> Selection:
 
 def _open(table: Compiled, values: tuple[Single, ...]) -> Selection:
     """Every element that the known parts of the key do not rule out, and none."""
-    doubt = next(
-        (v for v in values if isinstance(v, Doubt)), Doubt("elements of the set are not known" if table.doubtful else "a key that is not followed")
-    )
+    if table.doubtful:
+        return Selection((), Doubt("not all elements of the set are known"))
     fits = [e for covered, e in table.every() if all(_inside(v, c) is not False for c, v in zip(covered, values, strict=True))]
+    if not fits:
+        return Selection(((table.fallback, ""),))
+    doubt = next((v for v in values if isinstance(v, Doubt)), Doubt("a key that is not followed"))
     options: list[tuple[ast.Element | None, str]] = [(e, "") for e in fits]
-    options.append((table.fallback, ""))
-    return Selection(tuple(options), doubt) if fits or table.doubtful else Selection(((table.fallback, ""),))
+    return Selection((*options, (table.fallback, "")), doubt)

@@ -163,6 +163,7 @@ class _Parser:
             if self._blank():
                 continue
             if at.peek() == "type" and at.peek(2) == "hook":
+                line = at.tokens[at.at].line
                 hook = self._hook(family)
             elif at.peek() == "policy":
                 policy = self._line()[-1].text

@@ -41,6 +41,8 @@ TYPE_OF: Mapping[tuple[str, str], str] = {
     ("icmpv6", "type"): "icmpv6-type",
     ("icmpv6", "code"): "icmpv6-code",
     ("fib", "type"): "route-type",
+    ("ip", "dscp"): "dscp",
+    ("ip6", "dscp"): "dscp",
     **{("meta", name): "device" for name in ("iif", "oif", "iifname", "oifname")},
     ("fib", "oif"): "device",
     ("fib", "oifname"): "device",
@@ -123,6 +125,11 @@ NAMES: Mapping[str, Mapping[str, int]] = {
     },
     "icmpv6-code": ICMPV6_CODES,
     "route-type": ROUTE_TYPES,
+    "dscp": {
+        **{f"cs{number}": 8 * number for number in range(8)},
+        **{f"af{number}{precedence}": 8 * number + 2 * precedence for number in range(1, 5) for precedence in range(1, 4)},
+        "ef": 46,
+    },
 }
 """Names of constants by type, as nft prints them without ``-n``."""
 

@@ -88,6 +88,15 @@ SETS = """
 \t}
 """
 
+
+def dump(table: str, *rules: str, **policies: str) -> str:
+    """What ``iptables-legacy-restore`` loads as one table."""
+    chains = {"filter": ("INPUT", "FORWARD", "OUTPUT"), "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")}.get(
+        table, ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+    )
+    return "\n".join([f"*{table}", *(f":{name} {policies.get(name, 'ACCEPT')} [0:0]" for name in chains), *rules, "COMMIT", ""])
+
+
 CASES = [
     # --- verdicts and policies ------------------------------------------------------------------------------------
     Case("policy drop", forward(policy="drop"), {WEB: LATE, DNS: LATE, SSH: OK}),
@@ -263,7 +272,12 @@ CASES = [
         also={"server": chain("input", "ip saddr 10.1.0.2 drop")},
     ),
     Case("no masquerade", "", {WEB: LATE}, also={"server": chain("input", "ip saddr 10.1.0.2 drop")}),
-    Case("snat", chain("postrouting", "ip saddr 10.1.0.0/24 snat to 10.2.0.77", kind="nat", priority="srcnat", family="ip"), {WEB: LATE}),
+    Case(
+        "snat",
+        chain("postrouting", "ip saddr 10.1.0.0/24 snat to 10.2.0.1", kind="nat", priority="srcnat", family="ip"),
+        {WEB: OK},
+        also={"server": chain("input", "ip saddr 10.1.0.2 drop")},
+    ),
     Case(
         "snat by a map",
         chain("postrouting", "snat to ip saddr map { 10.1.0.2 : 10.2.0.1 }", kind="nat", priority="srcnat", family="ip"),
@@ -311,30 +325,30 @@ CASES = [
         "legacy accepts, nft drops",
         forward("drop"),
         {WEB: LATE},
-        legacy="*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -j ACCEPT\nCOMMIT\n",
+        legacy=dump("filter", "-A FORWARD -j ACCEPT"),
     ),
     Case(
         "legacy drops, nft accepts",
         forward("accept"),
         {WEB: LATE},
-        legacy="*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n",
+        legacy=dump("filter", FORWARD="DROP"),
     ),
     Case(
         "nft before legacy",
         forward("reject with icmp host-prohibited", priority="-5"),
         {WEB: "EHOSTUNREACH"},
-        legacy="*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n",
+        legacy=dump("filter", FORWARD="DROP"),
     ),
     Case(
         "mark of legacy mangle",
         forward("meta mark 0x00000004 reject"),
         {WEB: NO, OTHER: OK},
-        legacy="*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x4/0xffffffff\nCOMMIT\n",
+        legacy=dump("mangle", "-A PREROUTING -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x4/0xffffffff"),
     ),
     Case(
         "native dnat before legacy dnat",
         dnat("ip daddr 10.9.9.9 meta l4proto tcp dnat to 10.2.0.2:80", priority="-110"),
         {VIP: OK},
-        legacy="*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.9.9.9/32 -p tcp -j DNAT --to-destination 10.2.0.2:81\nCOMMIT\n",
+        legacy=dump("nat", "-A PREROUTING -d 10.9.9.9/32 -p tcp -j DNAT --to-destination 10.2.0.2:81"),
     ),
 ]

@@ -157,10 +157,11 @@ def test_rule_over_several_lines() -> None:
 
 def test_what_is_not_understood_is_kept_and_counted() -> None:
     """An unknown statement is doubtful from there on; the rules around it stay."""
-    text = "table inet t {\n\tchain c {\n\t\ttcp dport 22 accept\n\t\ttcp dport 23 frobnicate all the things\n\t\tdrop\n\t}\n\twhatever { a; b }\n}\nnoise\n"
+    body = "\t\ttcp dport 22 accept\n\t\ttcp dport 23 frobnicate all the things\n\t\tdrop"
+    text = f"table inet t {{\n\tchain c {{\n{body}\n\t}}\n\twhatever {{ a; b }}\n}}\nnoise\n"
     found = parse(text)
     first, second, third = found.tables[0].chains[0].rules
-    assert first.statements[1] == third.statements[0].__class__("accept")
+    assert (first.statements[1], third.statements[0]) == (ast.Verdict("accept"), ast.Verdict("drop"))
     assert second.statements == (ast.Match(ast.Field("tcp", "dport"), "==", ast.Literal("23")), ast.Doubtful("unparsed", "any"))
     assert [line for line, _ in found.unparsed] == [4, 7, 9]
     assert found.whole
