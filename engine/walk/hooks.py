@@ -73,7 +73,7 @@ def nat_chains(stack: NetStack, hook: str, family: int) -> list[Call]:
 
 def conntrack_wanted(stack: NetStack) -> bool:
     """Whether some rule needs conntrack; without one, the kernel tracks nothing in the namespace and asks no nat chain (``nf_ct_netns_get``)."""
-    words = ("conntrack", "state ", "--ct", "connmark", "CONNMARK", "MASQUERADE", "NAT", "REDIRECT", "NETMAP", "CT ", "connlimit", "connbytes", "helper")
+    words = ("conntrack", "state ", "--ct", "connmark", "CONNMARK", "MASQUERADE", "NAT", "REDIRECT", "NETMAP", "CT ", "connlimit", "connbytes")
     texts = (rule.spec for table in stack.netfilter.tables for chain in table.fact.fields["chains"] for rule in chain.rules)
     if any(word in text for text in texts for word in words):
         return True
