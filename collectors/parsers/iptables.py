@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from functools import cached_property, partial
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -352,18 +352,22 @@ class _WholeTable:
 class _Rows:
     """The ``-A`` lines of one chain."""
 
+    __slots__ = ("_rows", "_spans", "_text")
+
     def __init__(self, text: str, spans: Sequence[tuple[int, int, int, int]]) -> None:
         """``spans``: start, end, number of the first line and number of lines of each part."""
         self._text = text
         self._spans = spans
+        self._rows: list[str] = []
 
-    @cached_property
-    def _rows(self) -> list[str]:
-        return [row for start, end, _, count in self._spans for row in self._text[start:end].split("\n")[:count]]
+    def _cut(self) -> list[str]:
+        if not self._rows:
+            self._rows = [row for start, end, _, count in self._spans for row in self._text[start:end].split("\n")[:count]]
+        return self._rows
 
     def rule(self, place: int) -> RuleLine:
         """The rule at a place."""
-        row, left = self._rows[place], place
+        row, left = self._cut()[place], place
         for _, _, line, count in self._spans:
             if left < count:
                 return _rule(line + left, row)
@@ -375,7 +379,8 @@ class _Rows:
         cut = [f"\n{self._text[start:end]}".rstrip("\n").split(f"\n-A {name} ") for start, end, _, _ in self._spans]
         heads = [head for part in cut for head in part[1:]]
         # Counters stand in front, or a rule has no words at all.
-        return heads if len(heads) == len(self._rows) else [self.rule(place).spec for place in range(len(self._rows))]
+        rows = self._cut()
+        return heads if len(heads) == len(rows) else [self.rule(place).spec for place in range(len(rows))]
 
 
 def _rule(line: int, row: str) -> RuleLine:
