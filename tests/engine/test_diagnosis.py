@@ -336,3 +336,19 @@ def test_languages() -> None:
     finding = first(diagnosed(filtered(FORWARD="DROP"), titled, lang="zh"))
     assert (finding.title, finding.explanation) == ({"en": "dropped", "zh": "丢弃"}, {"en": "why", "zh": "原因"})
     assert finding.remedies[0].title["zh"] == finding.remedies[0].title["en"]
+
+
+@pytest.mark.parametrize("src", ["10.88.0.5", ""])
+def test_remade_pod_has_another_source(src: str) -> None:
+    """A flow whose source address goes with the remedy is walked again from the address that the kernel then chooses."""
+    world = World()
+    node = world.host("n1", "192.0.2.1/24").device("cni0", "10.244.1.1/24", kind="bridge", carrier=False)
+    node.device("podman0", "10.88.0.1/16", kind="bridge").router()
+    world.pod("n1", "web", "10.88.0.5/16", bridge="podman0", gateway="10.88.0.1")
+    world.host("n2", "192.0.2.2/24").route("10.244.1.0/24 via 192.0.2.1 dev eth0").listens("tcp 0.0.0.0:80")
+    parameters = {"file": "87-podman.conflist", "address": "10.88.0.5", "pod_stack": "web", "subnet": "10.244.1.1/24"}
+    retire = RemedySpec("cni.retire-config", {"en": "retire"}, parameters)
+    wrong = rule("wrong-network", "hop", [retire], where={"src": "10.88.0.5", "how": "output"})
+    diagnosis = diagnosed(world, wrong, flows=[Flow("n1", "web", src, "192.0.2.2", 80, "tcp")])
+    assert [trace.client_sees for trace in diagnosis.traces] == ["timeout"]
+    assert first(diagnosis).remedies[0].verified is Verified.RESTORES_FLOW

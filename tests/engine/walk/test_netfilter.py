@@ -36,7 +36,11 @@ def natted(*rules: str) -> World:
 
 def nats(trace: Trace) -> list[tuple[str, str, str]]:
     """(type, before, after) of every translation."""
-    return [(fact.get("type"), f"{fact.get('before')}:{fact.get('before_port')}", f"{fact.get('after')}:{fact.get('after_port')}") for fact in trace.facts if fact.kind == "nat"]
+    return [
+        (fact.get("type"), f"{fact.get('before')}:{fact.get('before_port')}", f"{fact.get('after')}:{fact.get('after_port')}")
+        for fact in trace.facts
+        if fact.kind == "nat"
+    ]
 
 
 # --- traversal --------------------------------------------------------------------------------------------------------
@@ -57,7 +61,7 @@ def nats(trace: Trace) -> list[tuple[str, str, str]]:
     ],
 )
 def test_chains(rules: tuple[str, ...], sees: str) -> None:
-    """RETURN in a base chain meets the policy; GOTO pushes nothing, so falling off its chain returns to the caller of the jumping chain; targets without a verdict go on."""
+    """RETURN in a base chain meets the policy; GOTO pushes nothing: falling off returns to the caller of the jumping chain; LOG goes on."""
     assert filtered(*rules, forward="DROP").sees("client", "10.2.0.2") == sees
 
 
@@ -66,8 +70,19 @@ def test_policy_drop() -> None:
     trace = filtered("-A FORWARD -p udp -j ACCEPT", forward="DROP").walk("client", "10.2.0.2")
     drop = found(trace, "drop")
     assert trace.client_sees == "timeout"
-    assert {name: drop.get(name) for name in ("by", "effect", "hook", "table", "chain", "base_chain", "in_device", "out_device", "ctstate", "number")} == {
-        "by": "policy", "effect": "dropped", "hook": "FORWARD", "table": "filter", "chain": "FORWARD", "base_chain": "FORWARD", "in_device": "eth0", "out_device": "eth1", "ctstate": "NEW", "number": None,
+    assert {
+        name: drop.get(name) for name in ("by", "effect", "hook", "table", "chain", "base_chain", "in_device", "out_device", "ctstate", "number")
+    } == {
+        "by": "policy",
+        "effect": "dropped",
+        "hook": "FORWARD",
+        "table": "filter",
+        "chain": "FORWARD",
+        "base_chain": "FORWARD",
+        "in_device": "eth0",
+        "out_device": "eth1",
+        "ctstate": "NEW",
+        "number": None,
     }
     assert (drop.node, drop.text) == ("router", ":FORWARD DROP [0:0]")
 
@@ -75,7 +90,14 @@ def test_policy_drop() -> None:
 def test_rule_drop() -> None:
     """A rule that drops is named with its chain, its number, its words and its line."""
     drop = found(filtered("-A FORWARD -j X", "-A X -p udp -j DROP", "-A X -d 10.2.0.0/24 -j DROP").walk("client", "10.2.0.2"), "drop")
-    assert [drop.get(name) for name in ("by", "chain", "base_chain", "number", "spec", "target")] == ["rule", "X", "FORWARD", 2, "-d 10.2.0.0/24 -j DROP", "DROP"]
+    assert [drop.get(name) for name in ("by", "chain", "base_chain", "number", "spec", "target")] == [
+        "rule",
+        "X",
+        "FORWARD",
+        2,
+        "-d 10.2.0.0/24 -j DROP",
+        "DROP",
+    ]
     assert drop.text == "-A X -d 10.2.0.0/24 -j DROP"
 
 
@@ -121,7 +143,12 @@ def test_refused(words: str, tcp: str, udp: str, where: str) -> None:
 
 @pytest.mark.parametrize(
     ("hook", "words", "tcp", "udp", "icmp"),
-    [("filter OUTPUT", "DROP", "timeout", "EPERM", "EPERM"), ("filter OUTPUT", "REJECT", "ECONNREFUSED", "EPERM", "EPERM"), ("mangle POSTROUTING", "DROP", "timeout", "EPERM", "EPERM"), ("raw OUTPUT", "DROP", "timeout", "EPERM", "EPERM")],
+    [
+        ("filter OUTPUT", "DROP", "timeout", "EPERM", "EPERM"),
+        ("filter OUTPUT", "REJECT", "ECONNREFUSED", "EPERM", "EPERM"),
+        ("mangle POSTROUTING", "DROP", "timeout", "EPERM", "EPERM"),
+        ("raw OUTPUT", "DROP", "timeout", "EPERM", "EPERM"),
+    ],
 )
 def test_refused_at_the_sender(hook: str, words: str, tcp: str, udp: str, icmp: str) -> None:
     """Measured: what the sender's own hooks drop fails send() with EPERM, save that TCP only repeats its SYN; a REJECT reaches its connect()."""
@@ -152,7 +179,8 @@ def test_refusal_after_dnat_comes_from_the_vip() -> None:
     """Measured: the error of a REJECT after DNAT is un-NATed; its outer source is the virtual address."""
     world = lan()
     world.stack("router").iptables(
-        f"*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.99.0.1/32 -j DNAT --to-destination 10.2.0.2\n*filter\n{CHAINS.format(forward='ACCEPT')}-A FORWARD -d 10.2.0.2/32 -j REJECT --reject-with icmp-host-prohibited"
+        f"*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.99.0.1/32 -j DNAT --to-destination 10.2.0.2\n"
+        f"*filter\n{CHAINS.format(forward='ACCEPT')}-A FORWARD -d 10.2.0.2/32 -j REJECT --reject-with icmp-host-prohibited"
     )
     trace = world.walk("client", "10.99.0.1")
     assert trace.client_sees == "EHOSTUNREACH"
@@ -177,7 +205,9 @@ def test_errors_from_behind_dnat_come_from_the_vip() -> None:
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "icmp"])
 def test_stateful_firewall(protocol: str) -> None:
     """New from one side, established back: the answer belongs to the request's entry, for pings too."""
-    world = filtered("-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT", "-A FORWARD -i eth0 -m conntrack --ctstate NEW -j ACCEPT", forward="DROP")
+    world = filtered(
+        "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT", "-A FORWARD -i eth0 -m conntrack --ctstate NEW -j ACCEPT", forward="DROP"
+    )
     assert world.sees("client", "10.2.0.2", protocol=protocol) == "connected"
     assert world.sees("server", "10.1.0.2", protocol=protocol) == "timeout"
 
@@ -198,10 +228,15 @@ def test_untracked() -> None:
     """NOTRACK in raw: the packet is UNTRACKED and never translated."""
     for words in ("NOTRACK", "CT --notrack"):
         world = lan()
-        world.stack("router").iptables(f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j {words}\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE")
+        world.stack("router").iptables(
+            f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j {words}\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE"
+        )
         trace = world.walk("client", "10.2.0.2")
         assert (trace.client_sees, nats(trace)) == ("connected", [])
-    world.stack("router").iptables(f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CT --notrack\n*filter\n{CHAINS.format(forward='DROP')}-A FORWARD -m conntrack --ctstate UNTRACKED -j ACCEPT")
+    world.stack("router").iptables(
+        f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CT --notrack\n"
+        f"*filter\n{CHAINS.format(forward='DROP')}-A FORWARD -m conntrack --ctstate UNTRACKED -j ACCEPT"
+    )
     assert world.sees("client", "10.2.0.2") == "connected"
 
 
@@ -229,7 +264,7 @@ def test_masquerade(protocol: str) -> None:
     ],
 )
 def test_address_of_masquerade(addresses: tuple[str, ...], gateway: str, right: str) -> None:
-    """The primary address in the next hop's subnet, else the first primary, else another device's; never the route's ``src``, a secondary or one of scope link."""
+    """The primary address in the next hop's subnet, else the first, else another device's; no secondary, none of scope link, not ``src``."""
     world = lan()
     router = world.stack("router").nat("-A POSTROUTING -o eth1 -j MASQUERADE")
     router.devices["eth1"].addresses = addresses
@@ -242,7 +277,9 @@ def test_masquerade_without_an_address_drops() -> None:
     """Where no device has an address to take, the packet is dropped."""
     world = World()
     world.host("client", "10.1.0.2/24", gateway="10.1.0.1").shows("ip neigh", "10.1.0.1 dev eth0 lladdr 02:00:00:00:99:01 PERMANENT")
-    world.stack("router").device("eth0", "10.1.0.7/24 scope link", mac="02:00:00:00:99:01").device("eth1").router().nat("-A POSTROUTING -o eth1 -j MASQUERADE").route("10.2.0.0/24 dev eth1")
+    world.stack("router").device("eth0", "10.1.0.7/24 scope link", mac="02:00:00:00:99:01").device("eth1").router().nat(
+        "-A POSTROUTING -o eth1 -j MASQUERADE"
+    ).route("10.2.0.0/24 dev eth1")
     drop = found(world.walk("client", "10.2.0.2"), "drop")
     assert [drop.get(name) for name in ("table", "chain", "target", "by")] == ["nat", "POSTROUTING", "MASQUERADE", "rule"]
 
@@ -250,8 +287,13 @@ def test_masquerade_without_an_address_drops() -> None:
 @pytest.mark.parametrize(
     ("words", "after"),
     [
-        ("DNAT --to-destination 10.2.0.2", "10.2.0.2:80"), ("DNAT --to-destination 10.2.0.2:8080", "10.2.0.2:8080"), ("DNAT --to-destination 10.2.0.2-10.2.0.9:8080-8090", "10.2.0.2:8080"),
-        ("DNAT --to-destination :8080", "10.2.0.9:8080"), ("NETMAP --to 10.2.0.0/28", "10.2.0.9:80"), ("REDIRECT --to-ports 8080", "10.1.0.1:8080"), ("REDIRECT", "10.1.0.1:80"),
+        ("DNAT --to-destination 10.2.0.2", "10.2.0.2:80"),
+        ("DNAT --to-destination 10.2.0.2:8080", "10.2.0.2:8080"),
+        ("DNAT --to-destination 10.2.0.2-10.2.0.9:8080-8090", "10.2.0.2:8080"),
+        ("DNAT --to-destination :8080", "10.2.0.9:8080"),
+        ("NETMAP --to 10.2.0.0/28", "10.2.0.9:80"),
+        ("REDIRECT --to-ports 8080", "10.1.0.1:8080"),
+        ("REDIRECT", "10.1.0.1:80"),
     ],
 )
 def test_destination(words: str, after: str) -> None:
@@ -281,7 +323,11 @@ def test_redirect_of_local_traffic() -> None:
 
 @pytest.mark.parametrize(
     ("words", "after"),
-    [("SNAT --to-source 10.2.0.50", "10.2.0.50:40000"), ("SNAT --to-source 10.2.0.50:5000-6000", "10.2.0.50:5000"), ("NETMAP --to 192.0.2.0/24", "192.0.2.2:40000")],
+    [
+        ("SNAT --to-source 10.2.0.50", "10.2.0.50:40000"),
+        ("SNAT --to-source 10.2.0.50:5000-6000", "10.2.0.50:5000"),
+        ("NETMAP --to 192.0.2.0/24", "192.0.2.2:40000"),
+    ],
 )
 def test_source(words: str, after: str) -> None:
     """SNAT keeps the port unless it names some; NETMAP in POSTROUTING maps the source."""
@@ -292,10 +338,14 @@ def test_source(words: str, after: str) -> None:
 def test_first_translation_wins_and_accept_goes_on() -> None:
     """All nat chains hang off one dispatcher: an ACCEPT in one goes on to the next, a translation ends it."""
     world = natted("-A POSTROUTING -o eth1 -j ACCEPT")
-    world.stack("router").shows("iptables-legacy-save", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j ACCEPT\nCOMMIT").unseen("iptables-save")
+    world.stack("router").shows("iptables-legacy-save", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j ACCEPT\nCOMMIT").unseen(
+        "iptables-save"
+    )
     world.stack("router").shows("iptables-nft-save", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j SNAT --to-source 10.2.0.60\nCOMMIT")
     assert nats(world.walk("client", "10.2.0.2")) == [("source", "10.1.0.2:40000", "10.2.0.60:40000")]
-    world.stack("router").shows("iptables-legacy-save", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j SNAT --to-source 10.2.0.50\nCOMMIT")
+    world.stack("router").shows(
+        "iptables-legacy-save", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j SNAT --to-source 10.2.0.50\nCOMMIT"
+    )
     assert nats(world.walk("client", "10.2.0.2")) == [("source", "10.1.0.2:40000", "10.2.0.50:40000")]
 
 
@@ -304,10 +354,14 @@ def test_nat_policy_drop() -> None:
     world = lan()
     world.stack("router").iptables("*nat\n:PREROUTING DROP [0:0]\n-A PREROUTING -d 9.9.9.9/32 -j ACCEPT")
     assert world.sees("client", "10.2.0.2") == "connected"
-    world.stack("router").iptables("*nat\n:PREROUTING DROP [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -d 9.9.9.9/32 -j ACCEPT\n-A POSTROUTING -o wg0 -j MASQUERADE")
+    world.stack("router").iptables(
+        "*nat\n:PREROUTING DROP [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -d 9.9.9.9/32 -j ACCEPT\n-A POSTROUTING -o wg0 -j MASQUERADE"
+    )
     trace = world.walk("client", "10.2.0.2")
     assert (trace.client_sees, found(trace, "drop").get("table"), found(trace, "drop").get("by")) == ("timeout", "nat", "policy")
-    world.stack("router").iptables("*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j DROP\n-A POSTROUTING -o wg0 -j MASQUERADE")
+    world.stack("router").iptables(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j DROP\n-A POSTROUTING -o wg0 -j MASQUERADE"
+    )
     assert found(world.walk("client", "10.2.0.2"), "drop").get("number") == 1
 
 
@@ -315,7 +369,13 @@ def test_why_it_was_not_translated() -> None:
     """A forwarded request without source translation is said so, with the nat rule that did not fit and why."""
     trace = natted("-A POSTROUTING -s 10.9.0.0/16 -j MASQUERADE").walk("client", "10.2.0.2")
     seen = found(trace, "rule_seen")
-    assert [seen.get(name) for name in ("chain", "number", "matched", "failed", "target")] == ["POSTROUTING", 1, False, "-s 10.9.0.0/16", "MASQUERADE"]
+    assert [seen.get(name) for name in ("chain", "number", "matched", "failed", "target")] == [
+        "POSTROUTING",
+        1,
+        False,
+        "-s 10.9.0.0/16",
+        "MASQUERADE",
+    ]
     assert [found(trace, "no_nat").get(name) for name in ("src", "in_device", "out_device")] == ["10.1.0.2", "eth0", "eth1"]
     assert not [fact for fact in natted("-A POSTROUTING -j MASQUERADE").walk("client", "10.2.0.2").facts if fact.kind == "no_nat"]
 
@@ -345,15 +405,21 @@ def test_reversal_gives_the_original_tuple(dnat: bool, snat: bool, protocol: str
 @pytest.mark.parametrize(
     ("first", "second", "right"),
     [
-        ("MARK --set-xmark 0x5/0xffffffff", "MARK --set-xmark 0x3/0x0", 0x6), ("MARK --set-xmark 0xff/0xffffffff", "MARK --set-xmark 0x0/0xf", 0xF0), ("MARK --set-mark 0xff", "MARK --set-mark 0x1/0xf", 0xF1),
-        ("MARK --set-xmark 0xff/0xffffffff", "MARK --and-mark 0xf", 0x0F), ("MARK --set-xmark 0xf0/0xffffffff", "MARK --or-mark 0x1", 0xF1), ("MARK --set-xmark 0xff/0xffffffff", "MARK --xor-mark 0xf", 0xF0),
+        ("MARK --set-xmark 0x5/0xffffffff", "MARK --set-xmark 0x3/0x0", 0x6),
+        ("MARK --set-xmark 0xff/0xffffffff", "MARK --set-xmark 0x0/0xf", 0xF0),
+        ("MARK --set-mark 0xff", "MARK --set-mark 0x1/0xf", 0xF1),
+        ("MARK --set-xmark 0xff/0xffffffff", "MARK --and-mark 0xf", 0x0F),
+        ("MARK --set-xmark 0xf0/0xffffffff", "MARK --or-mark 0x1", 0xF1),
+        ("MARK --set-xmark 0xff/0xffffffff", "MARK --xor-mark 0xf", 0xF0),
         ("MARK --set-mark 7", "CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff", 7),
     ],
 )
 def test_mark_arithmetic(first: str, second: str, right: int) -> None:
-    """new = (mark & ~mask) ^ value; the drop tells the mark that the packet had."""
+    """The new mark is (mark & ~mask) ^ value; the drop tells the mark that the packet had."""
     world = lan()
-    world.stack("router").iptables(f"*mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n-A PREROUTING -j {first}\n-A PREROUTING -j {second}\n-A FORWARD -j DROP")
+    world.stack("router").iptables(
+        f"*mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n-A PREROUTING -j {first}\n-A PREROUTING -j {second}\n-A FORWARD -j DROP"
+    )
     assert found(world.walk("client", "10.2.0.2"), "drop").get("mark") == right
 
 
@@ -361,7 +427,8 @@ def test_connmark_restores() -> None:
     """A mark saved in the connection comes back with the answer."""
     world = lan()
     world.stack("router").iptables(
-        "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -j CONNMARK --set-xmark 0x9/0xffffffff\n-A PREROUTING -i eth1 -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n"
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -j CONNMARK --set-xmark 0x9/0xffffffff\n"
+        "-A PREROUTING -i eth1 -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n"
         "-A PREROUTING -i eth1 -m mark --mark 0x9 -j DROP"
     )
     drop = found(world.walk("client", "10.2.0.2"), "drop")
@@ -371,7 +438,10 @@ def test_connmark_restores() -> None:
 def test_connmark_of_untracked_packets() -> None:
     """Without an entry CONNMARK does nothing."""
     world = lan()
-    world.stack("router").iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j NOTRACK\n*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CONNMARK --set-xmark 0x9/0xffffffff\n-A PREROUTING -m connmark --mark 0x9 -j DROP")
+    world.stack("router").iptables(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j NOTRACK\n"
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CONNMARK --set-xmark 0x9/0xffffffff\n-A PREROUTING -m connmark --mark 0x9 -j DROP"
+    )
     assert world.sees("client", "10.2.0.2") == "connected"
 
 
@@ -379,14 +449,18 @@ def test_mark_before_routing_chooses_the_table() -> None:
     """A mark set in PREROUTING is routed by; one set in FORWARD or POSTROUTING is not."""
     for hook, sees in (("PREROUTING", "ENETUNREACH"), ("FORWARD", "connected"), ("POSTROUTING", "connected")):
         world = lan()
-        world.stack("router").iptables(f"*mangle\n:{hook} ACCEPT [0:0]\n-A {hook} -j MARK --set-xmark 0x1/0xffffffff").rule("100:\tfrom all fwmark 0x1 unreachable")
+        world.stack("router").iptables(f"*mangle\n:{hook} ACCEPT [0:0]\n-A {hook} -j MARK --set-xmark 0x1/0xffffffff").rule(
+            "100:\tfrom all fwmark 0x1 unreachable"
+        )
         assert world.sees("client", "10.2.0.2") == sees
 
 
 def test_mark_in_output_routes_again() -> None:
     """A mark set in mangle OUTPUT is routed by, and the source address that was chosen before stays."""
     world = lan()
-    world.stack("client").device("eth1", "192.0.2.2/24").iptables("*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j MARK --set-xmark 0x1/0xffffffff").rule("100:\tfrom all fwmark 0x1 lookup 77").route("default via 192.0.2.1 dev eth1 table 77")
+    world.stack("client").device("eth1", "192.0.2.2/24").iptables(
+        "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j MARK --set-xmark 0x1/0xffffffff"
+    ).rule("100:\tfrom all fwmark 0x1 lookup 77").route("default via 192.0.2.1 dev eth1 table 77")
     trace = world.walk("client", "10.2.0.2")
     assert (trace.request.hops[0].out_device, trace.request.hops[0].packet) == ("eth1", "tcp 10.1.0.2:40000 > 10.2.0.2:80")
 
@@ -394,7 +468,9 @@ def test_mark_in_output_routes_again() -> None:
 def test_re_route_that_fails() -> None:
     """Where the second routing decision fails, send() tells; connect() of TCP was let through by the first and waits."""
     world = lan()
-    world.stack("client").iptables("*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j MARK --set-xmark 0x1/0xffffffff").rule("100:\tfrom all fwmark 0x1 prohibit")
+    world.stack("client").iptables("*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j MARK --set-xmark 0x1/0xffffffff").rule(
+        "100:\tfrom all fwmark 0x1 prohibit"
+    )
     assert [world.sees("client", "10.2.0.2", protocol=protocol) for protocol in ("tcp", "udp")] == ["timeout", "EACCES"]
 
 
@@ -443,7 +519,9 @@ def test_unknown_names_the_rule_and_a_command() -> None:
 )
 def test_shares(target: str, policy: str, branch: tuple[str, str, str]) -> None:
     """A random rule is no lack of evidence: both branches are told, with the share of the packets that it takes."""
-    trace = filtered(f"-A FORWARD -m statistic --mode random --probability 0.25 -j {target}", forward=policy).walk("client", "10.2.0.2", protocol="udp")
+    trace = filtered(f"-A FORWARD -m statistic --mode random --probability 0.25 -j {target}", forward=policy).walk(
+        "client", "10.2.0.2", protocol="udp"
+    )
     assert (trace.client_sees, trace.depends) == ("depends", ())
     assert branch in trace.branches
 
@@ -456,20 +534,34 @@ def test_sets(address: str, sees: str) -> None:
     assert world.sees("client", "10.2.0.2") == sees
 
 
-@pytest.mark.parametrize(("words", "sees"), [("-m addrtype --dst-type LOCAL -j DROP", "connected"), ("-m addrtype --dst-type UNICAST -j DROP", "timeout"), ("-m addrtype --src-type LOCAL -j DROP", "connected")])
+@pytest.mark.parametrize(
+    ("words", "sees"),
+    [
+        ("-m addrtype --dst-type LOCAL -j DROP", "connected"),
+        ("-m addrtype --dst-type UNICAST -j DROP", "timeout"),
+        ("-m addrtype --src-type LOCAL -j DROP", "connected"),
+    ],
+)
 def test_address_types_by_table_local(words: str, sees: str) -> None:
-    """addrtype looks in table local only: what is routed elsewhere is unicast."""
+    """Address types are looked up in table local only: what is routed elsewhere is unicast."""
     assert filtered(f"-A FORWARD {words}").sees("client", "10.2.0.2") == sees
 
 
 @pytest.mark.parametrize(
     ("words", "back", "table"),
-    [("--invert", "10.1.0.2 dev eth1", "raw"), ("--loose --invert", "10.1.0.2 dev eth1", "filter"), ("--invert", "10.1.0.2 dev eth0", "filter"), ("--loose --invert", "blackhole 10.1.0.2", "raw")],
+    [
+        ("--invert", "10.1.0.2 dev eth1", "raw"),
+        ("--loose --invert", "10.1.0.2 dev eth1", "filter"),
+        ("--invert", "10.1.0.2 dev eth0", "filter"),
+        ("--loose --invert", "blackhole 10.1.0.2", "raw"),
+    ],
 )
 def test_rpfilter_match(words: str, back: str, table: str) -> None:
     """``-m rpfilter --invert`` takes packets whose way back does not leave by the input device; ``--loose`` any way will do."""
     world = lan()
-    world.stack("router").iptables(f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m rpfilter {words} -j DROP\n*filter\n{CHAINS.format(forward='DROP')}").route(back)
+    world.stack("router").iptables(
+        f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m rpfilter {words} -j DROP\n*filter\n{CHAINS.format(forward='DROP')}"
+    ).route(back)
     assert found(world.walk("client", "10.2.0.2"), "drop").get("table") == table
 
 
