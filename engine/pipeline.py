@@ -74,8 +74,13 @@ def diagnose(request: Request) -> Report:
     question = plausible(question_of(request, facts), network)
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
     compiled.keep(rulebase.rules)
-    warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings, *outcome.warnings)
+    warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings, *outcome.warnings, *_misread(network))
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
+
+
+def _misread(network: Network) -> list[str]:
+    """What was not understood of the nftables rulesets that the walks read."""
+    return [text for stack in network.stacks.values() if "nftables" in vars(stack) for text in stack.nftables.warnings]
 
 
 def trace(request: Request) -> tuple[Trace, ...]:
