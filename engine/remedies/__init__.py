@@ -7,10 +7,10 @@ from engine.remedies.cni import CniRetireConfig
 from engine.remedies.kernel import SysctlSet
 from engine.remedies.netfilter import IptablesDelete, IptablesInsert
 from engine.remedies.pools import CalicoMovePool
-from engine.remedies.routes import RouteAdd, RouteDelete
+from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace
 
 OPERATIONS: dict[str, type[Operation]] = {
-    op.NAME: op for op in (IptablesInsert, IptablesDelete, RouteAdd, RouteDelete, SysctlSet, CniRetireConfig, CalicoMovePool)
+    op.NAME: op for op in (IptablesInsert, IptablesDelete, RouteAdd, RouteDelete, RouteReplace, SysctlSet, CniRetireConfig, CalicoMovePool)
 }
 """Operations that rules may name under ``remedies``."""
 

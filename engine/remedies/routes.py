@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.facts import Fact, FactBase
@@ -10,7 +11,7 @@ from engine.model.fib import ENDING_TYPES
 from engine.remedies.base import Operation, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def words_of(fact: Fact) -> list[str]:
@@ -77,8 +78,10 @@ class _Route(Operation):
     def _device(self, facts: FactBase) -> str:
         """The given device, or the one whose subnet holds the gateway."""
         via = self.text("via")
-        if self.text("dev") or not via:
-            return self.text("dev")
+        return self.text("dev") if self.text("dev") or not via else self._towards(facts, via)
+
+    def _towards(self, facts: FactBase, via: str) -> str:
+        """The device whose subnet holds a gateway."""
         for fact in facts.at("address", self.site.node, self.site.stack):
             net = prefix(f"{fact.fields['address']}/{fact.fields.get('prefixlen', 32)}")
             if net.family == family_of(via) and net.holds(to_int(via)) and fact.fields.get("device") != "lo":
@@ -197,3 +200,53 @@ class RouteDelete(_Route):
             ):
                 return fact
         return None
+
+
+class RouteReplace(RouteDelete):
+    """Give a route of the main table another gateway; all else it has stays."""
+
+    NAME: ClassVar[str] = "route.replace"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "dst": Parameter("destination prefix"),
+        "dev": Parameter("device of the route now", required=False),
+        "via": Parameter("its gateway now, where it has one", required=False),
+        "new_via": Parameter("the gateway to give it"),
+    }
+
+    def _new(self, facts: FactBase) -> Fact | None:
+        """The route as it is to be; ``None`` if it is not there, or the gateway is not on-link (the kernel would refuse)."""
+        old, gateway = self._found(facts), self.text("new_via")
+        device = self._towards(facts, gateway)
+        if old is None or not device:
+            return None
+        return old.having(gateway=gateway, device=device, scope="global", src=None, nexthops=None)
+
+    def commands(self) -> tuple[str, ...]:
+        """``ip route replace``, with all that the kernel tells routes of one prefix apart by."""
+        new = self._new(self.site.facts)
+        words = words_of(new) if new is not None else [self.dst, "via", self.text("new_via")]
+        return (self._replace(words),)
+
+    def undo(self) -> tuple[str, ...]:
+        """``ip route replace`` with what the route was."""
+        old = self._found(self.site.facts)
+        return (self._replace(words_of(old)),) if old is not None else ()
+
+    def _replace(self, words: Sequence[str]) -> str:
+        family = ["-6"] if family_of(self.dst) == 6 else []
+        return self.site.shell("ip", *family, "route", "replace", *words)
+
+    def persist(self) -> tuple[str, ...]:
+        """The wrong route stands in some configuration."""
+        address = self.dst.partition("/")[0]
+        return (
+            f"# the route to {self.dst} comes from this machine's configuration; give it the gateway {self.text('new_via')} there too:",
+            f"#   grep -rn {address} /etc/sysconfig/network-scripts /etc/netplan /etc/network /etc/NetworkManager/system-connections",
+        )
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The table with the route changed."""
+        old, new = self._found(facts), self._new(facts)
+        if old is None or new is None:
+            return None
+        return facts.swap({id(old): replace(new, shown=" ".join(words_of(new)))})

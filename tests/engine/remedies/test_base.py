@@ -15,6 +15,7 @@ PARAMETERS = {
     "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"},
     "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"},
     "route.delete": {"dst": "10.0.0.0/8"},
+    "route.replace": {"dst": "10.0.0.0/8", "new_via": "10.0.0.1"},
     "sysctl.set": {"key": "net.ipv4.ip_forward", "value": "1"},
     "cni.retire-config": {"file": "x.conflist", "address": "10.88.0.2", "pod_stack": "web"},
     "calico.move-pool": {"cidr": "10.0.0.0/16"},

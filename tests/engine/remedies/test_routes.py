@@ -104,6 +104,20 @@ def test_delete(parameters: dict[str, str], undo: str) -> None:
     assert made.undo() == (undo,)
 
 
+def test_replace() -> None:
+    """The named route gets the gateway and keeps the rest; without the route, or with a gateway out of reach, nothing is promised."""
+    facts = node()
+    made = operation("route.replace", facts, dst="10.8.0.0/16", via="10.1.0.8", new_via="10.1.0.7")
+    after = made.apply(facts)
+    assert after is not None
+    assert len(routes(facts.facts) ^ routes(after.facts)) == 2
+    assert made.commands() == ("ip route replace 10.8.0.0/16 via 10.1.0.7 dev eth0 proto static metric 50 mtu 1400",)
+    assert made.undo() == ("ip route replace 10.8.0.0/16 via 10.1.0.8 dev eth0 proto static metric 50 mtu 1400",)
+    assert "10.1.0.7" in made.persist()[0]
+    assert operation("route.replace", facts, dst="10.8.0.0/16", via="10.1.0.77", new_via="10.1.0.7").apply(facts) is None
+    assert operation("route.replace", facts, dst="10.8.0.0/16", new_via="192.0.2.1").apply(facts) is None
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -139,6 +153,8 @@ def test_no_such_route(parameters: dict[str, str]) -> None:
             "route.delete",
             {"dst": "10.8.0.0/16"},
         ),
+        ("ip route add 10.8.0.0/16 dev eth0 scope link metric 50", "route.replace", {"dst": "10.8.0.0/16", "dev": "eth0", "new_via": "10.1.0.7"}),
+        ("ip route add 10.8.0.0/16 via 10.1.0.8 mtu 1400 proto static", "route.replace", {"dst": "10.8.0.0/16", "via": "10.1.0.8", "new_via": "10.1.0.7"}),
     ],
 )
 def test_kernel(space: Space, line: str, name: str, parameters: dict[str, object]) -> None:
