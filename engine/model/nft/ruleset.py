@@ -140,6 +140,17 @@ class NftRuleset:
         """Fact, line number and text of what was not understood."""
         return self._read[1]
 
+    @property
+    def warnings(self) -> list[str]:
+        """One line for each listing of which something was not understood: how much, and the first of it."""
+        by_fact: dict[int, list[tuple[Fact, int, str]]] = {}
+        for one in self.unparsed:
+            by_fact.setdefault(id(one[0]), []).append(one)
+        return [
+            f"{found[0][0].source.name}:{found[0][1]}: {len(found)} × not understood in the nftables ruleset, first: {found[0][2]!r}"
+            for found in by_fact.values()
+        ]
+
     @cached_property
     def evaluated(self) -> tuple[NftTable, ...]:
         """Tables that packets pass and that no dump of iptables shows already."""
