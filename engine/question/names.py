@@ -292,7 +292,7 @@ class Inventory:
         addresses = tuple(canonical(ip) for ip in fact.get("cluster_ips", ()) if is_address(ip))
         headless = not addresses
         if headless:
-            addresses = tuple(e.addresses[0] for e in self.behind(space, name) if e.addresses)
+            addresses = self._ready(space, name)
         key = "target_port" if headless else "port"
         ports = tuple(
             (int(p.get(key) if str(p.get(key, "")).isdigit() else p["port"]), str(p.get("protocol", "tcp")).lower())
@@ -314,12 +314,20 @@ class Inventory:
 
     def behind(self, space: str, service: str) -> tuple[Endpoint, ...]:
         """Ready endpoints of a Service."""
-        found: dict[str, Endpoint] = {}
+        return tuple(self.at_address(address) for address in self._ready(space, service))
+
+    def _ready(self, space: str, service: str) -> tuple[str, ...]:
+        """Addresses of the ready endpoints of a Service."""
+        ready = (str(entry.get("address", "")) for fact in self._slices.get((space, service), ()) for entry in fact.get("ready", ()))
+        return tuple(dict.fromkeys(canonical(address) for address in ready if is_address(address)))
+
+    @cached_property
+    def _slices(self) -> dict[tuple[Any, Any], list[Fact]]:
+        """Endpoints by namespace and Service."""
+        found: dict[tuple[Any, Any], list[Fact]] = defaultdict(list)
         for fact in self.facts.of_kind("endpoints"):
-            if fact.get("namespace") == space and fact.get("service") == service:
-                ready = (str(entry.get("address", "")) for entry in fact.get("ready", ()))
-                found |= {a: self.at_address(a) for a in ready if is_address(a) and a not in found}
-        return tuple(found.values())
+            found[fact.get("namespace"), fact.get("service")].append(fact)
+        return found
 
     @cached_property
     def device_endpoints(self) -> tuple[Named, ...]:
@@ -384,10 +392,9 @@ class Inventory:
     def at_address(self, address: str) -> Endpoint:
         """The machine that holds an address, or an endpoint outside the evidence."""
         value = canonical(address)
-        for tier in (self.container_endpoints, self.pod_endpoints):
-            for named in tier:
-                if value in named.endpoint.addresses and named.endpoint.stack != HOST:
-                    return named.endpoint._replace(addresses=(value,), fixed=True)
+        inside = self._inside.get(value)
+        if inside is not None:
+            return inside._replace(addresses=(value,), fixed=True)
         for node, stack in sorted(self._holders.get(value, ()), key=lambda place: place[1] == HOST):
             shown = node if stack == HOST else stack
             return Endpoint("node" if stack == HOST else "stack", shown, node, stack, (value,), fixed=True)
@@ -398,6 +405,16 @@ class Inventory:
         if node_named:
             return node_named._replace(addresses=(value,), fixed=True)
         return Endpoint("address", value, addresses=(value,), fixed=True)
+
+    @cached_property
+    def _inside(self) -> dict[str, Endpoint]:
+        """Containers, else pods, by address; those in their node's own stack are found by the node."""
+        found: dict[str, Endpoint] = {}
+        for named in (*self.container_endpoints, *self.pod_endpoints):
+            if named.endpoint.stack != HOST:
+                for address in named.endpoint.addresses:
+                    found.setdefault(address, named.endpoint)
+        return found
 
     def near(self, word: str) -> tuple[str, ...]:
         """Names that look like a word that was not found."""

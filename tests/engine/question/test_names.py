@@ -138,6 +138,19 @@ def test_headless_service_is_its_endpoints(cluster: FactBase) -> None:
     assert (bare.addresses, bare.ports) == (("10.244.2.9",), ((8080, "tcp"),))
 
 
+def test_headless_service_of_unseen_endpoints() -> None:
+    """Endpoints that nobody collected are addresses like any other: the Service is known by them."""
+    ports = ({"port": 5432, "protocol": "tcp"},)
+    facts = FactBase([
+        Fact("service", {"name": "db", "namespace": "a", "cluster_ips": (), "ports": ports}),
+        Fact("endpoints", {"service": "db", "namespace": "a", "ready": ({"address": "10.9.9.9"}, {"address": "10.9.9.9"}, {"address": "?"})}),
+    ])
+    inventory = Inventory(facts)
+    assert inventory.find("db")[0].addresses == ("10.9.9.9",)
+    assert [e.addresses for e in inventory.behind("a", "db")] == [("10.9.9.9",)]
+    assert inventory.behind("b", "db") == ()
+
+
 def test_near_names(lab: FactBase) -> None:
     """A mistyped name has a suggestion, nonsense has none."""
     assert Inventory(lab).near("poda") == ("pod-a",)
