@@ -103,7 +103,10 @@ def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iter
 def _near(network: Network, here: Port, other: Port, next_hop: int, family: int) -> bool:
     device = other.link.master or other.link.name
     own = other.stack.addresses_of(device, family)
-    if any(a.value == next_hop for a in own) or _shares_subnet(here, other, device, family):
+    if _shares_subnet(here, other, device, family):
+        return True
+    # A container hangs on its own node: the wires of other nodes end there, unless they carry its subnet.
+    if any(a.value == next_hop for a in own) and (other.stack.is_host or other.stack.node == here.stack.node):
         return True
     bridged = bool(other.link.master) and not own and other.stack.is_bridge(other.link.master)
     return bridged and _behind(network, other, next_hop, family)

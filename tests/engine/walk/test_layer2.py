@@ -200,3 +200,13 @@ def test_nobody_answers() -> None:
     assert trace.client_sees == "EHOSTUNREACH"
     drop = found(trace, "drop")
     assert (drop.get("by"), drop.text) == ("neighbor", "10.244.0.9 dev eth0 FAILED")
+
+
+def test_a_container_hangs_on_its_own_node() -> None:
+    """A pod whose wire the evidence does not show (``ifconfig``) is no neighbour of other machines, whatever address they ask for; on its own node it may be."""
+    world = lan()
+    world.stack("client", "web").device("eth0", "10.9.0.5/24")
+    world.stack("client").device("cni0", "10.9.0.1/24")
+    world.stack("server").route("10.9.0.0/16 dev eth0")
+    assert not resolve(world.network(), port(world, "server", "eth0"), to_int("10.9.0.5"), 4).stations
+    assert [p.stack.name for p in resolve(world.network(), port(world, "client", "cni0"), to_int("10.9.0.5"), 4).stations] == ["web"]
