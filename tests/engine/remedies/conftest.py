@@ -43,7 +43,10 @@ class Space:
 
     def run(self, line: str) -> str:
         """Run a shell line inside; it must succeed."""
-        result = subprocess.run(["ip", "netns", "exec", NAME, "sh", "-ec", line], capture_output=True, text=True, check=False)
+        # The lock file is this machine's own, whatever another test set.
+        environment = {name: value for name, value in os.environ.items() if name != "XTABLES_LOCKFILE"}
+        argv = ["ip", "netns", "exec", NAME, "sh", "-ec", line]
+        result = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         assert result.returncode == 0, f"{line}\n{result.stderr}"
         return result.stdout
 
@@ -71,14 +74,18 @@ def space() -> Iterator[Space]:
     reason = why_not()
     if reason:
         (pytest.fail if REQUIRED else pytest.skip)(reason)
-    for line in (
-        f"ip netns add {NAME}",
-        f"ip -n {NAME} link set lo up",
-        f"ip -n {NAME} link add eth0 type veth peer name eth1",
-        f"ip -n {NAME} addr add 10.1.0.1/24 dev eth0",
-        f"ip -n {NAME} link set eth0 up",
-        f"ip -n {NAME} link set eth1 up",
-    ):
-        subprocess.run(line.split(), check=True)
-    yield Space()
-    subprocess.run(["ip", "netns", "del", NAME], check=True)
+    subprocess.run(["ip", "netns", "add", NAME], check=True)
+    try:
+        for line in (
+            # No link-local route comes a second later.
+            f"ip netns exec {NAME} sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1",
+            f"ip -n {NAME} link set lo up",
+            f"ip -n {NAME} link add eth0 type veth peer name eth1",
+            f"ip -n {NAME} addr add 10.1.0.1/24 dev eth0",
+            f"ip -n {NAME} link set eth0 up",
+            f"ip -n {NAME} link set eth1 up",
+        ):
+            subprocess.run(line.split(), check=True)
+        yield Space()
+    finally:
+        subprocess.run(["ip", "netns", "del", NAME], check=True)
