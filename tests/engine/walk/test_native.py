@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.walk import walk
@@ -314,3 +316,58 @@ def test_nat_over_ipv6() -> None:
     rules = dnat("dnat ip to 10.2.0.2", "tcp dport 81 dnat ip6 to [fd02::3]:80", family="inet")
     assert six(rules, "fd02::9", 81) == "connected"
     assert six(dnat("tcp dport 81 redirect to :80", family="inet"), "fd02::2", 81) == "ECONNREFUSED"
+
+
+# --- rulesets of programs -------------------------------------------------------------------------------------------
+
+RECORDINGS = Path(__file__).parents[2] / "recordings" / "nftables"
+
+
+def recorded(name: str, form: str = "list") -> str:
+    """A ruleset as nft listed it."""
+    return (RECORDINGS / name / form).read_text()
+
+
+@pytest.mark.parametrize("form", ["list", "list-a", "list-nn", "list-j"])
+def test_firewalld(form: str) -> None:
+    """A zone lets ssh in, rejects the rest as firewalld does, and forwards nothing that was not asked for."""
+    made = world("")
+    command = "nft -j list ruleset" if form == "list-j" else "nft list ruleset"
+    made.stack("router").unseen("nft list ruleset").hidden.discard(command)
+    made.stack("router").shows(command, recorded("firewalld", form))
+    assert made.sees("client", "10.1.0.1", 22) == "connected"
+    assert made.sees("client", "10.1.0.1", 53, "udp") == "EHOSTUNREACH"
+    trace = made.walk("client", "10.2.0.2")
+    assert trace.client_sees == "EHOSTUNREACH"
+    assert (found(trace, "drop").get("chain"), found(trace, "drop").get("reject_with")) == ("filter_FORWARD", "icmp-admin-prohibited")
+
+
+@pytest.mark.parametrize("form", ["list", "list-nn"])
+def test_kube_proxy(form: str) -> None:
+    """A cluster address leads to an endpoint, one of two by chance; ports without a service and services without endpoints are rejected."""
+    made = world(recorded("kube-proxy", form))
+    made.stack("router").device("eth2", "10.180.0.254/24")
+    made.host("pods", "10.180.0.1/24", gateway="10.180.0.254").listens("tcp 0.0.0.0:80")
+    made.stack("pods").devices["eth0"].addresses = ("10.180.0.1/24", "10.180.0.2/24 scope global secondary", "10.180.0.3/24 scope global secondary")
+    trace = made.walk("client", "172.30.0.41")
+    assert (trace.client_sees, found(trace, "nat").get("after")) == ("connected", "10.180.0.1")
+    assert found(trace, "nat").get("chain") == "endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80"
+    assert made.sees("client", "172.30.0.42") == "connected"
+    assert made.sees("client", "172.30.0.41", 81) == "ENETUNREACH"
+    made.stack("router").route("default via 10.2.0.9 dev eth1")
+    assert made.sees("client", "172.30.0.41", 81) == "ECONNREFUSED"
+    assert made.sees("client", "172.30.0.46", 80) == "ECONNREFUSED"
+    assert made.sees("client", "172.30.0.99", 80) == "timeout"
+
+
+def test_docker() -> None:
+    """A published port leads to its container by verdict maps over devices; its other ports and the bridge without one are closed from outside."""
+    made = world(recorded("docker"))
+    made.stack("router").device("docker0", "172.17.0.1/16")
+    made.host("container", "172.17.0.2/16", gateway="172.17.0.1").listens("tcp 0.0.0.0:80", "tcp 0.0.0.0:81")
+    trace = made.walk("client", "10.1.0.1", 8080)
+    assert (trace.client_sees, found(trace, "nat").get("after")) == ("connected", "172.17.0.2")
+    assert made.sees("client", "172.17.0.2", 80) == "timeout"
+    assert found(made.walk("client", "172.17.0.2", 80), "drop").get("chain") == "raw-PREROUTING"
+    out = made.walk("container", "10.2.0.2")
+    assert (out.client_sees, found(out, "nat").get("target"), found(out, "nat").get("after")) == ("connected", "MASQUERADE", "10.2.0.1")

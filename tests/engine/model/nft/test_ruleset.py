@@ -8,7 +8,18 @@ from engine.facts import ChainText, Fact, Source
 from engine.model.nft.ruleset import NftRuleset
 
 RECORDINGS = Path(__file__).parents[3] / "recordings" / "nftables"
-TWO = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t\taccept\n\t}\n}\ntable inet x {\n\tchain f {\n\t\ttype filter hook forward priority 0;\n\t}\n}\n"
+TWO = """table ip filter {
+	chain FORWARD {
+		type filter hook forward priority filter; policy drop;
+		accept
+	}
+}
+table inet x {
+	chain f {
+		type filter hook forward priority 0;
+	}
+}
+"""
 
 
 def listed(text: str, form: str = "text", command: str = "nft list ruleset") -> Fact:
@@ -56,7 +67,7 @@ def test_partial_listings_add_up() -> None:
 
 
 def test_base_chains_of_a_hook() -> None:
-    """inet chains see both families; policies and lines are those of the hook's line; empty chains without a policy of drop are idle."""
+    """Chains of inet tables see both families; policies and lines are those of the hook's line; empty chains without a policy of drop are idle."""
     ruleset = NftRuleset([listed(TWO)], [])
     four, six = ruleset.on_hook("FORWARD", 4), ruleset.on_hook("FORWARD", 6)
     assert [(c.table.name, c.policy, c.line, c.idle) for c in four] == [("ip filter", "DROP", 3, False), ("inet x", "ACCEPT", 9, True)]
@@ -66,7 +77,8 @@ def test_base_chains_of_a_hook() -> None:
 
 def test_targets_in_words_of_iptables() -> None:
     """The end of a rule is named as iptables names it."""
-    rules = "accept\nreject\ncounter\njump u\ngoto u\nmasquerade\ndnat to 10.0.0.1\nnotrack\nmeta mark set 1\nct mark set 1\ntcp dport vmap { 1 : drop }\nqueue\nxt target SET\nlimit rate 1/second drop\nreturn"
+    rules = "accept\nreject\ncounter\njump u\ngoto u\nmasquerade\ndnat to 10.0.0.1\nnotrack\nmeta mark set 1\nct mark set 1\n"
+    rules += "tcp dport vmap { 1 : drop }\nqueue\nxt target SET\nlimit rate 1/second drop\nreturn"
     (table,) = NftRuleset([listed(f"table ip t {{\nchain c {{\n{rules}\n}}\n}}\n")], []).tables
     found = [(r.target.name, r.target.goto) for r in table.chains["c"].rules]
     assert [name for name, _ in found] == [
