@@ -144,6 +144,7 @@ def filtering(items: Sequence[Service]) -> Rules:
     firewall = f'{new} "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL'
     visible = f'{new} "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES'
     portals = f'{new} "kubernetes service portals" -j KUBE-SERVICES'
+    localnet = '-m comment --comment "block incoming localnet connections"'
     return {
         "INPUT": [
             firewall,
@@ -155,8 +156,7 @@ def filtering(items: Sequence[Service]) -> Rules:
         "OUTPUT": [firewall, portals, "-j KUBE-FIREWALL"],
         "KUBE-EXTERNAL-SERVICES": [],
         "KUBE-FIREWALL": [
-            '! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" '
-            "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
+            f"! -s 127.0.0.0/8 -d 127.0.0.0/8 {localnet} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
         ],
         "KUBE-FORWARD": [
             "-m conntrack --ctstate INVALID -j DROP",

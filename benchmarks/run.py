@@ -7,6 +7,7 @@ What a script prints is described in benchmarks/README.md.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ HERE = Path(__file__).resolve().parent
 
 TIME_OUT = 900.0
 """Seconds after which a script is given up."""
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": str(HERE.parent)}
+"""Scripts import from the checkout, and byte code is kept: no user compiles the program at every start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,9 @@ def measure(path: Path) -> list[Result]:
     """Run one script in the checkout's top folder."""
     name = path.stem.removeprefix("bench_")
     print(f"running {path.name}", file=sys.stderr)
+    command, top = [sys.executable, str(path)], HERE.parent
     try:
-        done = subprocess.run([sys.executable, str(path)], cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=False, timeout=TIME_OUT)
+        done = subprocess.run(command, cwd=top, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=False, timeout=TIME_OUT)
     except subprocess.TimeoutExpired:
         return [Result(name, f"gave up after {TIME_OUT:g} s", None)]
     rows = read(name, done.stdout)
