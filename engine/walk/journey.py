@@ -294,7 +294,9 @@ class _Journey:
             return end.errno or seen_as(end.error, protocol), None
         error = self._error_packet(end)
         self.recorder.direction = "error"
-        back = self.walker.carry(At(end.stack, "", error, "output", state=_attached(end), any_source=end.error == "tcp-reset"))
+        # UDP lets go of the entry before it finds that nobody listens (nf_reset_ct in __udp4_lib_rcv).
+        attached = None if end.disposition is Disposition.DELIVERED else _attached(end)
+        back = self.walker.carry(At(end.stack, "", error, "output", state=attached, any_source=end.error == "tcp-reset"))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         if end.disposition is Disposition.DELIVERED:
             self.recorder.direction = "request"
@@ -306,11 +308,20 @@ class _Journey:
             return "depends", walked
         if not self.outside and (back.stack.node, back.stack.name) != (self.flow.node, self.flow.stack):
             return "timeout", walked
-        return (good if back.disposition is Disposition.DELIVERED else "timeout"), walked
+        return (good if back.disposition is Disposition.DELIVERED and self._is_told(back.packet) else "timeout"), walked
+
+    def _is_told(self, error: Packet) -> bool:
+        """Whether the client's socket takes the error: it must speak of what the client sent, with every translation undone."""
+        if error.inner is None:
+            return error.src == to_int(self.flow.dst) and error.sport == self.flow.port
+        asked = error.inner.dst == to_int(self.flow.dst)
+        return asked and (error.inner.protocol in {"icmp", "icmpv6"} or error.inner.dport == self.flow.port)
 
     def _error_packet(self, end: End) -> Packet:
         packet, stack = end.packet, end.stack
-        source = packet.dst if stack.own(packet.dst, packet.family) is not None else 0
+        # What came in as local is answered from the address that it was sent to, whether that is one of the stack's or not (RTCF_LOCAL).
+        taken = end.device == "lo" and end.disposition in {Disposition.DELIVERED, Disposition.REJECTED}
+        source = packet.dst if taken or stack.address_type(packet.family, packet.dst) == "LOCAL" else 0
         if end.error == "tcp-reset":
             return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, frozenset({"RST", "ACK"}), size=RESET_SIZE)
         protocol = "icmp" if packet.family == 4 else "icmpv6"

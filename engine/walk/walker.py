@@ -377,6 +377,8 @@ class Walker:
         kind = "none" if way.type == "unreachable" and way.found.route is None else way.type
         error = "" if local else FORWARD_ICMP.get(kind, "")
         errno = LOCAL_ERRNO.get(kind, "ENETUNREACH") if local else ""
+        if local and kind == "broadcast" and packet.protocol == "tcp":
+            errno = "ENETUNREACH"  # tcp_v4_connect; only datagrams may be broadcast, and need leave to (EACCES)
         dst = to_text(packet.dst, packet.family)
         if way.type == "none":
             summary, by = f"no route to {dst}", "no-route"
@@ -449,6 +451,9 @@ class Walker:
         way = find_way(stack, self._key(packet, device), self.choices)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
+            if refused is None and way.type == "broadcast" and packet.protocol == "tcp":
+                # Delivered here, but TCP takes nothing that was sent to a broadcast address (tcp_conn_request, tcp_v4_send_reset).
+                return self._unroutable(at, way, packet, passage.state)
             return refused if refused is not None else self._local(replace(at, packet=packet), passage)
         allowed = self._may_forward(at, packet)
         if allowed is not None:
@@ -710,20 +715,30 @@ class Walker:
             if ended is not None:
                 return ended
             if passage.packet.dst != before.dst:
-                station = self._redirected(at, bridge, passage.packet)
+                at = replace(at, packet=passage.packet, state=passage.state, device=bridge)
+                way = self._bridged_way(at, bridge)
+                station = None
+                if way is not None:
+                    found = resolve(self.network, Port(stack, stack.link(bridge)), way.next_hop, passage.packet.family)
+                    if not found.stations:
+                        return self._unresolved(at, Port(stack, stack.link(bridge)), way, found.open_ends)
+                    station = found.stations[0]
         if station is None or (station.stack is stack and station.link.name == bridge):
             if called:
                 return replace(at, device=bridge, how="routed", packet=passage.packet, state=passage.state, physin=port.name)
             return self._received(replace(at, device=bridge, how="frame"))
         return self._bridge_out(at, passage, bridge, port, station, called=called)
 
-    def _redirected(self, at: At, bridge: str, packet: Packet) -> Port | None:
-        """After DNAT of a bridged frame: still on this bridge if the new destination is routed out by it, else up to the stack."""
-        way = find_way(at.stack, self._key(packet, bridge), self.choices)
-        if way.type != "unicast" or way.device != bridge:
+    def _bridged_way(self, at: At, bridge: str) -> Way | None:
+        """After DNAT of a bridged frame: the way, if the new destination is routed out by the same bridge; else ``None``, and the frame goes up.
+
+        The stack must be willing to forward it (``br_nf_pre_routing_finish``; its fallback for stacks that do not forward is out of use).
+        """
+        stack, packet = at.stack, at.packet
+        way = find_way(stack, self._key(packet, bridge), self.choices)
+        if way.type != "unicast" or way.device != bridge or forwarding(stack, bridge, packet.family).on is False:
             return None
-        found = resolve(self.network, Port(at.stack, at.stack.link(bridge)), way.next_hop, packet.family)
-        return found.stations[0] if found.stations else None
+        return way if validate_source(stack, packet, bridge, bridge).ok else None
 
     def _bridge_out(self, at: At, passage: Passage, bridge: str, port: Link, station: Port, *, called: bool) -> At | End:
         stack = at.stack
