@@ -51,15 +51,19 @@ def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
         raise KernelError("; ".join(restores))
     network = read(kernel.collect())
     for at, probe in enumerate(scenario.probes):
-        sport = FIRST_SPORT + 2 * at
+        sport = FIRST_SPORT + 3 * at
         prediction, outcome = predict(network, probe, sport), kernel.send(probe, sport)
         kind = judge(probe, prediction, outcome)
-        if kind not in {AGREE, DEPENDS}:
-            # A busy machine may have answered late: ask again, patiently.
+        for again in (1, 2):
+            if kind in {AGREE, DEPENDS}:
+                break
+            # A busy machine may have answered late, and what earlier probes left behind (neighbours, connections) is not in the evidence: ask again,
+            # patiently; then once more without the memory of the first probes.
             if _rationed(prediction):
                 time.sleep(REFILL)
-            kernel.forget()
-            prediction, outcome = predict(network, probe, sport + 1), kernel.send(probe, sport + 1, LONG)
+            if again == 2:
+                kernel.forget()
+            prediction, outcome = predict(network, probe, sport + again), kernel.send(probe, sport + again, LONG)
             kind = judge(probe, prediction, outcome)
         yield Result(kind, probe, "" if kind in {AGREE, DEPENDS} else tell(probe, prediction, outcome))
 

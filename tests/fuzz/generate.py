@@ -19,7 +19,7 @@ PROBES = 15
 def generate(seed: int, features: frozenset[str] = ALL) -> Scenario:
     """The scenario of a seed."""
     world = World(random.Random(seed))
-    topology = world.weighed({local: 1, routed: 4, pods: 3, overlay: 2})
+    topology = world.weighed({local: 1, routed: 4, pods: 3, endpoints: 1.5, overlay: 2})
     topology(world)
     world.targets += [world.pick(world.nets).rpartition(".")[0] + ".77", "10.96.0.10", "10.96.0.10", "192.0.2.1", "127.0.0.1"]
     world.nets += ["10.96.0.0/16", "0.0.0.0/0"]
@@ -29,7 +29,10 @@ def generate(seed: int, features: frozenset[str] = ALL) -> Scenario:
             add_routing(world, stack)
         if "sysctl" in features and world.chance(0.4 if router else 0.15):
             add_sysctls(world, stack)
-        add_rules(world, stack, features, 0.9 if router else 0.2)
+        if "nat" in features and router and world.chance(0.25):
+            services(world, stack)
+        else:
+            add_rules(world, stack, features, 0.9 if router else 0.2)
     return world.scenario(PROBES)
 
 
@@ -90,6 +93,8 @@ def attach(world: World, stack: str, bridge: str, pod: str, address: str, gatewa
     world.run(stack, f"link set {port} master {bridge}")
     if world.chance(0.3):
         world.run(stack, f"link set {port} type bridge_slave hairpin on")
+    if world.chance(0.1):
+        world.run(stack, f"link set {port} type bridge_slave isolated on")
     if not world.chance(0.05):
         world.run(pod, f"route add default via {gateway}")
     world.serve(pod)
@@ -102,6 +107,8 @@ def bridge(world: World, stack: str, name: str, address: str) -> None:
     world.device(stack, name, address)
     world.bridged = True
     world.stack(stack).sysctls["net.bridge.bridge-nf-call-iptables"] = 1 if world.chance(0.6) else 0
+    if world.chance(0.1):
+        world.run(stack, f"link set {name} type bridge nf_call_iptables 1")
 
 
 def pods(world: World) -> None:
@@ -120,6 +127,55 @@ def pods(world: World) -> None:
     world.targets += ["10.244.0.12", "10.244.0.11"]
 
 
+def endpoints(world: World) -> None:
+    """Pods without a bridge, each behind a veth of its own that answers ARP for everybody (as calico wires them)."""
+    world.wire(("host", "eth0", "10.2.0.1/24"), ("server", "eth0", "10.2.0.2/24"))
+    world.stack("host").sysctls["net.ipv4.ip_forward"] = 1
+    names = ["p1", "p2"]
+    for number, pod in enumerate(names, 11):
+        world.wire((pod, "eth0", f"10.244.0.{number}/32"), ("host", f"cali{pod}", ""))
+        world.run(pod, "route add 169.254.1.1 dev eth0 scope link", "route add default via 169.254.1.1 dev eth0")
+        world.run("host", f"route add 10.244.0.{number} dev cali{pod} scope link")
+        if not world.chance(0.05):
+            world.stack("host").sysctls[f"net.ipv4.conf.cali{pod}.proxy_arp"] = 1
+        world.serve(pod)
+    if world.chance(0.3):
+        world.run("host", "route add blackhole 10.244.0.0/26")
+    world.serve("server")
+    world.serve("host")
+    if not world.chance(0.1):
+        world.run("server", "route add 10.244.0.0/24 via 10.2.0.1")
+    world.routers, world.clients = ["host"], [*names, "p1", "host", "server"]
+    world.targets += ["10.244.0.12", "10.244.0.11"]
+
+
+def services(world: World, stack: str) -> None:
+    """Virtual addresses as kube-proxy makes them, on top of some filter."""
+    pods_here = [address for address in world.targets if address.startswith("10.244.")] or world.targets
+    reply, lines = world.pick(("-j MARK --set-xmark 0x4000/0x4000", "-j KUBE-MARK-MASQ")), []
+    for protocol in ("tcp", "udp"):
+        source = world.pick(("", "! -s 10.244.0.0/16 "))
+        lines.append(f"-A KUBE-SERVICES {source}-d 10.96.0.10/32 -p {protocol} -m {protocol} --dport 80 -j KUBE-MARK-MASQ" if world.chance(0.7) else "")
+        lines.append(f"-A KUBE-SERVICES -d 10.96.0.10/32 -p {protocol} -m {protocol} --dport 80 -m comment --comment \"default/web:http\" -j KUBE-SVC")
+        pod = world.pick(pods_here)
+        lines.append(f"-A KUBE-SVC -s {pod}/32 -j KUBE-MARK-MASQ" if world.chance(0.7) else "")
+        lines.append(f"-A KUBE-SVC -p {protocol} -m {protocol} -j DNAT --to-destination {pod}:{world.pick((80, 80, 8080, 5353))}")
+    masquerade = ["-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN", "-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000", "-A KUBE-POSTROUTING -j MASQUERADE"]
+    nodeport = f"-A KUBE-SERVICES -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 {reply if 'MASQ' in reply else '-j KUBE-SVC'}"
+    nat = ["*nat", *(f":{hook} ACCEPT [0:0]" for hook in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")), ":KUBE-SERVICES - [0:0]", ":KUBE-SVC - [0:0]", ":KUBE-MARK-MASQ - [0:0]",
+           ":KUBE-POSTROUTING - [0:0]", "-A PREROUTING -j KUBE-SERVICES", "-A OUTPUT -j KUBE-SERVICES", "-A POSTROUTING -j KUBE-POSTROUTING",
+           "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000", *filter(None, lines), nodeport, *(masquerade if world.chance(0.85) else []), "COMMIT"]
+    forward = world.pick(("ACCEPT", "DROP"))
+    rules = ["-A FORWARD -m conntrack --ctstate INVALID -j DROP", "-A FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+             "-A FORWARD -s 10.244.0.0/16 -j ACCEPT", "-A FORWARD -d 10.96.0.10/32 -p tcp -m conntrack --ctstate NEW -j REJECT --reject-with icmp-port-unreachable"]
+    table = ["*filter", ":INPUT ACCEPT [0:0]", f":FORWARD {forward} [0:0]", ":OUTPUT ACCEPT [0:0]", *(rule for rule in rules if world.chance(0.7)), "COMMIT"]
+    wanted = [*nat, *(table if world.chance(0.7) else [])]
+    if world.chance(0.5):
+        world.stack(stack).legacy = wanted
+    else:
+        world.stack(stack).nft = wanted
+
+
 def overlay(world: World) -> None:
     """Two nodes with pods, joined by VXLAN with a forwarding database written by hand."""
     world.wire(("host", "eth0", "192.168.9.1/24"), ("node2", "eth0", "192.168.9.2/24"))
@@ -133,7 +189,8 @@ def overlay(world: World) -> None:
         if not world.chance(0.05):
             world.run(node, f"neigh add 10.244.{other}.0 lladdr 02:00:00:00:00:0{other} dev fl.1 nud permanent")
         if not world.chance(0.05):
-            world.run(node, f"fdb add 02:00:00:00:00:0{other} dev fl.1 dst 192.168.9.{other} self permanent")
+            mac = f"02:00:00:00:00:0{other}" if world.chance(0.8) else "00:00:00:00:00:00"
+            world.run(node, f"fdb add {mac} dev fl.1 dst 192.168.9.{other} self permanent")
         if not world.chance(0.05):
             world.run(node, f"route add 10.244.{other}.0/24 via 10.244.{other}.0 dev fl.1 onlink")
         world.serve(node)
@@ -152,6 +209,8 @@ def add_routing(world: World, stack: str) -> None:
         world.run(stack, world.weighed({odd_route(world, stack): 3, policy_rule(world, stack): 3}))
     if world.chance(0.1):
         world.run(stack, f"route del {world.pick(world.nets)}")
+    if world.chance(0.04):
+        world.run(stack, f"link set {world.pick(world.devices[stack])} down")
 
 
 def odd_route(world: World, stack: str) -> str:
@@ -162,6 +221,8 @@ def odd_route(world: World, stack: str) -> str:
     kind = world.weighed({"unicast": 5, "unreachable": 1, "prohibit": 1, "blackhole": 1, "throw": 1})
     if kind != "unicast":
         return f"route add {kind} {destination}{table}{metric}"
+    if world.chance(0.08):
+        return f"route add {destination}{table}{metric} nexthop via {world.address()} nexthop via {world.address()}"
     if world.chance(0.6):
         source = f" src {world.pick(world.own[stack][1:])}" if world.chance(0.2) and len(world.own[stack]) > 1 else ""
         return f"route add {destination} via {world.address()}{source}{table}{metric}"
@@ -185,5 +246,6 @@ def add_sysctls(world: World, stack: str) -> None:
     for _ in range(world.pick((1, 1, 2, 3))):
         where = world.pick(("all", *devices, *devices))
         key, value = world.weighed({("rp_filter", 1): 4, ("rp_filter", 2): 2, ("rp_filter", 0): 1, ("forwarding", 0): 1, ("forwarding", 1): 1, ("accept_local", 1): 1,
-                                    ("route_localnet", 1): 2, ("src_valid_mark", 1): 1, ("arp_ignore", 1): 1, ("proxy_arp", 1): 0.5})
+                                    ("route_localnet", 1): 2, ("src_valid_mark", 1): 1, ("arp_ignore", 1): 1, ("arp_ignore", 2): 0.3,
+                                    ("arp_ignore", 8): 0.2, ("proxy_arp", 1): 0.5})
         world.stack(stack).sysctls[f"net.ipv4.conf.{where}.{key}"] = value

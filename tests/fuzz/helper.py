@@ -198,8 +198,9 @@ class Helper:
         return found
 
     def forget(self) -> None:
-        """Forget the neighbours, so that they are asked for as in the beginning."""
+        """Forget neighbours and connections, so that all is as in the beginning."""
         _run(["ip", "neigh", "flush", "all"])
+        _run(["conntrack", "-F"])
 
     # --- counters -------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ REJECTS = ("icmp-net-unreachable", "icmp-host-unreachable", "icmp-proto-unreacha
            "icmp-host-prohibited", "icmp-admin-prohibited")
 DIMENSIONS = {"hash:ip": 1, "hash:net": 1, "hash:ip,port": 2, "hash:net,port": 2, "hash:ip,port,ip": 3, "hash:ip,port,net": 3, "hash:net,iface": 2,
               "bitmap:port": 1, "bitmap:ip": 1, "list:set": 1}
+CONDITIONS = {"s": 4, "d": 5, "i": 3, "o": 3, "state": 3, "entry": 1, "mark": 2, "connmark": 1, "set": 4, "addrtype": 2, "range": 1, "physdev": 2, "length": 1,
+              "rpfilter": 0.7, "comment": 1}
 IN_HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD"})
 OUT_HOOKS = frozenset({"FORWARD", "OUTPUT", "POSTROUTING"})
 
@@ -38,7 +40,7 @@ def add_sets(world: World, stack: str) -> dict[str, str]:
         name = f"s{number}"
         sets[name] = kind
         extra = {"bitmap:port": " range 0-9000", "bitmap:ip": f" range {_wide(world)}"}.get(kind, "")
-        lines.append(f"create {name} {kind}{extra}")
+        lines.append(f"create {name} {kind}{extra}{world.pick(('', '', ' counters', ' comment', ' timeout 0'))}")
         members = {_member(world, stack, kind) for _ in range(world.pick((0, 1, 2, 4)))}
         lines += [f"add {name} {member} -exist" for member in sorted(members)]
     if sets and world.chance(0.3):
@@ -75,7 +77,7 @@ def _member(world: World, stack: str, kind: str) -> str:
 def _inside(world: World, stack: str) -> str:
     """An address in the range of the bitmap made last."""
     created = next(line for line in reversed(world.stack(stack).ipset) if " bitmap:ip " in line)
-    net = ipaddress.ip_network(created.split()[-1])
+    net = ipaddress.ip_network(created.split()[4])
     fitting = [a for a in world.targets if ipaddress.ip_address(a) in net]
     return world.pick(fitting) if fitting else str(net[1])
 
@@ -92,6 +94,7 @@ class Writer:
         self.sets = sets
         self.features = features
         self.hooks: frozenset[str] = frozenset()
+        self.table_name = ""
 
     def bang(self, share: float = 0.15) -> str:
         """Now and then a ``!``."""
@@ -107,7 +110,7 @@ class Writer:
             protocol = "" if bang else protocol
             words += self._of_protocol(protocol)
         for _ in range(world.pick((0, 1, 1, 1, 2, 3))):
-            kind = world.weighed({"s": 4, "d": 5, "i": 3, "o": 3, "state": 3, "mark": 2, "connmark": 1, "set": 4, "addrtype": 2, "range": 1, "physdev": 2, "length": 1, "comment": 1})
+            kind = world.weighed(CONDITIONS)
             found = getattr(self, f"_{kind}")()
             if found and not any(w.split()[-2:-1] == found.split()[-2:-1] and found[-4:] in w for w in words):
                 words.append(found)
@@ -166,6 +169,18 @@ class Writer:
         if self.world.chance(0.2) and not set(states.split(",")) & {"DNAT", "SNAT"}:
             return f"-m state {self.bang()}--state {states}"
         return f"-m conntrack {self.bang()}--ctstate {states}"
+
+    def _entry(self) -> str:
+        world = self.world
+        options = [f"--ctorigdst {world.net()}", f"--ctorigsrc {world.net()}", f"--ctreplsrc {world.net()}", f"--ctrepldst {world.net()}", "--ctproto tcp",
+                   f"--ctorigdstport {world.pick(PORTS)}", f"--ctreplsrcport {world.pick(PORTS)}"]
+        option = world.pick([*options, "--ctstatus SEEN_REPLY", "--ctstatus CONFIRMED", "--ctstatus NONE"])
+        return f"-m conntrack {'' if option.endswith('/0') else self.bang()}{option}" if world.chance(0.8) else f"-m conntrack --ctdir {world.pick(('ORIGINAL', 'REPLY'))}"
+
+    def _rpfilter(self) -> str:
+        if self.table_name not in {"raw", "mangle"} or not self.hooks <= {"PREROUTING"}:
+            return ""
+        return "-m rpfilter" + "".join(f" {option}" for option in ("--loose", "--validmark", "--accept-local", "--invert") if self.world.chance(0.35))
 
     def _mark(self) -> str:
         mark = self.world.pick(MARKS)
@@ -268,7 +283,10 @@ class Writer:
         source = f"-j SNAT --to-source {world.address()}"
         if "INPUT" in self.hooks:
             return source
-        return world.weighed({"-j MASQUERADE": 4, source: 3, f"-j NETMAP --to {world.pick(world.nets)}": 0.5})
+        masquerade = f"-j MASQUERADE --to-ports {world.pick((6000, 7000))}" if ported and world.chance(0.2) else "-j MASQUERADE"
+        if ported and world.chance(0.2):
+            source += ":6000"
+        return world.weighed({masquerade: 4, source: 3, f"-j NETMAP --to {world.pick(world.nets)}": 0.5})
 
     # --- tables ---------------------------------------------------------------------------------------------------
 
@@ -276,6 +294,7 @@ class Writer:
         """One table for ``iptables-restore``."""
         makers = {"filter": self.filtering, "nat": self.translating, "mangle": self.mangling, "raw": self.tracking, "security": self.securing}
         world, make = self.world, makers[name]
+        self.table_name = name
         bases = [hook for hook in HOOKS[name] if world.chance(0.75)] or [HOOKS[name][0]]
         if name == "nat":
             bases = [hook for hook in bases if hook != "INPUT" or world.chance(0.2)]
@@ -308,11 +327,11 @@ def add_rules(world: World, stack: str, features: frozenset[str], share: float =
         return
     sets = add_sets(world, stack) if "set" in features else {}
     writer = Writer(world, stack, sets, features)
-    lines: list[str] = []
+    first, second = world.stack(stack).legacy, world.stack(stack).nft
+    if world.chance(0.5):
+        first, second = second, first
+    # The same table in both backends would be run in the order of registration, which nothing tells.
+    mixed = world.chance(0.1)
     for table, likely in TABLE_SHARES.items():
         if table in features and world.chance(likely):
-            lines += writer.table(table)
-    if world.chance(0.5):
-        world.stack(stack).legacy = lines
-    else:
-        world.stack(stack).nft = lines
+            (second if mixed and world.chance(0.5) else first).extend(writer.table(table))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FIRST_SPORT = 41000
-"""Source port of the first probe; each later one takes the next, so that no probe meets the connection of another."""
+"""Source port of the first probe; each try takes another, so that no probe meets the connection of an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
