@@ -329,6 +329,7 @@ KINDS: Final[dict[str, Kind]] = {
             "has_default": "bool: a default route is in the tables that were looked into", "gateway_routes": "int: routes by a gateway in those tables",
             "dst_prefix": "str: on-link prefix that holds the destination, as far as the evidence tells", "public": "bool: the destination is of no private range",
             "down_device": "str: a device with an address that is down: its routes went with it",
+            "holder_device": "str: device whose other end (a container) holds the destination",
             "via": "str: a neighbour that would take the packet on, if the evidence shows or names one", "via_device": "str: device that leads to it",
             "via_how": "str: forwards (seen to lead there) | sibling (the default gateway of others in the subnet) | runtime (gateway of the container network)",
         },

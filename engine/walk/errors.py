@@ -37,7 +37,7 @@ SHORT_NAMES = {
 """Short reject names that iptables accepts."""
 
 LOCAL_ERRNO = {"none": "ENETUNREACH", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES", "blackhole": "EINVAL", "broadcast": "EACCES"}
-"""Route type of a failed output lookup → errno of the sender; a policy rule ``unreachable`` counts as ``none`` (``fib4_rule_action``)."""
+"""Route type of a failed output lookup → errno of the sender (a TCP one to a broadcast address: ENETUNREACH); a policy rule ``unreachable`` counts as ``none`` (``fib4_rule_action``)."""
 
 FORWARD_ICMP = {"none": "icmp-net-unreachable", "unreachable": "icmp-host-unreachable", "prohibit": "icmp-admin-prohibited", "blackhole": ""}
 """Route type of a failed lookup while forwarding → ICMP error sent back ("" = none)."""

@@ -106,6 +106,7 @@ def _lookup(network: Network, stack: NetStack, end: Fact) -> Fact:
         gateway_routes=gateway_routes,
         dst_prefix=source_prefix(network, key.dst, key.family, dst),
         down_device=_down(stack, key.family),
+        holder_device=_wire_to(network, stack, key),
         **_next_hop(network, stack, dst),
         public=not any(family_of(p.partition("/")[0]) == key.family and in_prefix(dst, p) for p in PRIVATE),
     )
@@ -115,6 +116,15 @@ def _down(stack: NetStack, family: int) -> str | None:
     """A device that is down although it has an address: the kernel took its routes away."""
     names = (a.device for a in stack.addresses if a.family == family and a.device != "lo")
     return next((name for name in names if stack.link(name).up is False), None)
+
+
+def _wire_to(network: Network, stack: NetStack, key: Key) -> str | None:
+    """The device whose other end holds the destination (a routed veth, as calico makes them)."""
+    for link in stack.links.values():
+        peer = network.peer(Port(stack, link))
+        if peer is not None and not link.master and peer.stack.own(key.dst, key.family) is not None:
+            return link.name
+    return None
 
 
 def _told(route: Route | None, head: str = "") -> dict[str, Any]:
