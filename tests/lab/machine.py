@@ -75,7 +75,8 @@ class Machine:
     def _install(self, backend: str) -> None:
         """Put the lab's programs and the wanted iptables first on the machine's PATH."""
         lines = [f"ln -s $(command -v {tool.replace('tables', f'tables-{backend}', 1)}) /run/lab/bin/{tool}" for tool in XTABLES]
-        starts = {program.stem: shlex.quote(str(program)) for program in PROGRAMS.glob("*.py")}
+        # Isolated and without site-packages: they need the standard library only, and start twice as fast.
+        starts = {program.stem: f"-I -S {shlex.quote(str(program))}" for program in PROGRAMS.glob("*.py")}
         starts["diagnose"] = "-c 'from engine.cli import main; main()'"
         for name, start in starts.items():
             starter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {start} "$@"\n'

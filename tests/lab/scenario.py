@@ -116,7 +116,7 @@ class Scenario:
 
     name: str
     id: str
-    """Finding that must come first."""
+    """Finding that must come first; "" = none yet: only what the kernel does and what the walk predicts are compared."""
     about: str
     symptom: str
     nodes: Mapping[str, Node]
@@ -124,6 +124,8 @@ class Scenario:
     breaks: Mapping[str, Sequence[str]]
     mend_by_hand: Mapping[str, Sequence[str]]
     undo_by_hand: Mapping[str, Sequence[str]]
+    kernel: str = ""
+    """``debian``: only Debian's kernel can show it, so it runs in the emulated machine; "" = any kernel can."""
     needs: Sequence[str] = ()
     """Programs without which the lab cannot run."""
     options: Sequence[str] = ()
@@ -162,7 +164,8 @@ def _traffic(values: Mapping[str, Any], where: str) -> Traffic:
     return traffic
 
 
-def _node(name: str, values: Mapping[str, Any], where: str) -> Node:
+def node_of(name: str, values: Mapping[str, Any], where: str) -> Node:
+    """A machine from its keys; raises :class:`ScenarioError` naming the key that is wrong."""
     parts = dict(values)
     parts["links"] = {k: _build(Link, v, f"{where}.links.{k}") for k, v in parts.get("links", {}).items()}
     parts["pods"] = {k: _build(Pod, v, f"{where}.pods.{k}") for k, v in parts.get("pods", {}).items()}
@@ -194,7 +197,7 @@ def load(path: Path) -> Scenario:
     base = dict(values.pop("traffic"))
     values["traffic"] = _traffic(base, f"{path.name}: traffic")
     values["breaks"] = values.pop("break")
-    values["nodes"] = {k: _node(k, v, f"{path.name}: nodes.{k}") for k, v in values["nodes"].items()}
+    values["nodes"] = {k: node_of(k, v, f"{path.name}: nodes.{k}") for k, v in values["nodes"].items()}
     values["look_alikes"] = tuple(
         LookAlike(
             name=each["name"],

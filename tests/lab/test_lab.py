@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCENARIOS = [load(path) for path in sorted(Path(__file__).parent.glob("*.yaml"))]
+DIAGNOSED = [scenario for scenario in SCENARIOS if scenario.id]
 LOOK_ALIKES = [(scenario, each) for scenario in SCENARIOS for each in scenario.look_alikes]
 LIVE = [scenario for scenario in SCENARIOS if scenario.live]
 # Read here: the tests themselves run without the user's NOROUTE_ variables.
@@ -37,7 +38,12 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 def by_scenario(scenarios: list[Scenario]) -> pytest.MarkDecorator:
     """Parametrise a test by lab file; a whole file's tests run one after the other."""
-    return pytest.mark.parametrize("lab", scenarios, indirect=True, ids=lambda scenario: scenario.name)
+    return pytest.mark.parametrize("lab", [pytest.param(each, id=each.name, marks=where(each)) for each in scenarios], indirect=True)
+
+
+def where(scenario: Scenario) -> list[pytest.MarkDecorator]:
+    """The mark of what only Debian's kernel can show."""
+    return [pytest.mark.vm] if scenario.kernel == "debian" else []
 
 
 def silent(diagnosis: Diagnosis, rule: str) -> None:
@@ -84,6 +90,18 @@ class TestKernel:
 
 
 @by_scenario(SCENARIOS)
+class TestWalk:
+    """What the program says that happens."""
+
+    def test_client_sees(self, lab: Lab) -> None:
+        """The walk predicts what the client really saw."""
+        diagnosis = lab.diagnose_broken()
+        lab.broken()
+        wanted = lab.scenario.predicted or lab.attempt(lab.scenario.traffic).sees
+        assert diagnosis.report["traces"][0]["client_sees"] == wanted, diagnosis.told
+
+
+@by_scenario(DIAGNOSED)
 class TestDiagnosis:
     """What the program says about it."""
 
@@ -95,13 +113,6 @@ class TestDiagnosis:
     def test_broken(self, lab: Lab) -> None:
         """The broken network's first finding is the lab's root cause, and its first remedy is proven on the model."""
         named(lab.diagnose_broken(), lab.scenario)
-
-    def test_client_sees(self, lab: Lab) -> None:
-        """The walk predicts what the client really saw."""
-        diagnosis = lab.diagnose_broken()
-        lab.broken()
-        wanted = lab.scenario.predicted or lab.attempt(lab.scenario.traffic).sees
-        assert diagnosis.report["traces"][0]["client_sees"] == wanted, diagnosis.told
 
     def test_printed_remedy(self, lab: Lab) -> None:
         """The commands of the first remedy, run as printed on its node, mend the network; after that nothing is found."""
@@ -122,7 +133,7 @@ class TestDiagnosis:
                 lab.expect(traffic, traffic.broken, traffic.broken_source)
 
 
-@pytest.mark.parametrize(("lab", "each"), LOOK_ALIKES, indirect=["lab"], ids=[f"{s.name}-{e.name}" for s, e in LOOK_ALIKES])
+@pytest.mark.parametrize(("lab", "each"), [pytest.param(s, e, id=f"{s.name}-{e.name}", marks=where(s)) for s, e in LOOK_ALIKES], indirect=["lab"])
 def test_look_alike(lab: Lab, each: LookAlike) -> None:
     """A healthy network that resembles the fault passes traffic and gives no finding."""
     lab.healthy()
