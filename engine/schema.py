@@ -273,6 +273,7 @@ KINDS: Final[dict[str, Kind]] = {
             "effect": "str: dropped | rejected | no-route",
             "hook": "str: PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING; '' outside netfilter",
             "backend": "str", "table": "str", "chain": "str: chain that holds the deciding rule or policy", "base_chain": "str: base chain of the hook", "number": "int: rule position",
+            "path": "str: the jumps that lead to the deciding rule: 'INPUT 2 → LOCAL 1'",
             "spec": "str: the deciding rule", "target": "str", "reject_with": "str",
             "src": "str: as the packet is at this point", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "ctstate": "str", "mark": "int",
             "in_device": "str", "out_device": "str", "physin_device": "str", "physout_device": "str", "gateway": "str",

@@ -5,13 +5,26 @@ from __future__ import annotations
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.kernel import SysctlSet
-from engine.remedies.netfilter import IptablesDelete, IptablesInsert
+from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
 from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace
 
 OPERATIONS: dict[str, type[Operation]] = {
-    op.NAME: op for op in (IptablesInsert, IptablesDelete, RouteAdd, RouteDelete, RouteReplace, RuleAdd, RuleDelete, SysctlSet, CniRetireConfig, CalicoMovePool)
+    op.NAME: op
+    for op in (
+        IptablesInsert,
+        IptablesAppend,
+        IptablesDelete,
+        RouteAdd,
+        RouteDelete,
+        RouteReplace,
+        RuleAdd,
+        RuleDelete,
+        SysctlSet,
+        CniRetireConfig,
+        CalicoMovePool,
+    )
 }
 """Operations that rules may name under ``remedies``."""
 

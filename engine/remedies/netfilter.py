@@ -130,6 +130,39 @@ class IptablesInsert(_OnChain):
         return self._changed(facts, fact, rules)
 
 
+class IptablesAppend(_OnChain):
+    """Append rules, where the chain's end decides."""
+
+    NAME: ClassVar[str] = "iptables.append"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "chain": Parameter("chain to append to"),
+        "rule": Parameter("the rule's words as iptables-save writes them, or a list of such rules"),
+        "backend": Parameter("legacy or nft, where both hold the table", required=False),
+        "family": Parameter("4 or 6; 4 if absent", required=False),
+    }
+
+    def commands(self) -> tuple[str, ...]:
+        """``iptables -A``, in order."""
+        return tuple(self._line("-A", None, rule) for rule in self.rules)
+
+    def undo(self) -> tuple[str, ...]:
+        """``iptables -D`` by content, last first."""
+        return tuple(self._line("-D", None, rule) for rule in reversed(self.rules))
+
+    def verify(self) -> tuple[str, ...]:
+        """``iptables -C`` of each rule."""
+        return tuple(self._line("-C", None, rule) for rule in self.rules)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The chain with the rules at its end."""
+        fact = self._fact(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if fact is None or chain is None:
+            return None
+        return self._changed(facts, fact, [*chain.rules, *(RuleLine(0, rule) for rule in self.rules)])
+
+
 class IptablesDelete(_OnChain):
     """Delete a rule by its content."""
 

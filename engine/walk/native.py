@@ -248,7 +248,7 @@ def _verdict(passage: Passage, place: Place, made: ast.Verdict) -> Outcome:
         return _taken(passage, place, f"{made.name} {made.target}", f"chain {made.target} is not listed")
     found = traverse(passage, called, place.context, base, place.depth + 1)
     if found is not None:
-        return found
+        return replace(found, jumps=((chain, rule), *found.jumps))
     return Flow.RETURN if made.name == "goto" else Flow.BREAK
 
 

@@ -48,6 +48,13 @@ class Verdict:
     reject_with: str = ""
     by: str = ""
     """rule | policy | unknown"""
+    jumps: tuple[tuple[AnyChain, AnyRule], ...] = ()
+    """The rules that led from the base chain to the deciding one, outermost first."""
+
+    @property
+    def path(self) -> tuple[tuple[AnyChain, AnyRule], ...]:
+        """The jumps and the deciding rule itself."""
+        return (*self.jumps, (self.chain, self.rule)) if self.chain is not None and self.rule is not None else self.jumps
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +198,10 @@ class Passage:
                 return None
             if name in chain.table.chains:
                 verdict = self._traverse(chain.table.chains[name], context, base, depth + 1)
-                if verdict is not None or rule.target.goto:
-                    return verdict  # a goto pushes nothing: falling off returns to the caller of this chain
+                if verdict is not None:
+                    return replace(verdict, jumps=((chain, rule), *verdict.jumps))
+                if rule.target.goto:
+                    return None  # a goto pushes nothing: falling off returns to the caller of this chain
                 continue
             verdict = self._final(rule, chain, context, base)
             if verdict is not None:

@@ -84,6 +84,24 @@ def _unheard() -> tuple[str, str]:
     return "", "icmp-host-unreachable"
 
 
+def _decided(verdict: Verdict | None) -> dict[str, object]:
+    """What a drop tells of the chain and rule that decided; nothing where netfilter did not."""
+    if verdict is None or verdict.chain is None:
+        return {}
+    chain, rule = verdict.chain, verdict.rule
+    told: dict[str, object] = {"backend": chain.table.backend, "table": chain.table.name, "chain": chain.name, "base_chain": verdict.base}
+    if rule is not None:
+        told |= {
+            "number": rule.number,
+            "spec": rule.spec,
+            "target": rule.target.name,
+            "path": " → ".join(f"{c.name} {r.number}" for c, r in verdict.path),
+        }
+    if verdict.reject_with:
+        told["reject_with"] = verdict.reject_with
+    return told
+
+
 @dataclass(slots=True)
 class Walker:
     """State of one run."""
@@ -146,8 +164,6 @@ class Walker:
         if say:
             self.recorder.step(by, summary, "reject" if rejected else "drop", lines)
         family = packet.family
-        rule = verdict.rule if verdict else None
-        chain = verdict.chain if verdict else None
         self.recorder.fact(
             "drop",
             at.stack,
@@ -156,14 +172,7 @@ class Walker:
             by=by,
             effect="rejected" if rejected else "no-route" if disposition is Disposition.NO_ROUTE else "dropped",
             hook=hook,
-            backend=chain.table.backend if chain else None,
-            table=chain.table.name if chain else None,
-            chain=chain.name if chain else None,
-            base_chain=verdict.base if verdict else None,
-            number=rule.number if rule else None,
-            spec=rule.spec if rule else None,
-            target=rule.target.name if rule else None,
-            reject_with=verdict.reject_with if verdict and verdict.reject_with else None,
+            **_decided(verdict),
             src=to_text(packet.src, family),
             dst=to_text(packet.dst, family),
             sport=packet.sport,

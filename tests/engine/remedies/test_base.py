@@ -12,6 +12,7 @@ from tests.engine.remedies.conftest import operation
 NOTHING = FactBase([])
 PARAMETERS = {
     "iptables.insert": {"chain": "INPUT", "rule": "-j ACCEPT"},
+    "iptables.append": {"chain": "INPUT", "rule": "-j ACCEPT"},
     "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"},
     "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"},
     "route.delete": {"dst": "10.0.0.0/8"},

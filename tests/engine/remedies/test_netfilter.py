@@ -59,6 +59,20 @@ def test_insert() -> None:
     assert (sees(facts), sees(after)) == ("timeout", "connected")
 
 
+def test_append() -> None:
+    """Rules stand at the end, where the policy would have decided."""
+    made = lan()
+    made.stack("router").filter("-A FORWARD -p udp -j ACCEPT", FORWARD="DROP")
+    facts = made.facts()
+    appended = operation("iptables.append", facts, "router", chain="FORWARD", rule=["-i eth0 -j ACCEPT", "-i eth1 -j ACCEPT"])
+    after = appended.apply(facts)
+    assert after is not None
+    assert specs(after.facts, "FORWARD") == ["-p udp -j ACCEPT", "-i eth0 -j ACCEPT", "-i eth1 -j ACCEPT"]
+    assert appended.commands() == ("iptables -w -A FORWARD -i eth0 -j ACCEPT", "iptables -w -A FORWARD -i eth1 -j ACCEPT")
+    assert appended.undo() == ("iptables -w -D FORWARD -i eth1 -j ACCEPT", "iptables -w -D FORWARD -i eth0 -j ACCEPT")
+    assert (sees(facts), sees(after)) == ("timeout", "connected")
+
+
 def test_delete() -> None:
     """The rule is found by its words; the undo puts it back where it stood."""
     facts = world().facts()
@@ -147,6 +161,7 @@ def test_what_if_and_back(rules: list[str], new: str, position: int) -> None:
             True,
         ),
         ("iptables.insert", {"chain": "INPUT", "rule": "-i eth0 -j ACCEPT"}, True),
+        ("iptables.append", {"chain": "INPUT", "rule": ["-i eth0 -j ACCEPT", "-p tcp -m tcp --dport 80 -j ACCEPT"]}, True),
         ("iptables.delete", {"chain": "INPUT", "rule": "-p udp -j DROP"}, True),
     ],
 )

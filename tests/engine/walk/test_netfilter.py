@@ -98,6 +98,7 @@ def test_rule_drop() -> None:
         "-d 10.2.0.0/24 -j DROP",
         "DROP",
     ]
+    assert drop.get("path") == "FORWARD 1 → X 2"
     assert drop.text == "-A X -d 10.2.0.0/24 -j DROP"
 
 
