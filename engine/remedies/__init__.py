@@ -6,6 +6,7 @@ from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.kernel import SysctlSet
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert
+from engine.remedies.nft import NftInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
 from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace
@@ -16,6 +17,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         IptablesInsert,
         IptablesAppend,
         IptablesDelete,
+        NftInsert,
         RouteAdd,
         RouteDelete,
         RouteReplace,
