@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from engine.errors import RuleError
 from engine.facts import Fact, FactBase
 from engine.model import build
-from engine.model.nft import ast
 from engine.model.nft.parser import parse
 from engine.walk import walk
 from engine.walk.trace import Flow
 from tests.engine.remedies.conftest import Space, operation
 from tests.engine.walk.native_cases import forward
 from tests.engine.walk.world import World, lan
+
+if TYPE_CHECKING:
+    from engine.model.nft import ast
 
 FLOW = Flow("client", "host", "", "10.2.0.2", 80, "tcp")
 RULES = forward("udp dport 53 accept", "reject with icmpx admin-prohibited")
