@@ -39,6 +39,21 @@ MODELLED = frozenset(
     }
 )
 
+ICMP_NAMES = {
+    "echo-reply": (0, 0),
+    "network-unreachable": (3, 0),
+    "host-unreachable": (3, 1),
+    "protocol-unreachable": (3, 2),
+    "port-unreachable": (3, 3),
+    "fragmentation-needed": (3, 4),
+    "network-prohibited": (3, 9),
+    "host-prohibited": (3, 10),
+    "communication-prohibited": (3, 13),
+    "echo-request": (8, 0),
+    "ttl-zero-during-transit": (11, 0),
+}
+"""ICMP types and codes that the walk sends, as ``ipset`` prints them."""
+
 
 class Member:
     """One entry of a set."""
@@ -210,8 +225,10 @@ def _port_fits(part: str, side: str, packet: Packet) -> bool:
         if protocol_name(protocol) != packet.protocol:
             return False
         if packet.protocol in {"icmp", "icmpv6"}:
+            if ports in ICMP_NAMES:
+                return (packet.icmp_type, packet.icmp_code) == ICMP_NAMES[ports]
             kind, _, code = ports.partition("/")
-            return packet.icmp_type == int(kind) and packet.icmp_code == int(code or 0) if kind.isdigit() else False
+            return kind.isdigit() and (packet.icmp_type, packet.icmp_code) == (int(kind), int(code or 0))
     elif packet.protocol not in {"tcp", "udp"}:
         return False
     low, _, high = ports.partition("-")

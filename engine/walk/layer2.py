@@ -176,7 +176,7 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
         return Resolution((), (), Domain())  # answers that arrive on a port are the bridge's
     domain = explore(network, start, next_hop, family)
     by_rank: dict[str, list[Port]] = {"own": [], "local": [], "proxy": []}
-    asker = _asker(start, next_hop, family, source)
+    asker = asked_from(start, next_hop, family, source)
     for key, port in domain.reached.items():
         if key == start.key or port.stack is start.stack:
             continue
@@ -195,12 +195,12 @@ def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked |
     """Why a station that could answer does not: an ARP question is routed like a packet, and source validation may refuse it (``arp_process``)."""
     if (start.link.name, next_hop) in start.stack.neighbors:
         return None  # known already, nobody asks
-    asker = _asker(start, next_hop, 4, source)
+    asker = asked_from(start, next_hop, 4, source)
     checked = validate_source(station.stack, Packet(4, asker, next_hop, "arp"), station.link.name) if asker is not None else None
     return checked if checked is not None and not checked.ok else None
 
 
-def _asker(start: Port, next_hop: int, family: int, source: int) -> int | None:
+def asked_from(start: Port, next_hop: int, family: int, source: int) -> int | None:
     """Address that a device asks from: the packet's if it is its own, else its first in the next hop's subnet, else its first."""
     if family == 4 and source and start.stack.address_type(4, source) == "LOCAL":
         return source

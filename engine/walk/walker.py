@@ -15,16 +15,18 @@ from engine.model.fib import Key
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
-from engine.walk import ipvs, tunnels
-from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name
+from engine.walk import ipvs, tunnels, wireguard
+from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name, seen_as
 from engine.walk.hooks import Call, calls, rivals
-from engine.walk.layer2 import on_link, refusal, resolve, source_prefix, usable
+from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import Checked, Way, find_way, forwarding, localnet_routed, martian, source_for, validate_source
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from collections.abc import Mapping
 
     from engine.facts import Fact
@@ -116,6 +118,8 @@ class Walker:
     """Stack and device that routed the packet last."""
     virtual: dict[tuple[str, str], list[Connection]] = field(default_factory=dict)
     """Stack → connections that IPVS gave to servers there."""
+    met: dict[tuple[tuple[str, str, str], int], Port] = field(default_factory=dict)
+    """(Device, address) → who asked that device for an address under its own: it need not be asked for in turn (``neigh_event_ns``)."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
     """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 
@@ -618,6 +622,10 @@ class Walker:
             return self._ip_tunnel(at, link, way)
         if link.type == "tun":
             return self._tun(at, link, way)
+        if link.type == "wireguard":
+            return wireguard.send(self, at, link)
+        if link.type == "dummy":
+            return self._stop(at, "device", Disposition.DROPPED, f"{out} is a dummy device: it swallows what is sent", line_of(link.fact), origin=link.fact, out=out)
         return self._on_segment(at, Port(stack, link), way)
 
     def _on_segment(self, at: At, port: Port, way: Way) -> At | End:
@@ -638,17 +646,22 @@ class Walker:
             )
         found = resolve(self.network, port, way.next_hop, packet.family, packet.src)
         hop = to_text(way.next_hop, packet.family)
-        if not found.stations:
+        asker = self.met.get((port.key, way.next_hop))
+        if not found.stations and (asker is None or asker.key not in found.domain.reached):
             return self._unresolved(at, port, way, found.open_ends)
-        station = found.stations[0]
+        station = found.stations[0] if found.stations else asker
+        assert station is not None
         if len(found.stations) > 1:
             names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
             unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
             station = found.stations[self.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
         self.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
-        refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 else None
+        refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 and asker is None else None
         if refused is not None:
             return self._unanswered(at, station, refused)
+        asked_as = asked_from(port, way.next_hop, packet.family, packet.src)
+        if asked_as is not None and asker is None:
+            self.met[station.key, asked_as] = port
         path = found.domain.path(station)
         return self._along(path, station, packet)
 
@@ -817,7 +830,7 @@ class Walker:
         if ended is not None:
             return ended
         passage.next_hop = passage.packet.dst
-        ended = self._hook(at, passage, "POSTROUTING", out_device=bridge, physout=physout, bridged=True)
+        ended = self._hook(at, passage, "POSTROUTING", out_device=bridge, physin=physin, physout=physout, bridged=True)
         if ended is None:
             passage.confirm()
         return ended
@@ -907,10 +920,12 @@ class Walker:
         finally:
             self.depth -= 1
 
-    def _tunnel_died(self, at: At, end: End, name: str) -> End:
-        """The outer packet did not arrive: the inner one is lost without a word (the drop fact of the outer stands)."""
+    def _tunnel_died(self, at: At, end: End, name: str, error: str = "") -> End:
+        """The outer packet did not arrive (its drop fact stands): the inner one is lost, mostly without a word."""
         self.recorder.step("encapsulate", f"the outer packet of {name} does not arrive", "drop")
-        return End(end.disposition, at.stack, at.packet, name, left_by=end.left_by)
+        local = at.how == "output"
+        errno = seen_as(error, at.packet.protocol) if local and error else ""
+        return End(end.disposition, at.stack, at.packet, name, "" if errno == "timeout" else errno, "" if local else error, left_by=end.left_by, at_sender=local)
 
     @staticmethod
     def _vtep(stack: NetStack, link: Link, way: Way) -> tuple[str | None, str, tuple[Line, ...]]:
@@ -961,16 +976,23 @@ class Walker:
         outer = Packet(
             4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark
         )
-        return self._carried(at, outer, link.type, link.name)
+        # A tunnel with a fixed remote end turns errors about its packets into this one, any other ignores them (ipip_err).
+        told = "icmp-host-unreachable" if link.tunnel_remote not in tunnels.UNSET else ""
+        return self._carried(at, outer, link.type, link.name, lambda _: told)
 
-    def _carried(self, at: At, outer: Packet, kind: str, name: str) -> At | End:
-        """Send the outer packet of an IP tunnel (a device's, or IPVS's); the inner one goes on where it is unpacked."""
+    def _carried(self, at: At, outer: Packet, kind: str, name: str, told: Callable[[str], str]) -> At | End:
+        """Send the outer packet of an IP tunnel (a device's, or IPVS's); the inner one goes on where it is unpacked.
+
+        ``told``: ICMP error about the outer packet → what the inner packet's sender is told.
+        """
         end = self._nested(at.stack, outer)
         if end.disposition is not Disposition.DELIVERED:
-            return self._tunnel_died(at, end, name)
+            return self._tunnel_died(at, end, name, told(end.error) if end.error else "")
         far = tunnels.unpacking(end.stack, end.packet, kind)
         if far is None:
-            return self._stop(At(end.stack, end.device, at.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet")
+            error = tunnels.refusal(end.stack, kind)
+            end = self._stop(At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet", error=error)
+            return self._tunnel_died(at, end, name, told(error))
         self.recorder.enter(end.stack, end.device, end.packet)
         self.recorder.step("decapsulate", f"{far.name}: {kind}", "rewrite")
         return At(end.stack, far.name, replace(at.packet, mark=end.packet.mark), "frame", Port(end.stack, far))

@@ -99,7 +99,7 @@ def test_physdev() -> None:
     assert inside(ipset("hash:net,iface", "10.1.0.0/24,physdev:veth2"), "src,dst", SYN, BRIDGED) is True
 
 
-@pytest.mark.parametrize(("entry", "right"), [("10.2.0.2,icmp:8/0", True), ("10.2.0.2,icmp:8", True), ("10.2.0.2,icmp:0/0", False), ("10.2.0.2,icmp:echo-request", False), ("10.2.0.2,tcp:80", False)])
+@pytest.mark.parametrize(("entry", "right"), [("10.2.0.2,icmp:8/0", True), ("10.2.0.2,icmp:8", True), ("10.2.0.2,icmp:0/0", False), ("10.2.0.2,icmp:echo-request", True), ("10.2.0.2,icmp:echo-reply", False), ("10.2.0.2,tcp:80", False)])
 def test_icmp(entry: str, right: bool) -> None:
     """ICMP entries hold type and code in the place of a port."""
     assert inside(ipset("hash:ip,port", entry), "dst,dst", PING) is right
