@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.options import names
 from engine.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -20,16 +21,20 @@ Only reads: no state is changed, no kernel module is loaded. Items that cannot b
 @click.command(help=HELP)
 @click.option("-o", "--output", required=True, metavar="PATH", help="Folder to create, or an archive if it ends in .tar.gz or .tgz.")
 @click.option("--node", metavar="NAME", help="Name of this node in the bundle (default: its host name).")
-@click.option("--netns", multiple=True, metavar="NAME", help="Network namespace to read (default: all). Repeatable.")
+@click.option("--netns", multiple=True, metavar="NAME…", help="Network namespaces that belong to this node (default: all). Repeatable.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Time that one command may take.")
-def collect(output: str, node: str | None, netns: tuple[str, ...], timeout: float | None) -> int:
-    """Collect and say what came of it."""
+@click.argument("more", nargs=-1, metavar="")
+def collect(output: str, node: str | None, netns: tuple[str, ...], timeout: float | None, more: tuple[str, ...]) -> int:
+    """Collect and say what came of it; words behind ``--netns NAME`` are further names."""
+    if more and not netns:
+        message = f"unexpected argument {more[0]!r}"
+        raise click.UsageError(message)
     from pathlib import Path
 
     from collectors.live import CollectOptions
     from collectors.live import collect as gather
 
-    options = CollectOptions(node=node or "", netns=netns or None)
+    options = CollectOptions(node=node or "", netns=(*names(netns), *names(more)) or None)
     if timeout is not None:
         from dataclasses import replace
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from engine.request import Request
 
@@ -59,6 +59,11 @@ def output_option(command: F) -> F:
     return click.option("-o", "--output", metavar="FILE", help="Write to this file instead of standard output.")(command)
 
 
+def names(values: Iterable[str]) -> tuple[str, ...]:
+    """Names given one by one or with commas between them."""
+    return tuple(name for value in values for name in value.split(",") if name)
+
+
 def request_of(values: dict[str, Any]) -> Request:
     """The request that the values of the options make."""
     from pathlib import Path
@@ -69,7 +74,7 @@ def request_of(values: dict[str, Any]) -> Request:
         symptom=values.get("symptom") or "",
         bundles=tuple(Path(p) for p in values["bundles"]),
         stacks=_stacks(values["stacks"]),
-        netns=tuple(values["netns"]),
+        netns=names(values["netns"]),
         from_=values["from_"],
         to=values["to"],
         port=values["port"],
