@@ -33,7 +33,7 @@ FALLBACK = "flow-stopped"
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
-PATH_KINDS = frozenset({"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way"})
+PATH_KINDS = frozenset({"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "marked"})
 """Derived facts that put a finding on the flow's path."""
 
 COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPERM", "EACCES", "EINVAL", "ENOPROTOOPT", "EADDRNOTAVAIL"})

@@ -319,6 +319,12 @@ KINDS: Final[dict[str, Kind]] = {
          "return_via": "str: on a reply, address of the stack that had sent the request here"},
         "walk",
     ),
+    "marked": Kind(
+        "An iptables rule set the mark of the walked packet.",
+        {"flow": "int", "direction": "str", "hook": "str", "backend": "str", "table": "str", "chain": "str", "number": "int", "spec": "str", "mark": "int: after it",
+         "in_device": "str", "out_device": "str"},
+        "walk",
+    ),
     "lookup": Kind(
         "The routing decision that ended a walk: no route, a blocking one, or a blocking policy rule; placed on the stack that decided.",
         {
@@ -345,6 +351,7 @@ KINDS: Final[dict[str, Kind]] = {
             "device_type": "str: type of the chosen device", "priority": "int: of the policy rule that led to the chosen table", "policy": "str: that rule, if somebody added it",
             "other_route": "str", "other_table": "str", "other_device": "str", "other_gateway": "str", "other_metric": "int", "other_protocol": "str", "other_scope": "str",
             "other_preferred": "str",
+            "other_fwmark": "int: mark that the policy rule to the other table asks for", "dst_prefix": "str: on-link prefix that holds the destination, as far as the evidence tells",
             "same_table": "bool", "more_specific": "bool: the chosen prefix is longer", "leads": "str: where the other route leads: target | outside (the evidence)",
             "end": "str: how the packet ended: drop.by, or left (the evidence)", "here": "bool: it ended on this very stack",
         },

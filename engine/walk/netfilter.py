@@ -222,7 +222,7 @@ class Passage:
                 self.untrack(chain, rule)
             return None
         if name in {"MARK", "CONNMARK"}:
-            self._mark(rule, chain)
+            self._mark(rule, chain, context)
             return None
         if name in TRANSLATING:
             return self._translate(rule, chain, context, base)
@@ -323,7 +323,7 @@ class Passage:
 
     # --- marks ----------------------------------------------------------------------------------------------------
 
-    def _mark(self, rule: Rule, chain: Chain) -> None:
+    def _mark(self, rule: Rule, chain: Chain, context: HookContext) -> None:
         options = rule.target.options
         entry = self.state.entry
         if rule.target.name == "CONNMARK" and entry is None:
@@ -342,6 +342,24 @@ class Passage:
         else:
             self.packet = replace(self.packet, mark=(self.packet.mark & ~mask) ^ value)
             self.recorder.step("netfilter", f"{chain.table.name} {chain.name}: mark {self.packet.mark:#x}", "rewrite", rule_line(chain, rule))
+            self._note_mark(rule, chain, context)
+
+    def _note_mark(self, rule: Rule, chain: Chain, context: HookContext) -> None:
+        """Tell who marked the packet, and at which hook: only marks from before a routing decision steer it."""
+        self.recorder.fact(
+            "marked",
+            self.stack,
+            rule_line(chain, rule),
+            hook=context.hook,
+            backend=chain.table.backend,
+            table=chain.table.name,
+            chain=chain.name,
+            number=rule.number,
+            spec=rule.spec,
+            mark=self.packet.mark,
+            in_device=context.in_device,
+            out_device=context.out_device,
+        )
 
     # --- NAT ------------------------------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ def _policy(found: Found) -> str | None:
     fact = found.rule.fact if found.rule is not None else None
     if fact is None or fact.fields.get("priority") in {0, 32766, 32767}:
         return None
-    return fact.text
+    return " ".join(fact.text.split())
 
 
 # --- next hops that would take the packet -------------------------------------------------------------------------
@@ -273,14 +273,28 @@ def _others(network: Network, stack: NetStack, decision: Fact, chosen: Route | N
             key = (table, route.hops[0].device, route.hops[0].gateway)
             if leads and key not in told:
                 told.add(key)
-                yield _other(stack, decision, chosen, found, end, route, leads)
+                yield _other(network, stack, decision, chosen, found, end, route, leads)
 
 
 def _same_way(route: Route, chosen: Route | None) -> bool:
     return chosen is not None and (route.hops[0].device, route.hops[0].gateway) == (chosen.hops[0].device, chosen.hops[0].gateway)
 
 
-def _other(stack: NetStack, decision: Fact, chosen: Route | None, found: Found, end: Fact, route: Route, leads: str) -> Fact:  # noqa: PLR0917 - private, called once
+def _value(decision: Fact) -> tuple[int, int]:
+    dst = str(decision.fields["dst"])
+    return to_int(dst), family_of(dst)
+
+
+def _fwmark(stack: NetStack, route: Route) -> int | None:
+    """The mark that leads to a route's table, where only marked packets are sent there."""
+    rules = [r for r in stack.fib.rules[route.dst.family] if r.table == route.table and r.action == "lookup"]
+    marks = [r.fact.fields.get("fwmark") if r.fact is not None else None for r in rules]
+    return marks[0] if marks and None not in marks else None
+
+
+def _other(  # noqa: PLR0917 - private, called once
+    network: Network, stack: NetStack, decision: Fact, chosen: Route | None, found: Found, end: Fact, route: Route, leads: str
+) -> Fact:
     before = chosen.fact if chosen is not None else found.rule.fact if found.rule is not None else None
     device = chosen.hops[0].device if chosen is not None else ""
     return _made(
@@ -294,6 +308,8 @@ def _other(stack: NetStack, decision: Fact, chosen: Route | None, found: Found, 
         priority=found.rule.priority if found.rule is not None else None,
         policy=_policy(found),
         **_told(route, "other_"),
+        other_fwmark=_fwmark(stack, route),
+        dst_prefix=source_prefix(network, *_value(decision), str(decision.fields["dst"])),
         same_table=chosen is not None and chosen.table == route.table,
         more_specific=chosen is not None and chosen.dst.length > route.dst.length,
         leads=leads,
