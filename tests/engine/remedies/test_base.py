@@ -14,6 +14,7 @@ PARAMETERS = {
     "iptables.insert": {"chain": "INPUT", "rule": "-j ACCEPT"},
     "iptables.append": {"chain": "INPUT", "rule": "-j ACCEPT"},
     "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"},
+    "nft.insert": {"table": "inet t", "chain": "c", "rule": "accept"},
     "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"},
     "route.delete": {"dst": "10.0.0.0/8"},
     "route.replace": {"dst": "10.0.0.0/8", "new_via": "10.0.0.1"},
