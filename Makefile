@@ -5,10 +5,10 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz wheel pyz clean
+.PHONY: help demo test lab-vm lint bench fuzz wheel pyz clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1  /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "make %-6s%s\n", name, $$0 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1  /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "make %-6s%s\n", name, $$0 }'
 
 demo:  ## install, then diagnose an example
 	@tools/venv.sh
@@ -17,6 +17,10 @@ demo:  ## install, then diagnose an example
 test:  ## all tests; as root also those that break and mend real networks
 	@tools/venv.sh test
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --timeout=300 $(PYTEST_ARGS)
+
+lab-vm:  ## what only Debian's kernel can show, in an emulated machine; as root
+	@tools/venv.sh test
+	$(BIN)/python -m pytest tests/lab -m vm --timeout=1000 $(PYTEST_ARGS)
 
 lint:  ## ruff, mypy, the import contracts, the rulebase
 	@tools/venv.sh dev
