@@ -104,6 +104,14 @@ def _decided(verdict: Verdict | None) -> dict[str, object]:
     return told
 
 
+def _parted(path: list[Port]) -> tuple[Port, Port] | None:
+    """Ports of one bridge on a path that may not talk to each other."""
+    for one, bridge, other in zip(path, path[1:], path[2:], strict=False):
+        if one.link.master == bridge.link.name == other.link.master and one.link.isolated and other.link.isolated:
+            return one, other
+    return None
+
+
 @dataclass(slots=True)
 class Walker:
     """State of one run."""
@@ -663,13 +671,18 @@ class Walker:
         if asked_as is not None and asker is None:
             self.met[station.key, asked_as] = port
         path = found.domain.path(station)
+        parted = _parted(path) if (port.link.name, way.next_hop) not in stack.neighbors else None
+        if parted is not None:
+            text = f"{parted[0].link.name} and {parted[1].link.name} are isolated ports"
+            return self._unanswered(at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
         return self._along(path, station, packet)
 
     def _unanswered(self, at: At, station: Port, refused: Checked) -> End:
-        """The station refuses the ARP question, for the same reason for which it would drop the packet; the sender's stack tells that nobody is there."""
+        """ARP gets no answer, for the same reason for which the packet would be dropped there; the sender's stack tells that nobody is there."""
         there = At(station.stack, station.link.name, at.packet, "frame")
         self.recorder.enter(station.stack, station.link.name, at.packet)
-        end = self._stop(there, refused.by, Disposition.SOURCE_INVALID, f"ARP is not answered: {refused.summary}", refused.lines)
+        disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
+        end = self._stop(there, refused.by, disposition, f"ARP is not answered: {refused.summary}", refused.lines)
         return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=_unheard()[1])
 
     @staticmethod
