@@ -43,7 +43,7 @@ class Tally:
         return {kind: count for kind, count in self.kinds.most_common() if kind not in {AGREE, DEPENDS}}
 
 
-def work(seeds: Any, reports: Queue[Any], reducing: bool) -> None:  # noqa: FBT001  (arguments of a process)
+def work(seeds: Any, reports: Queue[Any], reducing: bool) -> None:
     """Take seeds until there are none left; report every result."""
     kernel = Kernel()
     try:
@@ -73,70 +73,80 @@ def one(kernel: Kernel, seed: int, *, reducing: bool) -> Iterator[tuple[str, str
         yield result.kind, f"seed {seed}", told
 
 
-def start(seed: int, workers: int, reducing: bool) -> tuple[Any, Queue[Any], list[Any]]:  # noqa: FBT001
-    """Worker processes, the queue they take seeds from and the one they report to."""
-    context = multiprocessing.get_context("fork")
-    seeds, reports = context.Queue(), context.Queue()
-    # Not daemons: each has helper processes of its own.
-    processes = [context.Process(target=work, args=(seeds, reports, reducing)) for _ in range(workers)]
-    for process in processes:
-        process.start()
-    return seeds, reports, processes
-
-
 def main() -> int:
     """Run and print the counts; 1 if model and kernel disagree."""
     options = arguments()
     if reason := why_not():
         print(f"skipped: {reason}")
         return 0
-    began = time.monotonic()
-    tally = compare(options, began)
-    seconds = time.monotonic() - began
-    print(f"{tally.probes} probes in {seconds:.0f} s ({tally.probes / max(seconds, 0.001):.0f}/s), {tally.kinds[AGREE]} agree, {tally.kinds[DEPENDS]} depend, "
-          f"{sum(tally.wrong().values())} disagree, {tally.unbuilt} scenarios refused by the kernel")
+    crew = Crew(options)
+    tally = crew.run()
+    seconds = time.monotonic() - crew.began
+    wrong = sum(tally.wrong().values())
+    print(
+        f"{tally.probes} probes in {seconds:.0f} s ({tally.probes / seconds:.0f}/s), {tally.kinds[AGREE]} agree, {tally.kinds[DEPENDS]} depend, "
+        f"{wrong} disagree, {tally.unbuilt} scenarios refused by the kernel"
+    )
     for kind, count in tally.wrong().items():
         print(f"  {count:5} {kind}")
     return 1 if tally.wrong() else 0
 
 
-def compare(options: argparse.Namespace, began: float) -> Tally:
-    """Feed the workers until there are probes enough, or no time left."""
-    tally = Tally()
-    seeds, reports, processes = start(options.seed, options.workers, options.reduce)
-    upcoming = iter(range(options.seed * STRIDE, (options.seed + 1) * STRIDE))
-    running = 0
-    for _ in range(options.workers * 2):
-        seeds.put(next(upcoming))
-        running += 1
-    while running:
-        try:
-            kind, where, told = reports.get(timeout=PATIENCE)
-        except queue.Empty:
-            kind, where, told = "crash", "a worker", f"nothing was heard for {PATIENCE} s"
-            running = 0
-            for process in processes:
-                process.terminate()
+class Crew:
+    """Worker processes that are fed seeds and report results."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.began = time.monotonic()
+        self.tally = Tally()
+        self.running = 0
+        self._upcoming = iter(range(options.seed * STRIDE, (options.seed + 1) * STRIDE))
+        context = multiprocessing.get_context("fork")
+        self._seeds, self._reports = context.Queue(), context.Queue()
+        # Not daemons: each has helper processes of its own.
+        self._processes = [context.Process(target=work, args=(self._seeds, self._reports, options.reduce)) for _ in range(options.workers)]
+        for process in self._processes:
+            process.start()
+
+    def run(self) -> Tally:
+        """Feed the workers until there are probes enough, or no time left."""
+        for _ in range(self.options.workers * 2):
+            self._feed()
+        while self.running:
+            try:
+                self._take(*self._reports.get(timeout=PATIENCE))
+            except queue.Empty:
+                self._take("crash", "a worker", f"nothing was heard for {PATIENCE} s")
+                self.running = 0
+                for process in self._processes:
+                    process.terminate()
+        for _ in self._processes:
+            self._seeds.put(None)
+        for process in self._processes:
+            process.join()
+        return self.tally
+
+    def _feed(self) -> None:
+        self._seeds.put(next(self._upcoming))
+        self.running += 1
+
+    def _take(self, kind: str, where: str, told: str) -> None:
+        """Count one report."""
+        tally = self.tally
         if kind == "done":
-            running -= 1
-            late = options.minutes and time.monotonic() - began > options.minutes * 60
-            if tally.probes < options.probes and not late:
-                seeds.put(next(upcoming))
-                running += 1
+            self.running -= 1
+            late = self.options.minutes and time.monotonic() - self.began > self.options.minutes * 60
+            if tally.probes < self.options.probes and not late:
+                self._feed()
         elif kind == "unbuilt":
             tally.unbuilt += 1
-            if options.verbose:
+            if self.options.verbose:
                 print(f"{where}: {told}", flush=True)
         else:
             tally.probes += 1
             tally.kinds[kind] += 1
             if told:
                 print(f"{where}: {kind}\n{told}", flush=True)
-    for _ in processes:
-        seeds.put(None)
-    for process in processes:
-        process.join()
-    return tally
 
 
 def arguments() -> argparse.Namespace:

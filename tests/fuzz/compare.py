@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.walk.trace import Disposition
 from tests.fuzz.helper import Moved
-from tests.fuzz.kernel import LONG, SHORT, KernelError
+from tests.fuzz.kernel import LONG, KernelError
 from tests.fuzz.model import predict, read
 from tests.fuzz.scenario import FIRST_SPORT
 
@@ -108,7 +108,9 @@ def tell(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
     """Both sides in words."""
     lines = [str(probe), f"  kernel: {outcome.sees} {outcome.source}", *(f"    counted {m}" for m in sorted(outcome.moved) if isinstance(m, Moved))]
     lines.append(f"  model: {prediction.sees} {','.join(sorted(prediction.sources))}")
-    lines += [f"    ended by {_shown(p)}" for p in sorted(prediction.ended_by)] + [f"    translated by {_shown(p)}" for p in sorted(prediction.translated_by)]
+    lines += [f"    ended by {_shown(p)}" for p in sorted(prediction.ended_by)] + [
+        f"    translated by {_shown(p)}" for p in sorted(prediction.translated_by)
+    ]
     trace = prediction.trace
     for way, walked in (("request", trace.request), ("reply", trace.reply)):
         for hop in walked.hops if walked else ():

@@ -78,19 +78,23 @@ def second_way(world: World) -> None:
     """Another wire between two of the three, and a route that prefers it."""
     far, number = world.pick((("client", 1), ("server", 2)))
     world.wire((far, "eth1", "10.3.0.2/24"), ("host", "eth2", "10.3.0.1/24"))
-    ways = [f"route add 10.{3 - number}.0.0/24 via 10.3.0.1", f"route add 10.{3 - number}.0.2 via 10.3.0.1", "route add default via 10.3.0.1 metric 10"]
+    ways = [
+        f"route add 10.{3 - number}.0.0/24 via 10.3.0.1",
+        f"route add 10.{3 - number}.0.2 via 10.3.0.1",
+        "route add default via 10.3.0.1 metric 10",
+    ]
     if world.chance(0.6):
         world.run(far, world.pick(ways))
     if world.chance(0.4):
         world.run("host", f"route add 10.{number}.0.2 via 10.3.0.2")
 
 
-def attach(world: World, stack: str, bridge: str, pod: str, address: str, gateway: str) -> None:
-    """A pod on a bridge."""
+def attach(world: World, stack: str, pod: str, address: str, gateway: str) -> None:
+    """A pod on the bridge of a stack."""
     port = f"v{pod}"
     world.wire((pod, "eth0", address), (stack, port, ""))
     world.ports[stack].append(port)
-    world.run(stack, f"link set {port} master {bridge}")
+    world.run(stack, f"link set {port} master br0")
     if world.chance(0.3):
         world.run(stack, f"link set {port} type bridge_slave hairpin on")
     if world.chance(0.1):
@@ -118,7 +122,7 @@ def pods(world: World) -> None:
     bridge(world, "host", "br0", "10.244.0.1/24")
     names = ["p1", "p2", "p3"][: world.pick((2, 2, 3))]
     for number, pod in enumerate(names, 11):
-        attach(world, "host", "br0", pod, f"10.244.0.{number}/24", "10.244.0.1")
+        attach(world, "host", pod, f"10.244.0.{number}/24", "10.244.0.1")
     world.serve("server")
     world.serve("host")
     if not world.chance(0.1):
@@ -155,20 +159,51 @@ def services(world: World, stack: str) -> None:
     reply, lines = world.pick(("-j MARK --set-xmark 0x4000/0x4000", "-j KUBE-MARK-MASQ")), []
     for protocol in ("tcp", "udp"):
         source = world.pick(("", "! -s 10.244.0.0/16 "))
-        lines.append(f"-A KUBE-SERVICES {source}-d 10.96.0.10/32 -p {protocol} -m {protocol} --dport 80 -j KUBE-MARK-MASQ" if world.chance(0.7) else "")
-        lines.append(f"-A KUBE-SERVICES -d 10.96.0.10/32 -p {protocol} -m {protocol} --dport 80 -m comment --comment \"default/web:http\" -j KUBE-SVC")
+        lines.append(
+            f"-A KUBE-SERVICES {source}-d 10.96.0.10/32 -p {protocol} -m {protocol} --dport 80 -j KUBE-MARK-MASQ" if world.chance(0.7) else ""
+        )
+        lines.append(f'-A KUBE-SERVICES -d 10.96.0.10/32 -p {protocol} -m {protocol} --dport 80 -m comment --comment "default/web:http" -j KUBE-SVC')
         pod = world.pick(pods_here)
         lines.append(f"-A KUBE-SVC -s {pod}/32 -j KUBE-MARK-MASQ" if world.chance(0.7) else "")
         lines.append(f"-A KUBE-SVC -p {protocol} -m {protocol} -j DNAT --to-destination {pod}:{world.pick((80, 80, 8080, 5353))}")
-    masquerade = ["-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN", "-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000", "-A KUBE-POSTROUTING -j MASQUERADE"]
+    masquerade = [
+        "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
+        "-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000",
+        "-A KUBE-POSTROUTING -j MASQUERADE",
+    ]
     nodeport = f"-A KUBE-SERVICES -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 {reply if 'MASQ' in reply else '-j KUBE-SVC'}"
-    nat = ["*nat", *(f":{hook} ACCEPT [0:0]" for hook in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")), ":KUBE-SERVICES - [0:0]", ":KUBE-SVC - [0:0]", ":KUBE-MARK-MASQ - [0:0]",
-           ":KUBE-POSTROUTING - [0:0]", "-A PREROUTING -j KUBE-SERVICES", "-A OUTPUT -j KUBE-SERVICES", "-A POSTROUTING -j KUBE-POSTROUTING",
-           "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000", *filter(None, lines), nodeport, *(masquerade if world.chance(0.85) else []), "COMMIT"]
+    nat = [
+        "*nat",
+        *(f":{hook} ACCEPT [0:0]" for hook in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")),
+        ":KUBE-SERVICES - [0:0]",
+        ":KUBE-SVC - [0:0]",
+        ":KUBE-MARK-MASQ - [0:0]",
+        ":KUBE-POSTROUTING - [0:0]",
+        "-A PREROUTING -j KUBE-SERVICES",
+        "-A OUTPUT -j KUBE-SERVICES",
+        "-A POSTROUTING -j KUBE-POSTROUTING",
+        "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
+        *filter(None, lines),
+        nodeport,
+        *(masquerade if world.chance(0.85) else []),
+        "COMMIT",
+    ]
     forward = world.pick(("ACCEPT", "DROP"))
-    rules = ["-A FORWARD -m conntrack --ctstate INVALID -j DROP", "-A FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-             "-A FORWARD -s 10.244.0.0/16 -j ACCEPT", "-A FORWARD -d 10.96.0.10/32 -p tcp -m conntrack --ctstate NEW -j REJECT --reject-with icmp-port-unreachable"]
-    table = ["*filter", ":INPUT ACCEPT [0:0]", f":FORWARD {forward} [0:0]", ":OUTPUT ACCEPT [0:0]", *(rule for rule in rules if world.chance(0.7)), "COMMIT"]
+    rules = [
+        "-A FORWARD -m conntrack --ctstate INVALID -j DROP",
+        "-A FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT",
+        "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -s 10.244.0.0/16 -j ACCEPT",
+        "-A FORWARD -d 10.96.0.10/32 -p tcp -m conntrack --ctstate NEW -j REJECT --reject-with icmp-port-unreachable",
+    ]
+    table = [
+        "*filter",
+        ":INPUT ACCEPT [0:0]",
+        f":FORWARD {forward} [0:0]",
+        ":OUTPUT ACCEPT [0:0]",
+        *(rule for rule in rules if world.chance(0.7)),
+        "COMMIT",
+    ]
     wanted = [*nat, *(table if world.chance(0.7) else [])]
     if world.chance(0.5):
         world.stack(stack).legacy = wanted
@@ -183,8 +218,11 @@ def overlay(world: World) -> None:
         other = 3 - number
         world.stack(node).sysctls["net.ipv4.ip_forward"] = 1
         bridge(world, node, "br0", f"10.244.{number}.1/24")
-        attach(world, node, "br0", f"p{number}", f"10.244.{number}.11/24", f"10.244.{number}.1")
-        world.run(node, f"link add fl.1 index 400 address 02:00:00:00:00:0{number} type vxlan id 1 dev eth0 local 192.168.9.{number} dstport 8472 nolearning")
+        attach(world, node, f"p{number}", f"10.244.{number}.11/24", f"10.244.{number}.1")
+        world.run(
+            node,
+            f"link add fl.1 index 400 address 02:00:00:00:00:0{number} type vxlan id 1 dev eth0 local 192.168.9.{number} dstport 8472 nolearning",
+        )
         world.device(node, "fl.1", f"10.244.{number}.0/32")
         if not world.chance(0.05):
             world.run(node, f"neigh add 10.244.{other}.0 lladdr 02:00:00:00:00:0{other} dev fl.1 nud permanent")
@@ -195,7 +233,7 @@ def overlay(world: World) -> None:
             world.run(node, f"route add 10.244.{other}.0/24 via 10.244.{other}.0 dev fl.1 onlink")
         world.serve(node)
     if world.chance(0.5):
-        attach(world, "host", "br0", "p3", "10.244.1.12/24", "10.244.1.1")
+        attach(world, "host", "p3", "10.244.1.12/24", "10.244.1.1")
     world.routers, world.clients = ["host", "node2"], ["p1", "p1", "p2", "host"]
     world.targets += ["10.244.2.11", "10.244.1.11"]
 
@@ -232,11 +270,23 @@ def odd_route(world: World, stack: str) -> str:
 def policy_rule(world: World, stack: str) -> str:
     """A policy rule."""
     mark = world.pick((0x1, 0x2, 0x10, 0x4000))
-    selector = world.pick((
-        f"from {world.net()}", f"to {world.net()}", f"fwmark {mark:#x}", f"fwmark {mark:#x}/{mark:#x}", f"iif {world.pick(world.devices[stack])}", f"not from {world.net()}",
-        f"from {world.net()} to {world.net()}", f"ipproto {world.pick(('tcp', 'udp', 'icmp'))}", f"ipproto tcp dport {world.pick((80, 8080))}", "from all",
-    ))
-    action = world.weighed({"lookup 100": 5, "lookup 200": 2, "lookup main suppress_prefixlength 0": 1, "unreachable": 0.4, "prohibit": 0.4, "blackhole": 0.4})
+    selector = world.pick(
+        (
+            f"from {world.net()}",
+            f"to {world.net()}",
+            f"fwmark {mark:#x}",
+            f"fwmark {mark:#x}/{mark:#x}",
+            f"iif {world.pick(world.devices[stack])}",
+            f"not from {world.net()}",
+            f"from {world.net()} to {world.net()}",
+            f"ipproto {world.pick(('tcp', 'udp', 'icmp'))}",
+            f"ipproto tcp dport {world.pick((80, 8080))}",
+            "from all",
+        )
+    )
+    action = world.weighed(
+        {"lookup 100": 5, "lookup 200": 2, "lookup main suppress_prefixlength 0": 1, "unreachable": 0.4, "prohibit": 0.4, "blackhole": 0.4}
+    )
     return f"rule add {selector} priority {world.pick((50, 100, 100, 200, 300, 33000))} {action}"
 
 
@@ -245,7 +295,20 @@ def add_sysctls(world: World, stack: str) -> None:
     devices = [name.replace(".", "/") for name in world.devices[stack]]
     for _ in range(world.pick((1, 1, 2, 3))):
         where = world.pick(("all", *devices, *devices))
-        key, value = world.weighed({("rp_filter", 1): 4, ("rp_filter", 2): 2, ("rp_filter", 0): 1, ("forwarding", 0): 1, ("forwarding", 1): 1, ("accept_local", 1): 1,
-                                    ("route_localnet", 1): 2, ("src_valid_mark", 1): 1, ("arp_ignore", 1): 1, ("arp_ignore", 2): 0.3,
-                                    ("arp_ignore", 8): 0.2, ("proxy_arp", 1): 0.5})
+        key, value = world.weighed(
+            {
+                ("rp_filter", 1): 4,
+                ("rp_filter", 2): 2,
+                ("rp_filter", 0): 1,
+                ("forwarding", 0): 1,
+                ("forwarding", 1): 1,
+                ("accept_local", 1): 1,
+                ("route_localnet", 1): 2,
+                ("src_valid_mark", 1): 1,
+                ("arp_ignore", 1): 1,
+                ("arp_ignore", 2): 0.3,
+                ("arp_ignore", 8): 0.2,
+                ("proxy_arp", 1): 0.5,
+            }
+        )
         world.stack(stack).sysctls[f"net.ipv4.conf.{where}.{key}"] = value

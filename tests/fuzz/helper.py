@@ -16,13 +16,15 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.live.namespaces import CLONE_NEWNET
-from tests.fuzz.scenario import Probe, Stack
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from tests.fuzz.scenario import Probe, Stack
 
 BASE_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": 1,
@@ -99,8 +101,7 @@ class Helper:
         for key, value in values.items():
             path = "/proc/sys/" + key.translate({ord("."): "/", ord("/"): "."})
             try:
-                with open(path, "w", encoding="ascii") as file:
-                    file.write(str(value))
+                Path(path).write_text(str(value), encoding="ascii")
             except OSError as error:
                 refused.append(f"{key}={value}: {error}")
         return refused
@@ -119,7 +120,8 @@ class Helper:
         refused = self.ip(["link set lo up", *stack.ip])
         refused += self.sysctls(late)
         # Neighbour failure after 45 ms instead of 3 s.
-        self.sysctls({f"net.ipv4.neigh.{name.replace('.', '/')}.retrans_time_ms": 15 for name in os.listdir("/proc/sys/net/ipv4/neigh")})
+        tables = [path.name.replace(".", "/") for path in Path("/proc/sys/net/ipv4/neigh").iterdir()]
+        self.sysctls({f"net.ipv4.neigh.{name}.retrans_time_ms": 15 for name in tables})
         if stack.ipset:
             refused += _run(["ipset", "restore"], "\n".join(stack.ipset) + "\n").stderr.splitlines()
         for backend, lines in (("legacy", stack.legacy), ("nft", stack.nft)):
@@ -329,19 +331,21 @@ def _flags(asker: socket.socket, name: str) -> int:
 
 
 def _queued(client: socket.socket) -> int:
-    """errno of the first ICMP error in the error queue, 0 if there is none."""
+    """Errno of the first ICMP error in the error queue, 0 if there is none."""
     try:
         _, control, _, _ = client.recvmsg(512, 512, socket.MSG_ERRQUEUE)
     except OSError:
         return 0
     for level, kind, data in control:
         if level == socket.IPPROTO_IP and kind == _IP_RECVERR:
-            return int(struct.unpack_from("=I", data)[0])
+            number: int = struct.unpack_from("=I", data)[0]
+            return number
     return 0
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    words: tuple[int, ...] = struct.unpack(f"!{len(data) // 2}H", data)
+    total = sum(words)
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 

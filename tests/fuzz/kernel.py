@@ -141,5 +141,3 @@ class Kernel:
 def _is_early(key: str) -> bool:
     """Parameters that devices copy when they are made, and those that exist without devices."""
     return ".conf." not in key or ".conf.all." in key or ".conf.default." in key
-
-

@@ -52,7 +52,12 @@ def _changes(scenario: Scenario) -> Iterator[Callable[[Scenario], None]]:
                 yield _without(name, part, 0, len(value))
         for part in ("legacy", "nft", "ip", "ipset", "sysctls", "listen"):
             yield from (_without(name, part, at, at + width) for width in (8, 4, 2, 1) for at in range(0, len(getattr(stack, part)), width))
-        yield from (_without_word(name, part, at, word) for part in ("legacy", "nft") for at, line in enumerate(getattr(stack, part)) for word in range(2, _words(line)))
+        yield from (
+            _without_word(name, part, at, word)
+            for part in ("legacy", "nft")
+            for at, line in enumerate(getattr(stack, part))
+            for word in range(2, _words(line))
+        )
 
 
 def _words(line: str) -> int:
@@ -74,7 +79,11 @@ def _without(name: str, part: str, low: int, high: int) -> Callable[[Scenario], 
             for key in list(value)[low:high]:
                 del value[key]
         else:
-            kept = [line for line in value[low:high] if isinstance(line, str) and (line.startswith("*") or line == "COMMIT") and (low, high) != (0, len(value))]
+            kept = [
+                line
+                for line in value[low:high]
+                if isinstance(line, str) and (line.startswith("*") or line == "COMMIT") and (low, high) != (0, len(value))
+            ]
             value[low:high] = kept
             _drop_empty_tables(value)
 

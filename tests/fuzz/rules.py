@@ -18,12 +18,44 @@ HOOKS = {
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
 TABLE_SHARES = {"filter": 0.85, "nat": 0.5, "mangle": 0.35, "raw": 0.25, "security": 0.06}
-REJECTS = ("icmp-net-unreachable", "icmp-host-unreachable", "icmp-proto-unreachable", "icmp-port-unreachable", "icmp-net-prohibited",
-           "icmp-host-prohibited", "icmp-admin-prohibited")
-DIMENSIONS = {"hash:ip": 1, "hash:net": 1, "hash:ip,port": 2, "hash:net,port": 2, "hash:ip,port,ip": 3, "hash:ip,port,net": 3, "hash:net,iface": 2,
-              "bitmap:port": 1, "bitmap:ip": 1, "list:set": 1}
-CONDITIONS = {"s": 4, "d": 5, "i": 3, "o": 3, "state": 3, "entry": 1, "mark": 2, "connmark": 1, "set": 4, "addrtype": 2, "range": 1, "physdev": 2, "length": 1,
-              "rpfilter": 0.7, "comment": 1}
+REJECTS = (
+    "icmp-net-unreachable",
+    "icmp-host-unreachable",
+    "icmp-proto-unreachable",
+    "icmp-port-unreachable",
+    "icmp-net-prohibited",
+    "icmp-host-prohibited",
+    "icmp-admin-prohibited",
+)
+DIMENSIONS = {
+    "hash:ip": 1,
+    "hash:net": 1,
+    "hash:ip,port": 2,
+    "hash:net,port": 2,
+    "hash:ip,port,ip": 3,
+    "hash:ip,port,net": 3,
+    "hash:net,iface": 2,
+    "bitmap:port": 1,
+    "bitmap:ip": 1,
+    "list:set": 1,
+}
+CONDITIONS = {
+    "s": 4,
+    "d": 5,
+    "i": 3,
+    "o": 3,
+    "state": 3,
+    "entry": 1,
+    "mark": 2,
+    "connmark": 1,
+    "set": 4,
+    "addrtype": 2,
+    "range": 1,
+    "physdev": 2,
+    "length": 1,
+    "rpfilter": 0.7,
+    "comment": 1,
+}
 IN_HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD"})
 OUT_HOOKS = frozenset({"FORWARD", "OUTPUT", "POSTROUTING"})
 
@@ -127,7 +159,11 @@ class Writer:
     def _of_protocol(self, protocol: str) -> list[str]:
         world = self.world
         if protocol == "icmp":
-            return [f"-m icmp {self.bang()}--icmp-type {world.pick(('8', '0', '3', '3/1', '3/3', '255', '11', '8/0', '3/13'))}"] if world.chance(0.6) else []
+            return (
+                [f"-m icmp {self.bang()}--icmp-type {world.pick(('8', '0', '3', '3/1', '3/3', '255', '11', '8/0', '3/13'))}"]
+                if world.chance(0.6)
+                else []
+            )
         if protocol not in {"tcp", "udp"} or world.chance(0.25):
             return []
         port = world.pick(PORTS)
@@ -141,7 +177,12 @@ class Writer:
             f"-m multiport {self.bang()}--sports {OPEN_BOTH},{port}": 0.7,
         }
         if protocol == "tcp":
-            options |= {f"-m tcp {self.bang()}--tcp-flags FIN,SYN,RST,ACK SYN": 1.0, "-m tcp --tcp-flags SYN,ACK SYN,ACK": 0.4, "-m tcp --tcp-flags RST RST": 0.4, "-m tcp --tcp-flags ALL NONE": 0.1}
+            options |= {
+                f"-m tcp {self.bang()}--tcp-flags FIN,SYN,RST,ACK SYN": 1.0,
+                "-m tcp --tcp-flags SYN,ACK SYN,ACK": 0.4,
+                "-m tcp --tcp-flags RST RST": 0.4,
+                "-m tcp --tcp-flags ALL NONE": 0.1,
+            }
         return [world.weighed(options)]
 
     def _s(self) -> str:
@@ -165,17 +206,30 @@ class Writer:
         return f"{self.bang()}-o {self._device()}" if self.hooks <= OUT_HOOKS else ""
 
     def _state(self) -> str:
-        states = self.world.pick(("NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "RELATED", "INVALID", "UNTRACKED", "NEW,UNTRACKED", "DNAT", "SNAT", "NEW,RELATED"))
+        states = self.world.pick(
+            ("NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "RELATED", "INVALID", "UNTRACKED", "NEW,UNTRACKED", "DNAT", "SNAT", "NEW,RELATED")
+        )
         if self.world.chance(0.2) and not set(states.split(",")) & {"DNAT", "SNAT"}:
             return f"-m state {self.bang()}--state {states}"
         return f"-m conntrack {self.bang()}--ctstate {states}"
 
     def _entry(self) -> str:
         world = self.world
-        options = [f"--ctorigdst {world.net()}", f"--ctorigsrc {world.net()}", f"--ctreplsrc {world.net()}", f"--ctrepldst {world.net()}", "--ctproto tcp",
-                   f"--ctorigdstport {world.pick(PORTS)}", f"--ctreplsrcport {world.pick(PORTS)}"]
+        options = [
+            f"--ctorigdst {world.net()}",
+            f"--ctorigsrc {world.net()}",
+            f"--ctreplsrc {world.net()}",
+            f"--ctrepldst {world.net()}",
+            "--ctproto tcp",
+            f"--ctorigdstport {world.pick(PORTS)}",
+            f"--ctreplsrcport {world.pick(PORTS)}",
+        ]
         option = world.pick([*options, "--ctstatus SEEN_REPLY", "--ctstatus CONFIRMED", "--ctstatus NONE"])
-        return f"-m conntrack {'' if option.endswith('/0') else self.bang()}{option}" if world.chance(0.8) else f"-m conntrack --ctdir {world.pick(('ORIGINAL', 'REPLY'))}"
+        return (
+            f"-m conntrack {'' if option.endswith('/0') else self.bang()}{option}"
+            if world.chance(0.8)
+            else f"-m conntrack --ctdir {world.pick(('ORIGINAL', 'REPLY'))}"
+        )
 
     def _rpfilter(self) -> str:
         if self.table_name not in {"raw", "mangle"} or not self.hooks <= {"PREROUTING"}:
@@ -249,11 +303,22 @@ class Writer:
         """A target that writes marks."""
         world = self.world
         mark = world.pick(MARKS)
-        return world.pick((
-            f"-j MARK --set-mark {mark:#x}", f"-j MARK --set-xmark {mark:#x}/{mark:#x}", f"-j MARK --set-xmark {mark:#x}/0xff", f"-j MARK --or-mark {mark:#x}",
-            f"-j MARK --and-mark {mark:#x}", f"-j MARK --xor-mark {mark:#x}", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark", f"-j CONNMARK --set-mark {mark:#x}",
-            "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff", "-j CONNMARK --save-mark --nfmask 0xc000 --ctmask 0xc000", f"-j CONNMARK --set-xmark {mark:#x}/{mark:#x}",
-        ))
+        return world.pick(
+            (
+                f"-j MARK --set-mark {mark:#x}",
+                f"-j MARK --set-xmark {mark:#x}/{mark:#x}",
+                f"-j MARK --set-xmark {mark:#x}/0xff",
+                f"-j MARK --or-mark {mark:#x}",
+                f"-j MARK --and-mark {mark:#x}",
+                f"-j MARK --xor-mark {mark:#x}",
+                "-j CONNMARK --save-mark",
+                "-j CONNMARK --restore-mark",
+                f"-j CONNMARK --set-mark {mark:#x}",
+                "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff",
+                "-j CONNMARK --save-mark --nfmask 0xc000 --ctmask 0xc000",
+                f"-j CONNMARK --set-xmark {mark:#x}/{mark:#x}",
+            )
+        )
 
     def mangling(self, protocol: str) -> str:
         """A target in table mangle."""
@@ -264,7 +329,9 @@ class Writer:
     def tracking(self, protocol: str) -> str:
         """A target in table raw."""
         del protocol
-        return self.world.weighed({"-j CT --notrack": 2, "-j NOTRACK": 1, "-j ACCEPT": 2, "-j DROP": 0.6, "-j RETURN": 1, "-j MARK --set-xmark 0x1/0x1": 1})
+        return self.world.weighed(
+            {"-j CT --notrack": 2, "-j NOTRACK": 1, "-j ACCEPT": 2, "-j DROP": 0.6, "-j RETURN": 1, "-j MARK --set-xmark 0x1/0x1": 1}
+        )
 
     def securing(self, protocol: str) -> str:
         """A target in table security."""
@@ -279,7 +346,13 @@ class Writer:
         port = f":{world.pick(PORTS)}" if ported and world.chance(0.5) else ""
         if self.hooks <= {"PREROUTING", "OUTPUT"}:
             to_ports = f" --to-ports {world.pick(PORTS)}" if ported and world.chance(0.7) else ""
-            return world.weighed({f"-j DNAT --to-destination {world.address()}{port}": 5, f"-j REDIRECT{to_ports}": 1.5, f"-j NETMAP --to {world.pick(world.nets)}": 0.7})
+            return world.weighed(
+                {
+                    f"-j DNAT --to-destination {world.address()}{port}": 5,
+                    f"-j REDIRECT{to_ports}": 1.5,
+                    f"-j NETMAP --to {world.pick(world.nets)}": 0.7,
+                }
+            )
         source = f"-j SNAT --to-source {world.address()}"
         if "INPUT" in self.hooks:
             return source
@@ -299,11 +372,18 @@ class Writer:
         if name == "nat":
             bases = [hook for hook in bases if hook != "INPUT" or world.chance(0.2)]
         users = self._users(name)
-        heads = [f":{hook} {'DROP' if name in {'filter', 'mangle'} and world.chance(0.12 if name == 'filter' else 0.02) else 'ACCEPT'} [0:0]" for hook in HOOKS[name]]
+        heads = [
+            f":{hook} {'DROP' if name in {'filter', 'mangle'} and world.chance(0.12 if name == 'filter' else 0.02) else 'ACCEPT'} [0:0]"
+            for hook in HOOKS[name]
+        ]
         lines = [f"*{name}", *heads, *(f":{chain} - [0:0]" for chain in users)]
         for chain, hooks in [*((hook, frozenset({hook})) for hook in bases), *users.items()]:
             self.hooks = hooks
-            below = [u for u, reach in users.items() if hooks <= reach and u > chain] if chain in users else [u for u, reach in users.items() if hooks <= reach]
+            below = (
+                [u for u, reach in users.items() if hooks <= reach and u > chain]
+                if chain in users
+                else [u for u, reach in users.items() if hooks <= reach]
+            )
             for _ in range(world.pick((1, 1, 2, 3, 4))):
                 words, protocol = self.matches()
                 target = f"-{world.pick('jjjg')} {world.pick(below)}" if below and world.chance(0.35) else make(protocol)
