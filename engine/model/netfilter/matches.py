@@ -257,7 +257,7 @@ class CtStatus(NamedTuple):
             return False
         if self.statuses & {"ASSURED", "EXPECTED"}:
             return None
-        has = {"SEEN_REPLY": entry.seen_reply, "CONFIRMED": entry.confirmed, "NONE": not (entry.seen_reply or entry.confirmed)}
+        has = {"SEEN_REPLY": entry.seen_reply, "CONFIRMED": entry.confirmed}  # NONE is an empty mask, which nothing meets
         return any(has.get(s, False) for s in self.statuses)
 
 

@@ -151,7 +151,7 @@ def test_conntrack(spec: str, context: HookContext, answer: bool) -> None:
         ("CONFIRMED", True, False, True),
         ("CONFIRMED", False, False, False),
         ("SEEN_REPLY", True, True, True),
-        ("NONE", False, False, True),
+        ("NONE", False, False, False),
         ("NONE", True, False, False),
         ("ASSURED", True, True, None),
         ("EXPECTED,CONFIRMED", True, True, None),
