@@ -15,7 +15,7 @@ from engine.model.fib import Key
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
-from engine.walk import ipvs, tunnels, wireguard
+from engine.walk import bridges, ipvs, tunnels, wireguard
 from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name, seen_as
 from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
@@ -444,7 +444,7 @@ class Walker:
             if link.up is False:
                 return self._stop(at, "device", Disposition.DROPPED, f"{link.name} is down", line_of(link.fact), origin=link.fact)
             if link.master and stack.is_bridge(link.master):
-                return self._bridged(at, link)
+                return bridges.arrive(self, at, link)
         return self._received(at)
 
     def _received(self, at: At) -> At | End:
@@ -735,132 +735,6 @@ class Walker:
             return_via=self.came_via.get((stack.node, stack.name)) if self.recorder.direction != "request" else None,
         )
         return End(Disposition.LEFT_EVIDENCE, stack, packet, port.link.name, left_by=open_ends[0], state=at.state)
-
-    # --- bridges --------------------------------------------------------------------------------------------------
-
-    def _bridged(self, at: At, port: Link) -> At | End:
-        """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
-        stack, bridge = at.stack, port.master
-        passage = self._passage(at)
-        called = self._calls_netfilter(at, bridge, passage.packet.family)
-        station = at.station
-        if called:
-            before = passage.packet
-            ended = self._prerouting(replace(at, physin=port.name, device=bridge), passage, bridge, port.name)
-            if ended is not None:
-                return ended
-            if passage.packet.dst != before.dst:
-                at = replace(at, packet=passage.packet, state=passage.state, device=bridge)
-                way = self._bridged_way(at, bridge)
-                station = None
-                if way is not None:
-                    found = resolve(self.network, Port(stack, stack.link(bridge)), way.next_hop, passage.packet.family)
-                    if not found.stations:
-                        return self._unresolved(at, Port(stack, stack.link(bridge)), way, found.open_ends)
-                    station = found.stations[0]
-        if station is None or (station.stack is stack and station.link.name == bridge):
-            if called:
-                return replace(at, device=bridge, how="routed", packet=passage.packet, state=passage.state, physin=port.name)
-            return self._received(replace(at, device=bridge, how="frame"))
-        return self._bridge_out(at, passage, bridge, port, station, called=called)
-
-    def _bridged_way(self, at: At, bridge: str) -> Way | None:
-        """After DNAT of a bridged frame: the way, if the new destination is routed out by the same bridge; else ``None``, and the frame goes up.
-
-        The stack must be willing to forward it (``br_nf_pre_routing_finish``; its fallback for stacks that do not forward is out of use).
-        """
-        stack, packet = at.stack, at.packet
-        way = find_way(stack, self._key(packet, bridge), self.choices)
-        if way.type != "unicast" or way.device != bridge or forwarding(stack, bridge, packet.family).on is False:
-            return None
-        return way if validate_source(stack, packet, bridge, bridge).ok else None
-
-    def _bridge_out(self, at: At, passage: Passage, bridge: str, port: Link, station: Port, *, called: bool) -> At | End:
-        stack = at.stack
-        start = Port(stack, stack.link(bridge))
-        family = passage.packet.family
-        found = resolve(
-            self.network,
-            start,
-            station.stack.addresses_of(station.link.name, family)[0].value
-            if station.stack.addresses_of(station.link.name, family)
-            else passage.packet.dst,
-            family,
-        )
-        path = found.domain.path(station) if station.key in found.domain.reached else []
-        if len(path) < 2:
-            return self._stop(
-                at,
-                "bridge",
-                Disposition.DROPPED,
-                f"bridge {bridge} has no port that leads to {station.stack.name} {station.link.name}",
-                packet=passage.packet,
-            )
-        out = path[1].link
-        self.recorder.step("bridge", f"{bridge}: {port.name} to {out.name}")
-        self.recorder.leave(out.name)
-        if out.name == port.name and not (out.hairpin or False):
-            return self._stop(
-                at,
-                "bridge",
-                Disposition.DROPPED,
-                f"{out.name} would send the frame back to where it came from: hairpin_mode is off",
-                line_of(out.fact),
-                origin=out.fact,
-                packet=passage.packet,
-                out=bridge,
-                physout=out.name,
-            )
-        if port.isolated and out.isolated:
-            return self._stop(
-                at,
-                "bridge",
-                Disposition.DROPPED,
-                f"{port.name} and {out.name} are isolated ports",
-                line_of(out.fact),
-                origin=out.fact,
-                packet=passage.packet,
-                out=bridge,
-                physout=out.name,
-            )
-        if called:
-            ended = self._bridge_hooks(replace(at, device=bridge, physin=port.name), passage, bridge, port.name, out.name)
-            if ended is not None:
-                return ended
-        return self._along(path[1:], station, passage.packet)
-
-    def _bridge_hooks(self, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:
-        ended = self._hook(
-            at,
-            passage,
-            "FORWARD",
-            in_device=bridge,
-            out_device=bridge,
-            physin=physin,
-            physout=physout,
-            bridged=True,
-        )
-        if ended is not None:
-            return ended
-        passage.next_hop = passage.packet.dst
-        ended = self._hook(at, passage, "POSTROUTING", out_device=bridge, physin=physin, physout=physout, bridged=True)
-        if ended is None:
-            passage.confirm()
-        return ended
-
-    def _calls_netfilter(self, at: At, bridge: str, family: int) -> bool:
-        """bridge-nf-call-iptables of the namespace, or the bridge's own switch."""
-        stack = at.stack
-        if stack.link(bridge).nf_call_iptables:
-            return True
-        key = "net.bridge.bridge-nf-call-iptables" if family == 4 else "net.bridge.bridge-nf-call-ip6tables"
-        value = stack.sysctl(key)
-        if value is not None:
-            return bool(value)
-        if stack.sysctls_complete or not (stack.netfilter.tables or stack.nftables.tables):
-            return False
-        unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", f"whether bridged packets on {bridge} pass iptables was not collected")
-        return self.choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0
 
     # --- tunnels --------------------------------------------------------------------------------------------------
 
