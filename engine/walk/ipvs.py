@@ -187,5 +187,8 @@ def _again(walker: Walker, at: At, passage: Passage, hook: str, way: Way) -> At 
 def _encapsulate(walker: Walker, at: At, passage: Passage, server: Server) -> At | End:
     """IPIP to the server; only the outer packet meets OUTPUT and POSTROUTING."""
     walker.recorder.step("encapsulate", f"ipvs: ipip to {to_text(server.address)}", "rewrite", line_of(server.fact))
-    return walker._carried(replace(at, packet=passage.packet), Packet(4, 0, server.address, "ipip", size=passage.packet.size + 20, mark=passage.packet.mark), "ipip", "ipvs")
+    packet = passage.packet
+    outer = Packet(4, 0, server.address, "ipip", size=packet.size + 20, mark=packet.mark)
+    # Errors about the outer packet are told to the client as they are (ip_vs_in_icmp).
+    return walker._carried(replace(at, packet=packet), outer, "ipip", "ipvs", lambda error: error)
 

@@ -1,16 +1,15 @@
 """Which device unpacks a tunnelled packet.
 
-Source: Linux ``net/ipv4/ip_tunnel.c`` (ip_tunnel_lookup), ``drivers/net/wireguard/allowedips.c``, ``receive.c``.
+Source: Linux ``net/ipv4/ip_tunnel.c`` (ip_tunnel_lookup).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.inet import prefix, to_text
+from engine.inet import to_text
 
 if TYPE_CHECKING:
-    from engine.facts import Fact
     from engine.model.links import Link
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
@@ -34,14 +33,8 @@ def unpacking(stack: NetStack, outer: Packet, kind: str) -> Link | None:
     return best[1] if best else None
 
 
-def peer_for(stack: NetStack, device: str, value: int, family: int) -> Fact | None:
-    """The WireGuard peer whose allowed prefixes hold an address, the longest first."""
-    best: tuple[int, Fact] | None = None
-    for peer in stack.facts("wireguard_peer"):
-        if peer.fields.get("device") != device:
-            continue
-        for text in peer.fields.get("allowed", ()):
-            network = prefix(text)
-            if network.family == family and network.holds(value) and (best is None or network.length > best[0]):
-                best = network.length, peer
-    return best[1] if best else None
+def refusal(stack: NetStack, kind: str) -> str:
+    """ICMP error where no device takes a packet (``tunnel4_rcv``, ``gre_rcv``): by the module if it is there (its fallback device shows it), else by IP."""
+    if any(link.type == kind for link in stack.links.values()):
+        return "icmp-port-unreachable"
+    return "icmp-proto-unreachable"
