@@ -346,7 +346,9 @@ class Walker:
                     at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL"
                 )
             packet = replace(packet, src=source)
-            way = find_way(stack, self._key(packet), self.choices)
+            if not packet.error and not self.depth:
+                # connect() looks the way up again with the source that it chose (ip_route_connect); ICMP errors and tunnels do not.
+                way = find_way(stack, self._key(packet), self.choices)
         at = replace(at, packet=packet)
         refused = self._foreign(at, way) or self._loopback_source(at, way, packet)
         if refused is not None:

@@ -32,6 +32,9 @@ BASE_SYSCTLS = {
     "net.ipv4.conf.all.rp_filter": 0,
     "net.ipv4.conf.default.rp_filter": 0,
     "net.ipv4.ip_forward": 0,
+    # What redirects tell is not in the evidence.
+    "net.ipv4.conf.all.send_redirects": 0,
+    "net.ipv4.conf.default.send_redirects": 0,
     # Rate limits would make the fifth ICMP error of a scenario silent.
     "net.ipv4.icmp_ratemask": 0,
     "net.ipv4.icmp_ratelimit": 0,

@@ -10,7 +10,7 @@ import pytest
 from tests.fuzz.compare import AGREE, DEPENDS, run
 from tests.fuzz.generate import generate
 from tests.fuzz.kernel import Kernel
-from tests.fuzz.reduce import load
+from tests.fuzz.reduce import load, reduce
 from tests.fuzz.scenario import from_plain
 from tests.lab.machine import why_not
 
@@ -53,10 +53,14 @@ def test_same_seed_same_scenario() -> None:
     assert from_plain(generate(7).plain()).digest() == generate(7).digest()
 
 
-def test_disagreement_is_seen(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that is wrong is caught: here one that takes no listener for a closed port."""
+def test_disagreement_is_seen_and_reduced(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is wrong (here: one that knows no listeners) is caught, and the scenario shrinks to what shows it."""
     if why_not():
         pytest.skip(why_not())
     monkeypatch.setattr("engine.walk.journey.listeners", lambda *_: [])
     scenario = load(next(path for path in CASES if path.stem == "echo-to-oneself"))
-    assert [result.kind for result in run(kernel, scenario)] == [AGREE, "sees: ECONNREFUSED, kernel connected"]
+    results = list(run(kernel, scenario))
+    assert [result.kind for result in results] == [AGREE, "sees: ECONNREFUSED, kernel connected"]
+    small = reduce(kernel, scenario, results[1])
+    assert small.plain()["stacks"] == {"host": {"listen": [["udp", "0.0.0.0", 80]]}}
+    assert [probe.dst for probe in small.probes] == ["127.0.0.1"]
