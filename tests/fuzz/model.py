@@ -55,6 +55,9 @@ def predict(network: Network, probe: Probe, sport: int) -> Prediction:
     ended = frozenset(_place(f) for f in trace.facts if f.kind == "drop" and f.get("table"))
     translated = frozenset(_place(f) for f in trace.facts if f.kind == "nat" and f.get("direction") == "request")
     allowed = {trace.client_sees} | {sees for _, _, sees in trace.branches}
+    if trace.branches:
+        # The trace holds the first branch's way, its outcome only where something ended a packet.
+        allowed.add(next((str(f.get("client_sees")) for f in trace.facts if f.kind == "drop"), "connected"))
     return Prediction(trace.client_sees, frozenset(allowed), frozenset(_sources(trace)), ended, translated, trace)
 
 
