@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
+from engine.remedies.docker import DockerAddressPools, DockerMoveNetwork
 from engine.remedies.kernel import SysctlSet
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert
 from engine.remedies.nft import NftInsert
@@ -26,6 +27,8 @@ OPERATIONS: dict[str, type[Operation]] = {
         SysctlSet,
         CniRetireConfig,
         CalicoMovePool,
+        DockerMoveNetwork,
+        DockerAddressPools,
     )
 }
 """Operations that rules may name under ``remedies``."""

@@ -1,0 +1,129 @@
+"""Operations on networks of docker."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.inet import Prefix, prefix
+from engine.remedies.base import Operation, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from engine.facts import Fact, FactBase
+
+DEFAULT_BRIDGE = "docker0"
+DAEMON_JSON = "/etc/docker/daemon.json"
+
+
+class _Pool(Operation):
+    """What operations that choose a range share."""
+
+    def _used(self) -> Iterator[Prefix]:
+        """Prefixes of all addresses, routes and networks of the evidence, but not the halves of a default route."""
+        for kind, name in (("address", "address"), ("route", "dst"), ("ippool", "cidr")):
+            for fact in self.site.facts.of_kind(kind):
+                yield from self._parsed(str(fact.fields.get(name, "")))
+        for fact in self.site.facts.of_kind("container_network"):
+            for subnet in fact.fields.get("subnets", ()):
+                yield from self._parsed(str(subnet))
+
+    @staticmethod
+    def _parsed(text: str) -> Iterator[Prefix]:
+        try:
+            net = prefix(text)
+        except ValueError:
+            return
+        if net.length > 1:
+            yield net
+
+    def free(self, length: int) -> str:
+        """A private prefix of that length which overlaps nothing in the evidence; "" if there is none."""
+        used = list(self._used())
+        wide = [f"10.{n}.0.0/16" for n in range(200, 256)] + [f"172.{n}.0.0/16" for n in range(16, 32)] + ["192.168.0.0/16"]
+        for candidate in wide:
+            net = prefix(candidate)
+            if not any(net.overlaps(u) for u in used):
+                return f"{candidate.partition('/')[0]}/{max(length, net.length)}"
+        return ""
+
+
+class DockerMoveNetwork(_Pool):
+    """Give a network of docker another subnet; its containers get new addresses."""
+
+    NAME: ClassVar[str] = "docker.move-network"
+    RISK: ClassVar[str] = "high"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"bridge": Parameter("bridge of the network")}
+
+    def _network(self) -> Fact | None:
+        here = (f for f in self.site.facts.of_kind("container_network") if f.node == self.site.node)
+        return next((f for f in here if f.fields.get("bridge") == self.text("bridge") and f.fields.get("runtime") == "docker"), None)
+
+    def _containers(self, network: str) -> list[str]:
+        here = (f for f in self.site.facts.of_kind("container") if f.node == self.site.node and f.fields.get("state") == "running")
+        return sorted(str(f.fields["name"]) for f in here if any(e.get("network") == network for e in f.fields.get("endpoints", ())))
+
+    def commands(self) -> tuple[str, ...]:
+        """The default network by ``bip`` in daemon.json; another one is made anew and its containers are moved over."""
+        free, network = self.free(24), self._network()
+        if self.text("bridge") == DEFAULT_BRIDGE or network is None:
+            own = ".1/".join(free.rsplit(".0/", 1))
+            return (
+                f"# in {DAEMON_JSON} (merge with what is there): {json.dumps({'bip': own})}",
+                "systemctl restart docker",
+            )
+        name = str(network.fields["name"])
+        old, new = shlex.quote(name), shlex.quote(f"{name}-moved")
+        moves = [f"docker network {verb} {shlex.quote(c)}" for c in self._containers(name) for verb in (f"connect {new}", f"disconnect {old}")]
+        return (f"docker network create --subnet {free} {new}", *moves, f"docker network rm {old}")
+
+    def undo(self) -> tuple[str, ...]:
+        """The old subnet again."""
+        network = self._network()
+        if self.text("bridge") == DEFAULT_BRIDGE or network is None:
+            return (f"# take bip out of {DAEMON_JSON} again", "systemctl restart docker")
+        name = str(network.fields["name"])
+        old, new = shlex.quote(name), shlex.quote(f"{name}-moved")
+        subnets = [word for subnet in network.fields.get("subnets", ()) for word in ("--subnet", shlex.quote(str(subnet)))]
+        moves = [f"docker network {verb} {shlex.quote(c)}" for c in self._containers(name) for verb in (f"connect {old}", f"disconnect {new}")]
+        return (" ".join(["docker network create", *subnets, old]), *moves, f"docker network rm {new}")
+
+    def persist(self) -> tuple[str, ...]:
+        """What makes the next network avoid the range too."""
+        return (
+            f"# keep docker's own choices out of the range: {json.dumps({'default-address-pools': [{'base': self.free(16), 'size': 24}]})} in {DAEMON_JSON}",
+            "# a network made by docker compose: give it the subnet in its file (networks: NAME: ipam: config: [{subnet: …}]), or it comes back as it was",
+        )
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """Not modelled: every container of the network gets another address."""
+        del facts
+        return None
+
+
+class DockerAddressPools(_Pool):
+    """Tell docker from which ranges to take the subnets of networks."""
+
+    NAME: ClassVar[str] = "docker.address-pools"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
+
+    def commands(self) -> tuple[str, ...]:
+        """``default-address-pools`` in daemon.json; dockerd reads it when it starts."""
+        pools = {"default-address-pools": [{"base": self.free(16), "size": 24}]}
+        return (f"# in {DAEMON_JSON} (merge with what is there): {json.dumps(pools)}", "systemctl restart docker")
+
+    def undo(self) -> tuple[str, ...]:
+        """Without it docker has its own pools."""
+        return (f"# take default-address-pools out of {DAEMON_JSON} again", "systemctl restart docker")
+
+    def verify(self) -> tuple[str, ...]:
+        """A network can be made again."""
+        return ("docker network create pool-check && docker network rm pool-check",)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """Not modelled: no packet is involved."""
+        del facts
+        return None
