@@ -349,6 +349,8 @@ class Walker:
             if not packet.error and not self.depth:
                 # connect() looks the way up again with the source that it chose (ip_route_connect); ICMP errors and tunnels do not.
                 way = find_way(stack, self._key(packet), self.choices)
+                if way.type not in {"unicast", "local"}:
+                    return self._unroutable(at, way, packet, None)
         at = replace(at, packet=packet)
         refused = self._foreign(at, way) or self._loopback_source(at, way, packet)
         if refused is not None:
