@@ -112,7 +112,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
         ended = _hooks(walker, replace(at, device=bridge, physin=port.name), passage, bridge, port.name, out.name)
         if ended is not None:
             return ended
-    return walker._along(path[1:], station, passage.packet)
+    return walker.cross(replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
 
 
 def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:

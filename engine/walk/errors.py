@@ -20,6 +20,9 @@ ICMP_ERRNO = {
     "icmp6-policy-fail": ("EACCES", "EACCES"),
     "icmp6-reject-route": ("EACCES", "EACCES"),
     "icmp-time-exceeded": ("EHOSTUNREACH", ""),
+    "icmp6-time-exceeded": ("EHOSTUNREACH", ""),
+    "icmp-fragmentation-needed": ("EMSGSIZE", "EMSGSIZE"),
+    "icmp6-packet-too-big": ("EMSGSIZE", "EMSGSIZE"),
     "tcp-reset": ("ECONNREFUSED", ""),
 }
 """iptables reject type → (TCP connect, connected UDP); "" = the socket ignores it and times out."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.inet import family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Network, Port
-from engine.model.packet import Packet, State
+from engine.model.packet import Packet
 from engine.walk.choices import Asked, Choices, replays
 from engine.walk.errors import seen_as
+from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import forwarding
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 
 CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
-RESET_SIZE = 40
-"""Octets of a TCP reset: it bears no options."""
-ERROR_HEADERS = 28
-"""Octets of an ICMP error besides what it quotes."""
-QUOTED = 548
-"""Octets that an ICMP error quotes at most (576 altogether, RFC 1812)."""
 
 
 class _Run(NamedTuple):
@@ -292,11 +287,8 @@ class _Journey:
         protocol = end.packet.protocol
         if end.at_sender and end.errno:
             return end.errno or seen_as(end.error, protocol), None
-        error = self._error_packet(end)
         self.recorder.direction = "error"
-        # UDP lets go of the entry before it finds that nobody listens (nf_reset_ct in __udp4_lib_rcv).
-        attached = None if end.disposition is Disposition.DELIVERED else _attached(end)
-        back = self.walker.carry(At(end.stack, "", error, "output", state=attached, any_source=end.error == "tcp-reset"))
+        back = self.walker.carry(At(end.stack, "", error_packet(end), "output", state=attached(end), any_source=end.error == "tcp-reset"))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         if end.disposition is Disposition.DELIVERED:
             self.recorder.direction = "request"
@@ -316,37 +308,6 @@ class _Journey:
             return error.src == to_int(self.flow.dst) and error.sport == self.flow.port
         asked = error.inner.dst == to_int(self.flow.dst)
         return asked and (error.inner.protocol in {"icmp", "icmpv6"} or error.inner.dport == self.flow.port)
-
-    def _error_packet(self, end: End) -> Packet:
-        packet, stack = end.packet, end.stack
-        # What came in as local is answered from the address that it was sent to, whether that is one of the stack's or not (RTCF_LOCAL).
-        taken = end.device == "lo" and end.disposition in {Disposition.DELIVERED, Disposition.REJECTED}
-        source = packet.dst if taken or stack.address_type(packet.family, packet.dst) == "LOCAL" else 0
-        if end.error == "tcp-reset":
-            return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, frozenset({"RST", "ACK"}), size=RESET_SIZE)
-        protocol = "icmp" if packet.family == 4 else "icmpv6"
-        exceeded = end.error == "icmp-time-exceeded"
-        kind = (11 if exceeded else 3) if packet.family == 4 else (3 if exceeded else 1)
-        code = {
-            "icmp-net-unreachable": 0,
-            "icmp-host-unreachable": 1,
-            "icmp-proto-unreachable": 2,
-            "icmp-port-unreachable": 3,
-            "icmp-net-prohibited": 9,
-            "icmp-host-prohibited": 10,
-            "icmp-admin-prohibited": 13,
-        }.get(end.error, 0)
-        return Packet(
-            packet.family,
-            source,
-            packet.src,
-            protocol,
-            icmp_type=kind,
-            icmp_code=code,
-            size=ERROR_HEADERS + min(packet.size, QUOTED),
-            inner=packet.tuple(),
-            error=end.error,
-        )
 
     # --- sockets --------------------------------------------------------------------------------------------------
 
@@ -421,12 +382,6 @@ class _Journey:
             self.open.clear()
             return "timeout", walked
         return "depends", walked
-
-
-def _attached(end: End) -> State | None:
-    """Conntrack state of an answer that the kernel makes itself: it takes the entry of what it answers, the other way round (``nf_conntrack_attach``)."""
-    state = end.state
-    return State("RELATED", state.entry, reply=not state.reply) if state is not None and state.entry is not None else None
 
 
 def hops_of(trace: Trace) -> tuple[Hop, ...]:

@@ -15,13 +15,13 @@ from engine.model.fib import Key
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
-from engine.walk import bridges, ipvs, tunnels, wireguard
+from engine.walk import bridges, ipvs, mtu, tunnels, wireguard
 from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name, seen_as
 from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.recorder import Recorder, line_of
-from engine.walk.routing import Checked, Way, find_way, forwarding, localnet_routed, martian, source_for, validate_source
+from engine.walk.routing import Checked, Parameter, Way, find_way, forwarding, localnet_key, localnet_routed, martian, source_for, validate_source
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
@@ -79,11 +79,13 @@ class End:
     closed: bool = False
     """Delivered, but no socket takes it."""
     left_by: Port | None = None
+    mtu: int = 0
+    """Too big: what would pass (and what the ICMP error tells)."""
 
 
-def _unheard() -> tuple[str, str]:
+def _unheard(family: int) -> tuple[str, str]:
     """(errno, ICMP error) where nobody answers ARP: the stack tells its own senders by ICMP as well (``ipv4_link_failure``), a UDP socket ignores it."""
-    return "", "icmp-host-unreachable"
+    return "", "icmp-host-unreachable" if family == 4 else "icmp6-addr-unreachable"
 
 
 def _decided(verdict: Verdict | None) -> dict[str, object]:
@@ -128,6 +130,8 @@ class Walker:
     """Stack → connections that IPVS gave to servers there."""
     met: dict[tuple[tuple[str, str, str], int], Port] = field(default_factory=dict)
     """(Device, address) → who asked that device for an address under its own: it need not be asked for in turn (``neigh_event_ns``)."""
+    sized: bool = False
+    """The walk is about sizes: drops tell how big the packet was."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
     """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 
@@ -168,6 +172,9 @@ class Walker:
         packet: Packet | None = None,
         state: State | None = None,
         physout: str = "",
+        limit: mtu.Limit | None = None,
+        parameter: Parameter | None = None,
+        back: str | None = None,
         say: bool = True,
     ) -> End:
         """End a packet: write the step and the ``drop`` fact."""
@@ -199,8 +206,44 @@ class Walker:
             physout_device=physout,
             gateway=gateway,
             source_prefix=source_prefix(self.network, packet.src, family, to_text(packet.src, family)),
+            size=packet.size if self.sized or limit is not None else None,
+            mtu=limit.octets if limit is not None else None,
+            device=limit.device if limit is not None else None,
+            key=parameter.key if parameter is not None else None,
+            value=parameter.value if parameter is not None else None,
+            back_device=back,
         )
-        return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output")
+        told = limit.octets if limit is not None else 0
+        return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output", mtu=told)
+
+    def _too_big(self, at: At, way: Way, packet: Packet, state: State | None) -> End | None:
+        """A packet larger than its way lets out: told to its sender, unless it may be cut into fragments."""
+        limit = mtu.way_limit(at.stack, way, packet.family)
+        if limit is None or packet.size <= limit.octets or (packet.family == 4 and not packet.df):
+            return None
+        local = at.how == "output"
+        text = f"{packet.size} octets do not fit the MTU of {limit.octets} on the way out by {limit.device}"
+        return self._stop(
+            at,
+            "too-big",
+            Disposition.TOO_BIG,
+            text,
+            line_of(limit.fact),
+            error="" if local else mtu.TOO_BIG[packet.family],
+            errno="EMSGSIZE" if local else "",
+            origin=limit.fact,
+            packet=packet,
+            state=state,
+            out=way.device,
+            gateway=way.gateway,
+            limit=limit,
+        )
+
+    def lost(self, at: At, limit: mtu.Limit, packet: Packet, out: str = "", physout: str = "") -> End:
+        """A frame larger than the device takes is dropped without a word."""
+        text = f"{packet.size} octets do not fit the MTU of {limit.device}: the frame is dropped in silence"
+        lines = line_of(limit.fact)
+        return self._stop(at, "too-big", Disposition.TOO_BIG, text, lines, origin=limit.fact, packet=packet, out=out, physout=physout, limit=limit)
 
     # --- netfilter ------------------------------------------------------------------------------------------------
 
@@ -352,7 +395,7 @@ class Walker:
                 if way.type not in {"unicast", "local"}:
                     return self._unroutable(at, way, packet, None)
         at = replace(at, packet=packet)
-        refused = self._foreign(at, way) or self._loopback_source(at, way, packet)
+        refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None)
         if refused is not None:
             return refused
         passage = self._passage(at)
@@ -374,7 +417,15 @@ class Walker:
         if packet.family != 4 or packet.src >> 24 != 127 or self._out(way) == "lo" or localnet_routed(at.stack, way.device):
             return None
         return self._stop(
-            at, "martian", Disposition.NO_ROUTE, f"{to_text(packet.src)} may not leave by {way.device}", way.lines, errno="EINVAL", packet=packet
+            at,
+            "martian",
+            Disposition.NO_ROUTE,
+            f"{to_text(packet.src)} may not leave by {way.device}",
+            way.lines,
+            errno="EINVAL",
+            packet=packet,
+            out=way.device,
+            parameter=Parameter(localnet_key(way.device), 0),
         )
 
     @staticmethod
@@ -472,7 +523,9 @@ class Walker:
             return self._forward(replace(at, packet=packet), passage, at.kept)
         invalid = martian(stack, packet, device)
         if invalid is not None:
-            return self._stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet)
+            return self._stop(
+                at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter
+            )
         way = find_way(stack, self._key(packet, device), self.choices)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
@@ -480,7 +533,7 @@ class Walker:
                 # Delivered here, but TCP takes nothing that was sent to a broadcast address (tcp_conn_request, tcp_v4_send_reset).
                 return self._unroutable(at, way, packet, passage.state)
             return refused if refused is not None else self._local(replace(at, packet=packet), passage)
-        allowed = self._may_forward(at, packet)
+        allowed = self._may_forward(at, packet, way)
         if allowed is not None:
             return allowed
         if way.type != "unicast":
@@ -512,11 +565,22 @@ class Walker:
             return None
         if checked.ok:
             return None
-        return self._stop(at, checked.by, Disposition.SOURCE_INVALID, checked.summary, checked.lines, packet=packet)
+        return self._stop(
+            at,
+            checked.by,
+            Disposition.SOURCE_INVALID,
+            checked.summary,
+            checked.lines,
+            packet=packet,
+            out=out_device,
+            parameter=checked.parameter,
+            back=checked.back,
+        )
 
-    def _may_forward(self, at: At, packet: Packet) -> End | None:
+    def _may_forward(self, at: At, packet: Packet, way: Way) -> End | None:
         stack = at.stack
         state = forwarding(stack, at.device, packet.family)
+        out = way.device if way.type == "unicast" else ""
         if state.on is False:
             return self._stop(
                 at,
@@ -526,6 +590,8 @@ class Walker:
                 state.lines,
                 origin=state.fact,
                 packet=packet,
+                out=out,
+                parameter=Parameter(state.key, 0),
             )
         if state.on is None:
             if stack.netfilter.forwarded_before():
@@ -542,7 +608,7 @@ class Walker:
                 f"{stack.node if stack.is_host else stack.name} must forward this packet, and {state.key} was not collected",
             )
             if self.choices.ask(("forwarding", stack.node, stack.name, at.device, packet.family), ("on", "off"), unknown):
-                return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet)
+                return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet, out=out)
         return None
 
     # --- forward and send -----------------------------------------------------------------------------------------
@@ -550,7 +616,12 @@ class Walker:
     def _forward(self, at: At, passage: Passage, way: Way) -> At | End:
         if at.packet.ttl <= 1:
             text = "the packet goes in circles until its TTL runs out"
-            return self._stop(at, "loop", Disposition.LOOPED, text, way.lines, error="icmp-time-exceeded", packet=at.packet, state=passage.state)
+            error = "icmp-time-exceeded" if at.packet.family == 4 else "icmp6-time-exceeded"
+            return self._stop(at, "loop", Disposition.LOOPED, text, way.lines, error=error, packet=at.packet, state=passage.state)
+        passage.way = way
+        refused = self._too_big(at, way, at.packet, passage.state)
+        if refused is not None:
+            return refused
         passage.packet = replace(passage.packet, ttl=passage.packet.ttl - 1)
         self._note_route(at, way, "forward")
         ended = self._hook(at, passage, "FORWARD", in_device=at.device, out_device=way.device, physin=at.physin)
@@ -606,6 +677,10 @@ class Walker:
                 out_device=out,
                 out_type=at.stack.link(out).type,
             )
+        # Only a packet that OUTPUT sent another way is too big here: the stack tells its own sender by ICMP (ip_fragment).
+        refused = self._too_big(replace(at, how="forward"), way, passage.packet, passage.state)
+        if refused is not None:
+            return refused
         passage.confirm()
         self.recorder.leave(out)
         return self._transmit(replace(at, packet=passage.packet, state=passage.state), out, way)
@@ -613,6 +688,10 @@ class Walker:
     def _transmit(self, at: At, out: str, way: Way) -> At | End:
         stack, packet = at.stack, at.packet
         link = stack.link(out)
+        limit = mtu.way_limit(stack, way, packet.family)
+        if limit is not None and packet.size > limit.octets:
+            packet = replace(packet, size=limit.octets)  # the first fragment
+            at = replace(at, packet=packet)
         if not self.depth:
             self.sent_by = (stack, out)
         if out == "lo":
@@ -644,7 +723,7 @@ class Walker:
         """Resolve the next hop and put the frame on the wire."""
         stack, packet = at.stack, at.packet
         if not usable(port):
-            errno, error = _unheard()
+            errno, error = _unheard(packet.family)
             return self._stop(
                 at,
                 "device",
@@ -679,7 +758,7 @@ class Walker:
         if parted is not None:
             text = f"{parted[0].link.name} and {parted[1].link.name} are isolated ports"
             return self._unanswered(at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
-        return self._along(path, station, packet)
+        return self.cross(at, path, station, packet)
 
     def _unanswered(self, at: At, station: Port, refused: Checked) -> End:
         """ARP gets no answer, for the same reason for which the packet would be dropped there; the sender's stack tells that nobody is there."""
@@ -687,17 +766,35 @@ class Walker:
         self.recorder.enter(station.stack, station.link.name, at.packet)
         disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
         end = self._stop(there, refused.by, disposition, f"ARP is not answered: {refused.summary}", refused.lines)
-        return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=_unheard()[1])
+        return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=_unheard(at.packet.family)[1])
 
-    @staticmethod
-    def _along(path: list[Port], station: Port, packet: Packet) -> At:
-        """The first device across a wire: inside one stack a bridge and its ports are one step."""
+    def cross(self, at: At, path: list[Port], station: Port, packet: Packet, *, filtered: bool = False) -> At | End:
+        """The first device across a wire: inside one stack a bridge and its ports are one step.  ``filtered``: the frame passed iptables on a bridge."""
         for here, there in pairwise(path):
             inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
             if not inside:
+                lost = self._frame_fits(at, here, there, packet, filtered=filtered)
                 marked = packet if here.stack is there.stack else replace(packet, mark=0)
-                return At(there.stack, there.link.name, marked, "frame", station)
+                return lost or At(there.stack, there.link.name, marked, "frame", station)
         return At(station.stack, station.link.name, packet, "frame", station)
+
+    def _frame_fits(self, at: At, here: Port, there: Port, packet: Packet, *, filtered: bool) -> End | None:
+        """Whether a frame is as small as the bridge port that sends it and the device that receives it ask for."""
+        limit = mtu.port_limit(here.link, filtered=filtered) if here.link.master else None
+        if limit is not None and packet.size > limit.octets:
+            return self.lost(at, limit, packet, here.link.master, here.link.name)
+        limit = mtu.port_limit(there.link)
+        if limit is None or packet.size <= limit.octets:
+            return None
+        if self.network.peer(here) is None:
+            why = f"whether the card {there.link.name} takes frames larger than its MTU of {there.link.mtu} is up to its driver"
+            unknown = Unknown(there.stack.node, there.stack.name, f"MTU of {there.link.name}", f"ip -s link show {there.link.name}", why)
+            if self.choices.ask(("card", *there.key), ("drops", "takes them"), unknown):
+                return None
+        lost = self.lost(At(there.stack, there.link.name, packet, "frame"), limit, packet)
+        # A raw socket learns that its own device refused the frame, UDP does not ask (ip_send_skb, IP_RECVERR).
+        direct = at.how == "output" and not here.link.master and packet.protocol in {"icmp", "icmpv6"} and not packet.error
+        return replace(lost, stack=at.stack, at_sender=True, errno="ENOBUFS") if direct else lost
 
     def _unresolved(self, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:
         stack, packet = at.stack, at.packet
@@ -705,7 +802,7 @@ class Walker:
         entry = stack.neighbors.get((port.link.name, way.next_hop))
         failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
         if failed or not open_ends:
-            errno, error = _unheard()
+            errno, error = _unheard(packet.family)
             text = f"nobody answers for {hop} on {port.link.name}"
             return self._stop(
                 at,
@@ -750,7 +847,7 @@ class Walker:
             unknown = self._overlay_peer(stack, link, way, packet)
             if unknown is None:
                 # With a neighbour entry the frame is made and lost; without one, the question for the address is.
-                errno, error = ("", "") if mac else _unheard()
+                errno, error = ("", "") if mac else _unheard(packet.family)
                 hop = to_text(way.next_hop, packet.family)
                 return self._stop(
                     at,
@@ -773,7 +870,7 @@ class Walker:
             49152,
             link.vxlan_port or 8472,
             mark=packet.mark,
-            size=packet.size + 50,
+            size=packet.size + (50 if ":" not in remote else 70),
             df=False,
         )
         end = self._nested(stack, outer)
