@@ -78,7 +78,7 @@ def test_echo_to_oneself() -> None:
 
 
 def test_error_about_a_closed_udp_port_is_its_own_packet() -> None:
-    """With notrack it stays out of NAT, and the client does not know whom it speaks of; a REJECT belongs to the connection whatever the raw table says."""
+    """With notrack it stays out of NAT, and the client does not know whom it speaks of; a REJECT belongs to the connection whatever raw says."""
     for rejected, sees in ((False, "timeout"), (True, "ECONNREFUSED")):
         world = lan()
         tables = ["*raw", ":OUTPUT ACCEPT [0:0]", "-A OUTPUT -d 10.1.0.2/32 -j CT --notrack", "*nat", ":PREROUTING ACCEPT [0:0]",
