@@ -36,6 +36,7 @@ class Link:
     peer_name: str = ""
     netnsid: int | None = None
     peer_stack: str = ""
+    vlan_id: int | None = None
     vxlan_id: int | None = None
     vxlan_port: int | None = None
     vxlan_local: str = ""

@@ -92,6 +92,8 @@ def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iter
     for other in network.external_ports():
         if other.stack is here.stack:
             continue
+        if None not in {here.link.vlan_id, other.link.vlan_id} and here.link.vlan_id != other.link.vlan_id:
+            continue  # different tags; an untagged end may be an access port of the other's VLAN
         device = other.link.master or other.link.name
         key = (other.stack.node, other.stack.name, device)
         if key not in near:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from engine.walk.trace import Trace
 
 OUTPUTS = (
-    "ip -d addr", "ip route show table all", "ip rule", "ip neigh", "bridge fdb show", "iptables-save", "ipset save", "sysctl -a", "ss -lntup", "ipvsadm -Ln", "wg show",
+    "ip -d addr", "ip route show table all", "ip rule", "ip neigh", "bridge fdb show", "iptables-save", "ipset save",
+    "sysctl -a -r '^net.(ipv4.(conf|ip_forward|vs)|bridge)'", "ss -lntup", "ipvsadm -Ln", "wg show",
 )
 """What is asked of every stack."""
 _MARK = "#=#"
@@ -60,7 +62,7 @@ class Table:
     def _read(self, node: str, stack: str) -> list[Fact]:
         pod = "" if stack == HOST else stack
         # A parameter that cannot be read is no parameter of the network.
-        script = "\n".join(f"echo '{_MARK}{command}'; {command} 2>/dev/null || true" for command in OUTPUTS)
+        script = "\n".join(f"echo {shlex.quote(_MARK + command)}; {command} 2>/dev/null || true" for command in OUTPUTS)
         found = [Fact("netns", {"name": stack, "role": "container", "entry": f"ip netns exec {pod}"}, node, stack)] if pod else []
         for part in self.machines[node].must(script, pod).split(_MARK)[1:]:
             command, _, text = part.partition("\n")
@@ -81,8 +83,11 @@ class Table:
         sees, source = self.machines[node].must(f"probe {protocol} {to} {port} {seconds}", pod).split()
         return sees, "" if source == "-" else source
 
-    def check(self, start: str, to: str, sees: str, source: str = "", *, port: int = 80, protocol: str = "tcp", seconds: float = 1.5) -> None:
+    def check(self, start: str, to: str, sees: str, source: str = "", *, port: int = 80, protocol: str = "tcp") -> None:
         """Kernel and model both let the client see ``sees``, and the server ``source``."""
+        # What is expected to come is waited for: the emulated machine may be slow, and an unanswered ARP takes 3 s.
+        seconds = 1.0 if sees == "timeout" else 8.0
         trace = self.walk(start, to, port, protocol)
         told = "\n".join(f"  {hop.node}/{hop.stack} {step.summary}" for part in (trace.request, trace.reply) if part for hop in part.hops for step in hop.steps)
-        assert {"kernel": self.send(start, to, port, protocol, seconds), "model": trace.client_sees} == {"kernel": (sees, source), "model": sees}, told
+        seen = self.send(start, to, port, protocol, seconds)
+        assert (*seen, trace.client_sees) == (sees, source, sees), f"the kernel: {seen}, the model: {trace.client_sees}\n{told}"
