@@ -94,6 +94,13 @@ def source_for(stack: NetStack, way: Way, family: int) -> int | None:
     return good[0].value if good else None
 
 
+class Parameter(NamedTuple):
+    """A kernel parameter as it decided."""
+
+    key: str
+    value: int
+
+
 class Checked(NamedTuple):
     """Outcome of source validation."""
 
@@ -104,6 +111,10 @@ class Checked(NamedTuple):
     lines: tuple[Line, ...] = ()
     unknown: Unknown | None = None
     """Set if the answer is open: strict or loose was not observed and it matters."""
+    parameter: Parameter | None = None
+    """The kernel parameter that decided."""
+    back: str | None = None
+    """Device by which the route back to the source leaves, "" = no route; set for ``rp-filter``."""
 
 
 def validate_source(stack: NetStack, packet: Packet, device: str, out_device: str = "") -> Checked:
@@ -146,22 +157,35 @@ def validate_source(stack: NetStack, packet: Packet, device: str, out_device: st
             ok=True, unknown=Unknown(stack.node, stack.name, f"net.ipv4.conf.{device}.rp_filter", "sysctl -a 2>/dev/null | grep '\\.rp_filter'", why)
         )
     if mode == 1 or (mode == 2 and fails_loose):
-        return Checked(ok=False, by="rp-filter", summary=f"rp_filter={mode} on {device}: {back}", lines=(*line, *route_line))
+        leaves = found.route.hops[0].device if found.type == "unicast" and found.route is not None and found.route.hops else ""
+        text = f"rp_filter={mode} on {device}: {back}"
+        parameter = Parameter(rp_key(stack, device), mode)
+        return Checked(ok=False, by="rp-filter", summary=text, lines=(*line, *route_line), parameter=parameter, back=leaves)
     return Checked(ok=True)
 
 
 def rp_mode(stack: NetStack, device: str) -> tuple[int, tuple[Line, ...], bool]:
     """Effective rp_filter: the maximum of ``all`` and the device; known only if both were observed (or the result is already 2)."""
-    own, own_key = stack.device_sysctl(4, device, "rp_filter")
+    own, _ = stack.device_sysctl(4, device, "rp_filter")
     general = stack.sysctl("net.ipv4.conf.all.rp_filter")
     mode = max(own or 0, general or 0)
     known = (own is not None and general is not None) or mode == 2
-    decisive = own_key if (own or 0) >= (general or 0) else "net.ipv4.conf.all.rp_filter"
-    return mode, line_of(stack.sysctls.get(decisive)), known
+    return mode, line_of(stack.sysctls.get(rp_key(stack, device))), known
+
+
+def rp_key(stack: NetStack, device: str) -> str:
+    """Which of the two parameters the effective rp_filter is."""
+    own, own_key = stack.device_sysctl(4, device, "rp_filter")
+    return own_key if (own or 0) >= (stack.sysctl("net.ipv4.conf.all.rp_filter") or 0) else "net.ipv4.conf.all.rp_filter"
 
 
 def _or_key(stack: NetStack, device: str, key: str) -> bool:
     return bool((stack.sysctl(f"net.ipv4.conf.all.{key}") or 0) or (stack.device_sysctl(4, device, key)[0] or 0))
+
+
+def localnet_key(device: str) -> str:
+    """The device's ``route_localnet``."""
+    return f"net.ipv4.conf.{device.replace('.', '/')}.route_localnet"
 
 
 def localnet_routed(stack: NetStack, device: str) -> bool:
@@ -177,8 +201,9 @@ def martian(stack: NetStack, packet: Packet, device: str) -> Checked | None:
     if src >> 28 == 0xE or src == 0xFFFFFFFF or (src >> 24 == 0 and src != 0) or (dst >> 24 == 0):
         return Checked(ok=False, by="martian", summary=f"{to_text(src)} > {to_text(dst)} is not a valid unicast pair")
     if (src >> 24 == 127 or dst >> 24 == 127) and not localnet_routed(stack, device):
-        line = line_of(stack.sysctls.get(f"net.ipv4.conf.{device}.route_localnet"))
-        return Checked(ok=False, by="martian", summary=f"127.0.0.0/8 arrives on {device} and route_localnet is off", lines=line)
+        key = localnet_key(device)
+        text = f"127.0.0.0/8 arrives on {device} and route_localnet is off"
+        return Checked(ok=False, by="martian", summary=text, lines=line_of(stack.sysctls.get(key)), parameter=Parameter(key, 0))
     return None
 
 
