@@ -10,7 +10,7 @@ from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesIn
 from engine.remedies.nft import NftInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
-from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace
+from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace, RouteSource
 
 OPERATIONS: dict[str, type[Operation]] = {
     op.NAME: op
@@ -22,6 +22,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         RouteAdd,
         RouteDelete,
         RouteReplace,
+        RouteSource,
         RuleAdd,
         RuleDelete,
         SysctlSet,

@@ -250,3 +250,43 @@ class RouteReplace(RouteDelete):
         if old is None or new is None:
             return None
         return facts.swap({id(old): replace(new, shown=" ".join(words_of(new)))})
+
+
+class RouteSource(RouteDelete):
+    """Give a route of the main table another preferred source; what this machine sends by it bears that address, unless a program chose one."""
+
+    NAME: ClassVar[str] = "route.source"
+    RISK: ClassVar[str] = "low"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "dst": Parameter("destination prefix"),
+        "dev": Parameter("device of the route", required=False),
+        "via": Parameter("its gateway, where it has one", required=False),
+        "source": Parameter("the address to prefer: one of this machine's"),
+    }
+
+    def _line_with(self, fact: Fact) -> str:
+        family = ["-6"] if family_of(self.dst) == 6 else []
+        return self.site.shell("ip", *family, "route", "replace", *words_of(fact))
+
+    def commands(self) -> tuple[str, ...]:
+        """``ip route replace`` with all that the route has, and the other ``src``."""
+        old = self._found(self.site.facts)
+        return (self._line_with(old.having(src=self.text("source"))),) if old is not None else ()
+
+    def undo(self) -> tuple[str, ...]:
+        """``ip route replace`` with what the route was."""
+        old = self._found(self.site.facts)
+        return (self._line_with(old),) if old is not None else ()
+
+    def persist(self) -> tuple[str, ...]:
+        """The kernel makes connected routes anew, with the first address, whenever the device is configured."""
+        return (f"# lasts until {self.text('dev') or 'the device'} is configured again: take the other address out of its configuration",)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The table with the changed route; ``None`` if the route is not there or the address is not this stack's (EINVAL)."""
+        old = self._found(facts)
+        own = any(f.get("address") == self.text("source") for f in facts.at("address", self.site.node, self.site.stack))
+        if old is None or not own:
+            return None
+        new = old.having(src=self.text("source"))
+        return facts.swap({id(old): replace(new, shown=" ".join(words_of(new)))})

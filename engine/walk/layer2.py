@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.inet import prefix
+from engine.inet import BITS, prefix
 from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import Packet
@@ -109,9 +109,18 @@ def _near(network: Network, here: Port, other: Port, next_hop: int, family: int)
         return True
     # A container hangs on its own node: the wires of other nodes end there, unless they carry its subnet.
     if any(a.value == next_hop for a in own) and (other.stack.is_host or other.stack.node == here.stack.node):
-        return True
+        return not _apart(here, other.stack, next_hop, family)
     bridged = bool(other.link.master) and not own and other.stack.is_bridge(other.link.master)
     return bridged and _behind(network, other, next_hop, family)
+
+
+def _apart(here: Port, holder: NetStack, value: int, family: int) -> bool:
+    """Whether an address is of a subnet that has nothing in common with those of a device, which never heard of it either: its holder is on another wire."""
+    own = None if _known_mac(here, value) else holder.own(value, family)
+    mine = [a.network for a in here.stack.addresses_of(here.link.master or here.link.name, family) if a.prefixlen < BITS[family]]
+    if own is None or own.prefixlen >= BITS[family] or not mine:
+        return False
+    return not any(own.network.overlaps(net) for net in mine)
 
 
 def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
@@ -190,7 +199,9 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
     if mac:
         same = [p for p in found if p.link.mac == mac]
         found = same or found or [p for k, p in domain.reached.items() if k != start.key and p.link.mac == mac and p.stack is not start.stack]
-    return Resolution(tuple(_distinct(found)), tuple(domain.open_ends), domain)
+    known = not found and any(_apart(start, holder, next_hop, family) for holder in network.holders(next_hop, family))
+    # Whoever has the address was collected, and is elsewhere: nobody beyond the evidence answers for it.
+    return Resolution(tuple(_distinct(found)), () if known else tuple(domain.open_ends), domain)
 
 
 def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked | None:

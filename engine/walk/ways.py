@@ -42,11 +42,16 @@ def ways(network: Network, facts: Sequence[Fact]) -> list[Fact]:
         stack = network.stack(end.node, end.stack)
         if stack is None or not _is_address(end, "dst"):
             continue
-        if end.fields.get("by") in ROUTING:
+        if end.fields.get("by") in ROUTING or _unheard(end):
             found.append(_lookup(network, stack, end))
         if _astray(network, end):
             found.extend(_others_of(network, end, facts))
     return found
+
+
+def _unheard(end: Fact) -> bool:
+    """Whether the packet was handed to a gateway that does not answer, or that nobody saw."""
+    return (end.fields.get("by") == "neighbor" and bool(end.fields.get("gateway"))) or end.kind == "left_evidence"
 
 
 def _is_address(fact: Fact, name: str) -> bool:
@@ -107,6 +112,7 @@ def _lookup(network: Network, stack: NetStack, end: Fact) -> Fact:
         dst_prefix=source_prefix(network, key.dst, key.family, dst),
         down_device=_down(stack, key.family),
         holder_device=_wire_to(network, stack, key),
+        gateway_on_link=_on_link(stack, route, key.family),
         **_next_hop(network, stack, dst),
         public=not any(family_of(p.partition("/")[0]) == key.family and in_prefix(dst, p) for p in PRIVATE),
     )
@@ -116,6 +122,16 @@ def _down(stack: NetStack, family: int) -> str | None:
     """A device that is down although it has an address: the kernel took its routes away."""
     names = (a.device for a in stack.addresses if a.family == family and a.device != "lo")
     return next((name for name in names if stack.link(name).up is False), None)
+
+
+def _on_link(stack: NetStack, route: Route | None, family: int) -> bool | None:
+    """Whether the gateway of a route is in a subnet of its device; ``None`` without a gateway, or where the device has no subnet."""
+    hop = route.hops[0] if route is not None else None
+    if hop is None or not hop.gateway or family_of(hop.gateway) != family:
+        return None
+    if not any(a.prefixlen < BITS[family] for a in stack.addresses_of(hop.device, family)):
+        return None
+    return bool(on_link(stack, hop.device, to_int(hop.gateway), family))
 
 
 def _wire_to(network: Network, stack: NetStack, key: Key) -> str | None:

@@ -125,11 +125,14 @@ def test_resolve_over_a_wire() -> None:
 
 
 def test_other_subnets_are_other_wires() -> None:
-    """A card with another subnet is not taken to be on the wire, unless its stack owns the address."""
+    """A card with another subnet is not on the wire, and nobody else answers for its address; unless a MAC was heard for it."""
     world = World()
-    world.host("n1", "192.0.2.1/24")
+    one = world.host("n1", "192.0.2.1/24")
     world.host("n2", "198.51.100.2/24")
     assert resolve(world.network(), port(world, "n1", "eth0"), to_int("192.0.2.9"), 4).stations == ()
+    elsewhere = resolve(world.network(), port(world, "n1", "eth0"), to_int("198.51.100.2"), 4)
+    assert elsewhere.stations == elsewhere.open_ends == ()
+    one.shows("ip neigh", "198.51.100.2 dev eth0 lladdr 02:00:00:00:00:02 STALE")
     assert [each.key for each in resolve(world.network(), port(world, "n1", "eth0"), to_int("198.51.100.2"), 4).stations] == [("n2", "host", "eth0")]
 
 
