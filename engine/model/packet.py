@@ -84,6 +84,8 @@ class Packet:
     size: int = 60
     """Octets of the IP packet."""
     df: bool = True
+    mss: int = 0
+    """Of a SYN on walks about sizes: the largest segment that its sender wants to get; 0 = not followed."""
     ttl: int = 64
     inner: Tuple | None = None
     """Of an ICMP error: the tuple of the packet it speaks of, as it was where the error was made."""

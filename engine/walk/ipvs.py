@@ -70,7 +70,8 @@ def _error(connections: list[Connection], passage: Passage) -> None:
 
 def _request(walker: Walker, at: At, passage: Passage, hook: str, connections: list[Connection]) -> At | End | None:
     packet, stack = passage.packet, at.stack
-    if packet.protocol not in {"tcp", "udp", "sctp"} or (packet.protocol == "tcp" and packet.tcp_flags != {"SYN"}):
+    begun = any(c.asked == packet.tuple() for c in connections)
+    if packet.protocol not in {"tcp", "udp", "sctp"} or (packet.protocol == "tcp" and packet.tcp_flags != {"SYN"} and not begun):
         return None
     service = stack.ipvs.service(packet)
     if service is None:

@@ -27,7 +27,7 @@ CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """Outcome of one replay."""
 
     sees: str
@@ -41,7 +41,16 @@ class _Run(NamedTuple):
 
 def walk(network: Network, flow: Flow, number: int = 0, error_class: str = "") -> Trace:
     """Walk a flow and its answer; every unknown is followed both ways, and reported only if it changes what the client sees."""
-    runs = list(replays(lambda choices: _Journey(network, flow, number, choices, error_class).run()))
+    if flow.size and flow.protocol == "tcp":
+        from engine.walk.sizes import walk_sized
+
+        return walk_sized(network, flow, number, error_class)
+    return follow(network, flow, number, error_class, Journey)
+
+
+def follow(network: Network, flow: Flow, number: int, error_class: str, kind: type[Journey]) -> Trace:
+    """Walk a flow by a kind of journey, once for each answer to each unknown."""
+    runs = list(replays(lambda choices: kind(network, flow, number, choices, error_class).run()))
     first, first_asked = runs[0]
     outcomes = {run.sees for run, _ in runs}
     # A question with one answer ends the walk: the routes of a stack were not collected.
@@ -76,7 +85,7 @@ def _turned(asked: list[Asked], first: list[Asked]) -> Asked | None:
 
 
 def _summary(  # noqa: PLR0917 - private, called once
-    network: Network, flow: Flow, number: int, sees: str, run: _Run, depends: tuple[Unknown, ...], error_class: str
+    network: Network, flow: Flow, number: int, sees: str, run: Run, depends: tuple[Unknown, ...], error_class: str
 ) -> list[Fact]:
     from engine.facts import Fact
 
@@ -100,7 +109,7 @@ def _summary(  # noqa: PLR0917 - private, called once
     return found
 
 
-def _source(run: _Run) -> str:
+def _source(run: Run) -> str:
     """Source address that the kernel would choose, from the first hop written down."""
     for fact in run.facts:
         if fact.kind in {"hop", "drop"} and fact.fields.get("src"):
@@ -108,7 +117,7 @@ def _source(run: _Run) -> str:
     return ""
 
 
-class _Journey:
+class Journey:
     """One replay."""
 
     def __init__(self, network: Network, flow: Flow, number: int, choices: Choices, error_class: str) -> None:
@@ -121,8 +130,10 @@ class _Journey:
         self.open: list[Unknown] = []
         self.outside = False
         """The sender's own stack is not in the evidence."""
+        self.delivered: End | None = None
+        """End of the request, if it arrived."""
 
-    def run(self) -> _Run:
+    def run(self) -> Run:
         """Request, then whatever comes back."""
         start = self._start()
         if start is None:
@@ -134,9 +145,9 @@ class _Journey:
         sees, reply = self._after(end)
         return self._done(sees, request, reply)
 
-    def _done(self, sees: str, request: Walked, reply: Walked | None) -> _Run:
+    def _done(self, sees: str, request: Walked, reply: Walked | None) -> Run:
         facts = tuple(f.having(client_sees=sees) if f.kind == "drop" else f for f in self.recorder.facts)
-        return _Run(sees, request, reply, facts, tuple(self.recorder.assumed.values()), tuple(self.open))
+        return Run(sees, request, reply, facts, tuple(self.recorder.assumed.values()), tuple(self.open))
 
     # --- start ----------------------------------------------------------------------------------------------------
 
@@ -215,20 +226,19 @@ class _Journey:
         closed = packet.protocol in {"tcp", "udp"} and not self._listens(end)
         if closed and packet.protocol == "udp":
             return self._refused(replace(end, error="icmp-port-unreachable" if packet.family == 4 else "icmp6-port-unreachable"))
-        answer = self._reply_to(packet, reset=closed)
-        back = self.walker.carry(At(end.stack, "", answer, "output"))
+        self.delivered = end
+        back = self.walker.carry(At(end.stack, "", self._reply_to(packet, end.stack, reset=closed), "output"))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         sees = self._arrived(back, "ECONNREFUSED" if closed else "connected")
         if closed and sees == "ECONNREFUSED":
             self._note_closed(end)
         return sees, walked
 
-    @staticmethod
-    def _reply_to(packet: Packet, *, reset: bool) -> Packet:
+    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002, PLR6301 - walks about sizes ask the stack
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
-        size = RESET_SIZE if reset and packet.protocol == "tcp" else packet.size
+        size = RESET_SIZE + 20 * (packet.family == 6) if reset and packet.protocol == "tcp" else packet.size
         return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size)
 
     def _arrived(self, back: End, good: str) -> str:
@@ -374,7 +384,7 @@ class _Journey:
         if port is None or end.state is None:
             return "depends", None
         device = port.link.master if port.link.master and port.stack.is_bridge(port.link.master) else port.link.name
-        answer = self._reply_to(packet, reset=False)
+        answer = self._reply_to(packet, port.stack, reset=False)
         back = self.walker.carry(At(port.stack, port.link.name, answer, "frame", Port(port.stack, port.stack.link(device))))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         died = back.disposition not in {Disposition.DELIVERED, Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}

@@ -23,6 +23,8 @@ LEAST = {4: 68, 6: 1280}
 """Octets that every device carries."""
 SLACK = 4
 """Octets by which frames may exceed the MTU of bridge ports and veth devices: room for a VLAN tag."""
+HEADERS = {4: 40, 6: 60}
+"""Octets of IP and TCP headers without options: a full segment is larger than its MSS by as many."""
 TOO_BIG = {4: "icmp-fragmentation-needed", 6: "icmp6-packet-too-big"}
 """ICMP error of a router, by family."""
 

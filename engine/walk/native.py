@@ -17,6 +17,7 @@ from engine.model.nft.printing import expression as show_expression
 from engine.model.nft.printing import statement as show_statement
 from engine.model.nft.values import ICMP_CODES, ICMPV6_CODES, span
 from engine.walk.netfilter import MAX_DEPTH, Translation, Verdict, masquerade_address
+from engine.walk.alter import clamped, set_mss
 from engine.walk.recorder import rule_line
 from engine.walk.trace import Unknown
 
@@ -55,6 +56,9 @@ REJECTS6 = {
     6: "icmp6-reject-route",
 }
 """ICMP code → name of the same rejection in iptables."""
+
+ALTERED = frozenset({("tcp option", "maxseg"), ("ip", "ttl"), ("ip6", "hoplimit")})
+"""Fields that a ruleset may set and that the walk follows, besides marks."""
 
 REJECTSX = {"no-route": (0, 0), "port-unreachable": (3, 4), "host-unreachable": (1, 3), "admin-prohibited": (13, 1)}
 """``icmpx`` code → ICMP and ICMPv6 code; ``nft -n`` prints its place in this table."""
@@ -298,6 +302,8 @@ def _reject_name(made: ast.Reject, family: int) -> str:
 
 def _set_value(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
     base, name = made.key.base, made.key.name
+    if (base, name) in ALTERED:
+        return _altered(passage, place, made)
     if (base, name) not in {("meta", "mark"), ("ct", "mark")}:
         rewrites = name in {"saddr", "daddr", "sport", "dport"} or base.startswith("@")
         return _taken(passage, place, show_statement(made), "rewriting of headers is not modelled") if rewrites else Flow.ON
@@ -311,6 +317,24 @@ def _set_value(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
         return Flow.ON
     passage.packet = replace(passage.packet, mark=value & 0xFFFFFFFF)
     passage.recorder.step("netfilter", f"{chain.table.name} {chain.name}: mark {passage.packet.mark:#x}", "rewrite", rule_line(chain, rule))
+    return Flow.ON
+
+
+def _altered(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
+    """``tcp option maxseg size set rt mtu`` clamps as TCPMSS does (``nft_rt.c``, ``nft_exthdr.c``); TTL and hop limit."""
+    if made.key.name == "maxseg":
+        if not passage.packet.mss:
+            return Flow.ON  # segment sizes are not walked
+        if isinstance(made.value, ast.Field) and made.value.base == "rt":
+            set_mss(passage, clamped(passage))
+            return Flow.ON
+    value = _number(passage, place, made.value)
+    if not isinstance(value, int):
+        return value
+    if made.key.name == "maxseg":
+        set_mss(passage, value)
+    else:
+        passage.packet = replace(passage.packet, ttl=value & 0xFF)
     return Flow.ON
 
 

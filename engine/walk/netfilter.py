@@ -14,6 +14,7 @@ from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
 from engine.model.netfilter.ruleset import Chain
 from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
+from engine.walk.alter import ALTERING, alter, alters
 from engine.walk.hooks import conntrack_wanted, nat_chains
 from engine.walk.recorder import policy_line, rule_line
 from engine.walk.trace import Line, Unknown
@@ -192,6 +193,9 @@ class Passage:
             if not self._fits(rule, chain, context):
                 continue
             name = rule.target.name
+            if name in ALTERING:
+                alter(self, rule, chain)
+                continue
             if name in NO_VERDICT:
                 continue
             if name == "RETURN":
@@ -261,7 +265,7 @@ class Passage:
                 open_match = open_match or match
         if open_match is None:
             return True
-        if rule.target.name in NO_VERDICT:
+        if rule.target.name in NO_VERDICT and not alters(self.packet, rule.target.name):
             return False  # whether it counts or logs changes nothing
         return self._ask(rule, chain, open_match)
 

@@ -364,6 +364,21 @@ class Length(NamedTuple):
         return self.low <= packet.size <= self.high
 
 
+class Mss(NamedTuple):
+    """``-m tcpmss --mss``: the MSS that a TCP packet asks for."""
+
+    text: str
+    low: int
+    high: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether it is in the range; a packet without the option never is, and where sizes are not walked it is unknown."""
+        del context, around
+        if packet.protocol != "tcp" or "SYN" not in packet.tcp_flags:
+            return False
+        return self.low <= packet.mss <= self.high if packet.mss else None
+
+
 class ReversePath(NamedTuple):
     """``-m rpfilter``."""
 

@@ -149,6 +149,9 @@ TARGET_OPTIONS = {
     "--ttl-set",
     "--ttl-dec",
     "--ttl-inc",
+    "--hl-set",
+    "--hl-dec",
+    "--hl-inc",
     "--gateway",
 }
 """Options of targets that take one argument."""
@@ -275,7 +278,6 @@ _OPAQUE = frozenset(
         "rateest",
         "sctp-chunk",
         "socket",
-        "tcpmss",
         "tos",
         "ttl",
         "hl",
@@ -473,6 +475,7 @@ _MAKERS: dict[str, Callable[[str, list[str], str, int], m.Match]] = {
     "--syn": lambda t, _a, _m, _f: m.TcpFlags(t, frozenset({"SYN", "ACK", "FIN", "RST"}), frozenset({"SYN"})),
     "--tcp-flags": lambda t, a, _m, _f: _flags(t, a),
     "--icmp-type": lambda t, a, _m, _f: _icmp(t, a),
+    "--mss": lambda t, a, _m, _f: m.Mss(t, *_port_range(a[0])),
     "--icmpv6-type": lambda t, a, _m, _f: _icmp(t, a),
     "--ctstate": lambda t, a, _m, _f: _states(t, a),
     "--state": lambda t, a, _m, _f: _states(t, a),
