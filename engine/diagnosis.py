@@ -103,12 +103,18 @@ class Diagnoser:
         return state._replace(matches=tuple(self._infer(state)))
 
     def _infer(self, state: State) -> list[Match]:
-        matches = infer(self.rules, state.seen)
+        matches = infer(self.rules, state.seen.plus(self._complaint(state.network)))
         gone = suppressed(matches)
         kept = [m for i, m in enumerate(matches) if i not in gone]
         explained = {id(f) for m in kept if m.rule.id != FALLBACK for f in m.facts() if f.kind == "drop"}
         spoken = {n for m in kept if m.rule.id != FALLBACK and _on_path(m) for n in _flows(m)}
         return [m for m in kept if m.rule.id != FALLBACK or not (explained & {id(f) for f in m.facts()} or spoken & set(_flows(m)))]
+
+    def _complaint(self, network: Network) -> list[Fact]:
+        """The symptom as a fact, for modes that show in a message rather than in a packet."""
+        text = " ".join(self.question.symptom.lower().split())
+        fields = {"text": text, "error_class": self.question.error_class}
+        return [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks})] if text else []
 
     # --- the answer -----------------------------------------------------------------------------------------------
 
@@ -240,7 +246,7 @@ class Diagnoser:
         """A cause whose mending restores a flow outranks what the same flow also met: those become contributing or latent."""
         restored = {n for c in candidates if c.standing is Standing.ROOT_CAUSE and c.restores for n in c.flows}
         for candidate in candidates:
-            if candidate.standing is Standing.ROOT_CAUSE and not candidate.restores and set(candidate.flows) <= restored:
+            if candidate.standing is Standing.ROOT_CAUSE and candidate.flows and not candidate.restores and set(candidate.flows) <= restored:
                 candidate.standing = Standing.CONTRIBUTING if any(f.kind == "drop" for f in candidate.match.facts()) else Standing.LATENT
 
     def _walk_on(self, candidates: list[Candidate]) -> list[Finding]:

@@ -257,6 +257,16 @@ KINDS: Final[dict[str, Kind]] = {
     "ippool": Kind("A calico IP pool.", {"name": "str", "cidr": "str", "nat_outgoing": "bool", "disabled": "bool", "ipip": "str", "vxlan": "str",
                                          "block_size": "int", "node_selector": "str"}),
     "kube_config": Kind("Configuration of a cluster component (a ConfigMap's data).", {"namespace": "str", "name": "str", "data": "dict[str, str]"}),
+    "docker_pool": Kind(
+        "One of the subnets that docker gives to networks by default (computed where docker's networks and the node's routes were seen).",
+        {"cidr": "str", "taken": "str: what overlaps it: network | route; absent if it is free", "by": "str: prefix that overlaps it", "name": "str: network, or device of the route"},
+        "engine",
+    ),
+    "symptom": Kind(
+        "What the user complained of; on every node's own stack.",
+        {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said"},
+        "engine",
+    ),
     # --- derived by the walk -------------------------------------------------------------------------------------
     "flow": Kind(
         "The flow that was asked about and walked; placed on the stack that sends.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
-from engine.remedies.docker import DockerAddressPools, DockerMoveNetwork
+from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.kernel import SysctlSet
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert
 from engine.remedies.nft import NftInsert
@@ -30,6 +30,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         CalicoMovePool,
         DockerMoveNetwork,
         DockerAddressPools,
+        DockerCreateNetwork,
     )
 }
 """Operations that rules may name under ``remedies``."""

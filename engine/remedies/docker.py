@@ -127,3 +127,27 @@ class DockerAddressPools(_Pool):
         """Not modelled: no packet is involved."""
         del facts
         return None
+
+
+class DockerCreateNetwork(_Pool):
+    """Make a network with a subnet of one's own choice: docker looks at no route then."""
+
+    NAME: ClassVar[str] = "docker.create-network"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"name": Parameter("name of the network")}
+
+    def commands(self) -> tuple[str, ...]:
+        """``docker network create --subnet``."""
+        return (self.site.shell("docker", "network", "create", "--subnet", self.free(24), self.text("name")),)
+
+    def undo(self) -> tuple[str, ...]:
+        """``docker network rm``."""
+        return (self.site.shell("docker", "network", "rm", self.text("name")),)
+
+    def persist(self) -> tuple[str, ...]:
+        """Compose makes its own network."""
+        return (f"# docker compose: networks: {{default: {{ipam: {{config: [{{subnet: {self.free(24)}}}]}}}}}}",)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """Not modelled: no packet is involved."""
+        del facts
+        return None

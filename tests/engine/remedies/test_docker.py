@@ -56,3 +56,12 @@ def test_something_is_free(dst: str) -> None:
     """Where 10/8 is taken, the other private ranges are tried."""
     facts = FactBase([Fact("route", {"dst": dst}, "n1")])
     assert '"base": "172.16.0.0/16"' in operation("docker.address-pools", facts).commands()[0]
+
+
+def test_create_a_network() -> None:
+    """A named subnet is free, the name is quoted, and the undo removes the network."""
+    made = operation("docker.create-network", FACTS, name="my apps")
+    assert made.commands() == ("docker network create --subnet 10.204.0.0/24 'my apps'",)
+    assert made.undo() == ("docker network rm 'my apps'",)
+    assert "10.204.0.0/24" in made.persist()[0]
+    assert made.apply(FACTS) is None
