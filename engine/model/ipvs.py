@@ -108,4 +108,5 @@ def _server(fact: Fact) -> Server:
 def _service(fact: Fact, servers: tuple[Server, ...]) -> Service:
     get = fact.fields.get
     address = get("address")
-    return Service(get("protocol", ""), to_int(address) if address else None, get("port", 0), get("fwmark", 0), get("family", 4), get("scheduler", ""), servers, fact)
+    value = to_int(address) if address else None
+    return Service(get("protocol", ""), value, get("port", 0), get("fwmark", 0), get("family", 4), get("scheduler", ""), servers, fact)

@@ -1,9 +1,9 @@
 """The packet at IPVS's netfilter functions.
 
 Source: Linux ``net/netfilter/ipvs/ip_vs_core.c`` (ip_vs_in_hook, ip_vs_out_hook, ip_vs_leave), ``ip_vs_xmit.c``, ``ip_vs_nfct.c``.
-Measured on Linux 6.1: a request is taken after filter INPUT (a local one after nat OUTPUT, before filter OUTPUT), is routed to the server, passes OUTPUT once more
-and POSTROUTING, but never FORWARD.  With ``vs.conntrack=0`` it is untracked from there on.  The server's answer passes FORWARD (or INPUT) with its own
-source, as a packet that conntrack does not know if ``vs.conntrack=0``, and has the virtual address after it.
+Measured on Linux 6.1: a request is taken after filter INPUT (a local one after nat OUTPUT, before filter OUTPUT), is routed to the server,
+passes OUTPUT once more and POSTROUTING, but never FORWARD.  With ``vs.conntrack=0`` it is untracked from there on.  The server's answer passes
+FORWARD (or INPUT) with its own source, as a packet that conntrack does not know if ``vs.conntrack=0``, and has the virtual address after it.
 Not modelled: ``snat_reroute`` with policy routes by source, connections that were there before, synchronisation, ``cache_bypass``.
 """
 
@@ -21,6 +21,7 @@ from engine.walk.routing import find_way
 from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
+    from engine.facts import Fact
     from engine.model.ipvs import Server, Service
     from engine.model.stack import NetStack
     from engine.walk.netfilter import Passage
@@ -81,9 +82,13 @@ def _request(walker: Walker, at: At, passage: Passage, hook: str, connections: l
     server = next((c.server for c in connections if c.asked == packet.tuple()), None) or _schedule(walker, stack, service)
     if server is None:
         text = f"ipvs: {_name(service)} has no server that takes connections"
-        lines = line_of(service.fact)
-        return walker._stop(at, "ipvs", Disposition.REJECTED, text, lines, error=NO_SERVER[packet.family], origin=service.fact, hook=hook, state=passage.state)
+        return _refuse(walker, at, passage, hook, text, "ipvs", NO_SERVER[packet.family], service.fact)
     return _send(walker, at, passage, hook, server)
+
+
+def _refuse(walker: Walker, at: At, passage: Passage, hook: str, text: str, by: str, error: str, origin: Fact) -> End:  # noqa: PLR0917 - one way out of all
+    disposition = Disposition.NO_ROUTE if by == "no-route" else Disposition.REJECTED
+    return walker._stop(at, by, disposition, text, line_of(origin), error=error, origin=origin, hook=hook, state=passage.state)
 
 
 def _unseen(walker: Walker, at: At, passage: Passage) -> End | None:
@@ -127,12 +132,12 @@ def _send(walker: Walker, at: At, passage: Passage, hook: str, server: Server) -
         if unknown is not None:
             return unknown
         text = f"ipvs: no route to the server {to_text(server.address, before.family)}"
-        lines = way.lines or line_of(server.fact)
-        return walker._stop(at, "no-route", Disposition.NO_ROUTE, text, lines, error=NO_ROUTE[before.family], origin=server.fact, hook=hook, state=passage.state)
+        return _refuse(walker, at, passage, hook, text, "no-route", NO_ROUTE[before.family], server.fact)
     after = replace(before, dst=server.address, dport=server.port_for(before)) if server.forward == "masq" else before
-    walker.virtual[stack.node, stack.name].append(Connection(before.tuple(), after.tuple(), server))
+    connection = Connection(before.tuple(), after.tuple(), server)
+    walker.virtual[stack.node, stack.name].append(connection)
     passage.packet = after
-    _note(walker, at, before, after, server, way)
+    _note(walker, at, connection, before, after, way.device)
     _conntrack(walker, passage, server, after)
     if way.type == "local":
         passage.way = way
@@ -142,7 +147,8 @@ def _send(walker: Walker, at: At, passage: Passage, hook: str, server: Server) -
     return _again(walker, replace(at, packet=after), passage, hook, way)
 
 
-def _note(walker: Walker, at: At, before: Packet, after: Packet, server: Server, way: Way) -> None:
+def _note(walker: Walker, at: At, connection: Connection, before: Packet, after: Packet, device: str) -> None:  # noqa: PLR0917 - all that a fact tells
+    server = connection.server
     lines, family = line_of(server.fact), before.family
     text = f"ipvs: {before} becomes {after}" if after != before else f"ipvs: {before} goes to {to_text(server.address, family)} ({server.forward})"
     walker.recorder.step("nat", text, "rewrite", lines)
@@ -150,18 +156,32 @@ def _note(walker: Walker, at: At, before: Packet, after: Packet, server: Server,
         return
     stack = at.stack
     walker.recorder.fact(
-        "nat", stack, lines, server.fact, type="destination", target="IPVS", before=to_text(before.dst, family), after=to_text(after.dst, family), before_port=before.dport,
-        after_port=after.dport, src=to_text(before.src, family), dst=to_text(before.dst, family), in_device=at.device, out_device=way.device,
-        out_type=stack.link(way.device).type if way.device else "", overlay=False,
+        "nat",
+        stack,
+        lines,
+        server.fact,
+        type="destination",
+        target="IPVS",
+        before=to_text(before.dst, family),
+        after=to_text(after.dst, family),
+        before_port=before.dport,
+        after_port=after.dport,
+        src=to_text(before.src, family),
+        dst=to_text(before.dst, family),
+        in_device=at.device,
+        out_device=device,
+        out_type=stack.link(device).type if device else "",
+        overlay=False,
     )
 
 
 def _conntrack(walker: Walker, passage: Passage, server: Server, after: Packet) -> None:
-    """With ``vs.conntrack`` the entry learns where answers come from (``ip_vs_update_conntrack``); without, netfilter forgets the packet (``ip_vs_notrack``)."""
+    """With ``vs.conntrack`` the entry learns where answers come from (``ip_vs_update_conntrack``), else the packet is untracked (``ip_vs_notrack``)."""
     stack = passage.stack
     value = stack.sysctl(CONNTRACK)
     if value is None and not stack.sysctls_complete:
-        unknown = Unknown(stack.node, stack.name, CONNTRACK, f"sysctl {CONNTRACK}", f"whether connections of IPVS are tracked on {stack.node} was not collected")
+        why = f"whether connections of IPVS are tracked on {stack.node} was not collected"
+        unknown = Unknown(stack.node, stack.name, CONNTRACK, f"sysctl {CONNTRACK}", why)
         value = 1 - walker.choices.ask(("vs.conntrack", stack.node, stack.name), ("on", "off"), unknown)
     entry = passage.state.entry
     if not value:

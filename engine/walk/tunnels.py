@@ -34,7 +34,7 @@ def unpacking(stack: NetStack, outer: Packet, kind: str) -> Link | None:
 
 
 def refusal(stack: NetStack, kind: str) -> str:
-    """ICMP error where no device takes a packet (``tunnel4_rcv``, ``gre_rcv``): by the module if it is there (its fallback device shows it), else by IP."""
+    """ICMP error where no device takes a packet: of the module if it is there (its fallback device shows it; ``tunnel4_rcv``), else of IP."""
     if any(link.type == kind for link in stack.links.values()):
         return "icmp-port-unreachable"
     return "icmp-proto-unreachable"

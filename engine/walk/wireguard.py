@@ -55,12 +55,15 @@ def send(walker: Walker, at: At, link: Link) -> At | End:
     return _carry(walker, at, link, peer)
 
 
-def _refuse(walker: Walker, at: At, link: Link, text: str, errno: str, origin: Fact | None) -> End:
+def _refuse(walker: Walker, at: At, link: Link, text: str, errno: str, origin: Fact | None) -> End:  # noqa: PLR0917 - one way out of all
     """The device answers with ICMP host unreachable; a local UDP sender gets the errno, for TCP the SYN is only lost until the error is in."""
     local = at.how == "output" and at.packet.protocol != "tcp"
     error = "icmp-host-unreachable" if at.packet.family == 4 else "icmp6-addr-unreachable"
     place = at if local else replace(at, how="frame")
-    return walker._stop(place, "device", Disposition.DROPPED, text, line_of(origin), error="" if local else error, errno=errno if local else "", origin=origin, out=link.name)
+    lines = line_of(origin)
+    if local:
+        return walker._stop(place, "device", Disposition.DROPPED, text, lines, origin=origin, out=link.name, errno=errno)
+    return walker._stop(place, "device", Disposition.DROPPED, text, lines, origin=origin, out=link.name, error=error)
 
 
 def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
@@ -70,19 +73,22 @@ def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
     walker.recorder.step("encapsulate", f"{link.name}: WireGuard to {remote}", "rewrite", line_of(peer))
     family = family_of(remote)
     ports = own.fields.get("port", 0) if own else 0, peer.fields.get("endpoint_port", 0)
-    outer = Packet(family, 0, to_int(remote), "udp", *ports, mark=own.fields.get("fwmark", 0) if own else 0, size=packet.size + OVERHEAD[family], df=False)
+    mark = own.fields.get("fwmark", 0) if own else 0
+    outer = Packet(family, 0, to_int(remote), "udp", *ports, mark=mark, size=packet.size + OVERHEAD[family], df=False)
     end = walker._nested(stack, outer)
     if end.disposition is not Disposition.DELIVERED:
         return walker._tunnel_died(at, end, link.name)
     far = next((f for f in end.stack.facts("wireguard_device") if f.fields.get("port") == end.packet.dport), None)
     text = "no WireGuard device listens on that port" if far is None else _unwanted(end.stack, far, own, packet)
     if far is None or text:
-        walker._stop(replace(at, stack=end.stack, device=end.device, packet=end.packet, how="frame"), "device", Disposition.DROPPED, text, line_of(far), origin=far)
+        place = replace(at, stack=end.stack, device=end.device, packet=end.packet, how="frame")
+        walker._stop(place, "device", Disposition.DROPPED, text, line_of(far), origin=far)
         return walker._tunnel_died(at, end, link.name)
     device = end.stack.link(str(far.fields["device"]))
     walker.recorder.enter(end.stack, end.device, end.packet)
     walker.recorder.step("decapsulate", f"{device.name}: WireGuard", "rewrite")
-    return replace(at, stack=end.stack, device=device.name, packet=replace(packet, mark=0), how="frame", station=Port(end.stack, device), state=None, physin="")
+    inner = replace(packet, mark=0)
+    return replace(at, stack=end.stack, device=device.name, packet=inner, how="frame", station=Port(end.stack, device), state=None, physin="")
 
 
 def _device(stack: NetStack, name: str) -> Fact | None:

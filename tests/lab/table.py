@@ -88,6 +88,7 @@ class Table:
         # What is expected to come is waited for: the emulated machine may be slow, and an unanswered ARP takes 3 s.
         seconds = 1.0 if sees == "timeout" else 8.0
         trace = self.walk(start, to, port, protocol)
-        told = "\n".join(f"  {hop.node}/{hop.stack} {step.summary}" for part in (trace.request, trace.reply) if part for hop in part.hops for step in hop.steps)
+        hops = [hop for part in (trace.request, trace.reply) if part for hop in part.hops]
+        told = "\n".join(f"  {hop.node}/{hop.stack} {step.summary}" for hop in hops for step in hop.steps)
         seen = self.send(start, to, port, protocol, seconds)
         assert (*seen, trace.client_sees) == (sees, source, sees), f"the kernel: {seen}, the model: {trace.client_sees}\n{told}"

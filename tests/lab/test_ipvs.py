@@ -1,6 +1,7 @@
 """IPVS as kube-proxy sets it up: the laws were read from netfilter logs on Linux 6.1, and kernel and walk must agree on each.
 
-``client`` reaches the service address 10.96.0.10 through ``node1``, which holds it on the dummy device ``kube-ipvs0``.  Pod ``a`` on node1 and pod ``b`` on node2 serve it.
+``client`` reaches the service address 10.96.0.10 through ``node1``, which holds it on the dummy device ``kube-ipvs0``.
+Pod ``a`` on node1 and pod ``b`` on node2 serve it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,19 @@ LOCAL = f"{TCP}\nipvsadm -a -t {VIP}:80 -r 10.244.1.10:8080 -m"
 REMOTE = f"{TCP}\nipvsadm -a -t {VIP}:80 -r 10.244.2.10:8080 -m"
 MASQUERADE = "iptables -t nat -A POSTROUTING -d 10.244.0.0/16 -j MASQUERADE"
 ESTABLISHED = "iptables -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; iptables -P FORWARD DROP"
-EMPTY = "printf '*raw\\nCOMMIT\\n*mangle\\nCOMMIT\\n*nat\\nCOMMIT\\n*filter\\n:INPUT ACCEPT\\n:FORWARD ACCEPT\\n:OUTPUT ACCEPT\\nCOMMIT\\n' | iptables-restore"
+EMPTY = """iptables-restore << END
+*raw
+COMMIT
+*mangle
+COMMIT
+*nat
+COMMIT
+*filter
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+END"""
 FRESH = f"""
 ipvsadm -C
 {EMPTY}
@@ -129,7 +142,8 @@ class TestRequest:
 
     def test_firewall_mark(self, net: Table) -> None:
         """A service by mark takes whatever port, and keeps it where the server has none."""
-        net.run("node1", f"ipvsadm -A -f 1 -s rr; ipvsadm -a -f 1 -r 10.244.1.10:0 -m; iptables -t mangle -A PREROUTING -d {VIP} -j MARK --set-mark 1")
+        net.run("node1", "ipvsadm -A -f 1 -s rr; ipvsadm -a -f 1 -r 10.244.1.10:0 -m")
+        net.run("node1", f"iptables -t mangle -A PREROUTING -d {VIP} -j MARK --set-mark 1")
         net.check("client", VIP, "connected", "10.20.0.9", port=8080)
         net.check("client", VIP, "ECONNREFUSED", port=8081)
 
@@ -145,7 +159,7 @@ class TestRequest:
         net.run("node2", f"ip addr del {VIP}/32 dev lo")
 
     def test_tunnel(self, net: Table) -> None:
-        """With ``-i`` the packet travels inside IPIP to a server that unpacks it; the server's ICMP error, if no device takes it, is handed to the client."""
+        """With ``-i`` the packet travels inside IPIP to a server that unpacks it; its ICMP error, if no device does, is handed to the client."""
         net.run("node2", f"ip addr replace {VIP}/32 dev lo; ip link add tunl1 type ipip local 10.20.0.12; ip link set tunl1 up")
         net.run("node1", f"{TCP}\nipvsadm -a -t {VIP}:80 -r 10.20.0.12:80 -i")
         net.check("client", VIP, "connected", "10.20.0.9")
@@ -206,7 +220,7 @@ class TestHooks:
         net.check("client", VIP, "EHOSTUNREACH")
 
     def test_forward_sees_only_answers(self, net: Table) -> None:
-        """The request never passes FORWARD; the answer does, as part of an established connection if vs.conntrack is on, else as an invalid packet."""
+        """The request never passes FORWARD; the answer does: ESTABLISHED if vs.conntrack is on, else INVALID."""
         net.run("node1", f"{LOCAL}\n{ESTABLISHED}")
         net.check("client", VIP, "connected", "10.20.0.9")
         net.run("node1", "sysctl -qw net.ipv4.vs.conntrack=0; conntrack -F")

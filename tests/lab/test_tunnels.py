@@ -73,6 +73,9 @@ class TestIpip:
     CALICO = """ip link add tun0 type ipip local 10.20.0.1{me}; ip link del tun0; ip link set tunl0 up; ip addr add 10.244.{me}.0/32 dev tunl0
 ip route add 10.244.{you}.0/24 via 10.20.0.1{you} dev tunl0 onlink proto static"""
 
+    FIXED = """ip link add tun0 type ipip local 10.20.0.1{me} remote 10.20.0.1{you}; ip link set tun0 up
+ip route add 10.244.{you}.0/24 dev tun0 proto static"""
+
     def test_remote_of_the_next_hop(self, net: Table) -> None:
         """A tunnel without a remote end sends to the next hop of the route: calico's and flannel's tunl0."""
         both(net, self.CALICO)
@@ -113,14 +116,15 @@ ip route add 10.244.{you}.0/24 via 10.20.0.1{you} dev tunl0 onlink proto static"
 
     def test_fixed_ends(self, net: Table) -> None:
         """A tunnel with both ends takes only packets between them."""
-        both(net, "ip link add tun0 type ipip local 10.20.0.1{me} remote 10.20.0.1{you}; ip link set tun0 up; ip route add 10.244.{you}.0/24 dev tun0 proto static")
+        both(net, self.FIXED)
         net.check("node1/a", POD, "connected", "10.244.1.10")
-        net.run("node2", "ip link del tun0; ip link add tun0 type ipip local 10.20.0.12 remote 10.20.0.13; ip link set tun0 up; ip route add 10.244.1.0/24 dev tun0 proto static")
+        net.run("node2", "ip link del tun0; ip link add tun0 type ipip local 10.20.0.12 remote 10.20.0.13; ip link set tun0 up")
+        net.run("node2", "ip route add 10.244.1.0/24 dev tun0 proto static")
         net.check("node1/a", POD, "timeout", protocol="udp")
 
     def test_masqueraded_outer_packet(self, net: Table) -> None:
         """MASQUERADE of the outer packet changes nothing where the address is the same; SNAT to another breaks a tunnel with fixed ends."""
-        both(net, "ip link add tun0 type ipip local 10.20.0.1{me} remote 10.20.0.1{you}; ip link set tun0 up; ip route add 10.244.{you}.0/24 dev tun0 proto static")
+        both(net, self.FIXED)
         net.run("node1", "iptables -t nat -A POSTROUTING -p 4 -j MASQUERADE")
         net.check("node1/a", POD, "connected", "10.244.1.10")
         net.run("node1", "iptables -t nat -F; iptables -t nat -A POSTROUTING -p 4 -j SNAT --to-source 10.20.0.99; conntrack -F")
@@ -132,7 +136,8 @@ class TestGre:
 
     def test_gre(self, net: Table) -> None:
         """GRE is protocol 47 and else as IPIP."""
-        both(net, "ip link add gre1 type gre local 10.20.0.1{me} remote 10.20.0.1{you}; ip link set gre1 up; ip route add 10.244.{you}.0/24 dev gre1 proto static")
+        both(net, """ip link add gre1 type gre local 10.20.0.1{me} remote 10.20.0.1{you}; ip link set gre1 up
+ip route add 10.244.{you}.0/24 dev gre1 proto static""")
         net.check("node1/a", POD, "connected", "10.244.1.10")
         net.run("node2", "iptables -A INPUT -p 4 -j DROP")
         net.check("node1/a", POD, "connected", "10.244.1.10")
@@ -190,7 +195,8 @@ class TestDummy:
 
     def test_swallows(self, net: Table) -> None:
         """What is routed out by a dummy device is gone without a word; its own address is local, even while it is down."""
-        net.run("node2", "ip link add dum0 type dummy; ip addr add 10.9.0.1/24 dev dum0; ip link set dum0 up; ip route add 10.244.9.0/24 dev dum0 proto static")
+        net.run("node2", "ip link add dum0 type dummy; ip addr add 10.9.0.1/24 dev dum0; ip link set dum0 up")
+        net.run("node2", "ip route add 10.244.9.0/24 dev dum0 proto static")
         net.run("node1", "ip route add 10.9.0.0/24 via 10.20.0.12 proto static; ip route add 10.244.9.0/24 via 10.20.0.12 proto static")
         net.check("node1", "10.244.9.1", "timeout")
         net.check("node2", "10.244.9.1", "timeout")
@@ -212,5 +218,6 @@ class TestVlan:
     def test_other_tag(self, net: Table) -> None:
         """With different tags they are not: nobody answers ARP."""
         both(net, self.VLAN)
-        net.run("node2", "ip link del eth0.7; ip link add link eth0 name eth0.7 type vlan id 8; ip addr add 10.7.0.2/24 dev eth0.7; ip link set eth0.7 up")
+        net.run("node2", "ip link del eth0.7; ip link add link eth0 name eth0.7 type vlan id 8")
+        net.run("node2", "ip addr add 10.7.0.2/24 dev eth0.7; ip link set eth0.7 up")
         net.check("node1", "10.7.0.2", "EHOSTUNREACH", port=81)

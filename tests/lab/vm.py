@@ -1,8 +1,9 @@
 """A bigger kernel for the lab: Debian's, on a processor that qemu emulates (TCG), with this machine's files.
 
-The kernel that runs the tests may lack IPVS, IPIP, GRE, WireGuard, VLAN …; Debian's has them all.  Its package is fetched with ``apt-get download`` and unpacked into
-a cache, never installed.  The virtual machine sees the root of this machine read-only below a layer in memory (9p), so the checkout, the Python and its
-packages, ``ip`` and ``iptables`` are the same inside; what a command changes is gone with the machine, except in the exchange folder.
+The kernel that runs the tests may lack IPVS, IPIP, GRE, WireGuard, VLAN …; Debian's has them all.  Its package is fetched with
+``apt-get download`` and unpacked into a cache, never installed.  The virtual machine sees the root of this machine read-only below a layer in
+memory (9p), so the checkout, the Python and its packages, ``ip`` and ``iptables`` are the same inside; what a command changes is gone with the
+machine, except in the exchange folder.
 
 ``python -m tests.lab.vm [--seconds N] SHELL-LINE`` runs one line.
 """
@@ -32,12 +33,15 @@ SECONDS = 300.0
 MEMORY = "2G"
 QEMU = "qemu-system-x86_64"
 PROGRAMS = (QEMU, "apt-get", "apt-cache", "dpkg-deb", "busybox")
-KEPT = ("arch", "crypto", "lib", "net", "fs/9p", "fs/fscache", "fs/netfs", "fs/overlayfs", "drivers/net/*.ko", "drivers/net/wireguard", "drivers/net/ipvlan", "drivers/net/vxlan",
-        "drivers/virtio", "drivers/char")
+KEPT = (
+    "arch", "crypto", "lib", "net", "fs/9p", "fs/fscache", "fs/netfs", "fs/overlayfs", "drivers/net/*.ko", "drivers/net/wireguard",
+    "drivers/net/ipvlan", "drivers/net/vxlan", "drivers/virtio", "drivers/char",
+)
 """Folders of modules that a network can need; the rest (400 MB) is not unpacked."""
 NEEDED = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """Modules without which there is no root: they are in the initial RAM file system, with what they depend on."""
-LOADED = ("br_netfilter", "nf_log_syslog", "nf_conntrack", *(f"{ip}table_{table}" for ip in ("ip", "ip6") for table in ("raw", "mangle", "nat", "filter", "security")))
+TABLES = ("raw", "mangle", "nat", "filter", "security")
+LOADED = ("br_netfilter", "nf_log_syslog", "nf_conntrack", *(f"{ip}table_{table}" for ip in ("ip", "ip6") for table in TABLES))
 """Modules that a node with containers has loaded, and that machines of the lab cannot load: their files hide the loader's."""
 IN_GUEST = "NOROUTE_VM_EXCHANGE"
 """Variable that is set inside: the exchange folder's path there."""
@@ -189,12 +193,15 @@ def _qemu(kernel: Kernel, exchange: Path) -> list[str]:
 def _start(command: str, environment: Mapping[str, str]) -> str:
     """Shell script of the guest's first process: the command, then the end of the machine."""
     variables = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run", "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
-        IN_GUEST: "/run/exchange", **environment,
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run", "HOME": "/root", "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1", IN_GUEST: "/run/exchange", **environment,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join([
-        *lines, f"/run/busybox modprobe -a {' '.join(LOADED)}", f"cd {shlex.quote(str(ROOT))}", f"sh -c {shlex.quote(command)} < /dev/null > /run/exchange/stdout 2> /run/exchange/stderr",
+        *lines,
+        f"/run/busybox modprobe -a {' '.join(LOADED)}",
+        f"cd {shlex.quote(str(ROOT))}",
+        f"sh -c {shlex.quote(command)} < /dev/null > /run/exchange/stdout 2> /run/exchange/stderr",
         "echo $? > /run/exchange/status", "/run/busybox poweroff -f", "",
     ])
 
@@ -202,7 +209,8 @@ def _start(command: str, environment: Mapping[str, str]) -> str:
 def run(command: str, exchange: Path, seconds: float = SECONDS, environment: Mapping[str, str] | None = None) -> Ran:
     """Boot, run a shell line in the checkout, halt.
 
-    ``exchange`` is an empty folder that both sides write (``/run/exchange`` inside).  Raises :class:`VmError` if the line does not end within ``seconds`` or the kernel dies.
+    ``exchange`` is an empty folder that both sides write (``/run/exchange`` inside).  Raises :class:`VmError` if the line does not end within
+    ``seconds`` or the kernel dies.
     """
     (exchange / "start").write_text(_start(command, environment or {}))
     try:
