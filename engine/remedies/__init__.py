@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
-from engine.remedies.kernel import SysctlSet
+from engine.remedies.kernel import ModuleLoad, SysctlSet
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert
 from engine.remedies.nft import NftInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
@@ -26,6 +26,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         RuleAdd,
         RuleDelete,
         SysctlSet,
+        ModuleLoad,
         CniRetireConfig,
         CalicoMovePool,
         DockerMoveNetwork,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.errors import RuleError
 from engine.facts import Fact, FactBase
-from engine.remedies.base import Operation, Parameter
+from engine.remedies.base import Operation, Parameter, Site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,3 +67,42 @@ class SysctlSet(Operation):
         found = any(fact.get("key") == key for fact in changed)
         added = [] if found else [Fact("sysctl", {"key": key, "value": value}, self.site.node, self.site.stack)]
         return facts.swap({id(fact): fact.having(value=value) for fact in changed}, added)
+
+
+MODULE_SYSCTLS = {"br_netfilter": {"net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-call-ip6tables": "1", "net.bridge.bridge-nf-call-arptables": "1"}}
+"""Modules that may be loaded, with the parameters that are there from then on (in every namespace) and their first values."""
+
+
+class ModuleLoad(Operation):
+    """Load a kernel module now and at every start."""
+
+    NAME: ClassVar[str] = "module.load"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"module": Parameter(f"one of {', '.join(MODULE_SYSCTLS)}")}
+
+    def __init__(self, parameters: Mapping[str, Any], site: Site) -> None:
+        """Raises :class:`RuleError` for a module whose effect is not known."""
+        super().__init__(parameters, site)
+        if self.text("module") not in MODULE_SYSCTLS:
+            message = f"operation {self.NAME} does not know the module {self.text('module')!r}"
+            raise RuleError(message)
+
+    def commands(self) -> tuple[str, ...]:
+        """``modprobe``; modules are the kernel's, not a namespace's."""
+        return (f"modprobe {self.text('module')}",)
+
+    def undo(self) -> tuple[str, ...]:
+        """``modprobe -r``, which fails while something uses the module."""
+        return (f"modprobe -r {self.text('module')}",)
+
+    def persist(self) -> tuple[str, ...]:
+        """A file in modules-load.d."""
+        return (f"echo {self.text('module')} > /etc/modules-load.d/{self.text('module')}.conf",)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The module's parameters with the values that they start with, on every stack of the node."""
+        node = self.site.node
+        stacks = {f.stack for f in facts.of_kind("netns") if f.node == node} | {self.site.stack}
+        there = {(f.stack, f.get("key")) for f in facts.of_kind("sysctl") if f.node == node}
+        first = MODULE_SYSCTLS[self.text("module")]
+        added = [Fact("sysctl", {"key": k, "value": v}, node, s) for s in sorted(stacks) for k, v in first.items() if (s, k) not in there]
+        return facts.swap({}, [*added, Fact("kernel_module", {"name": self.text("module")}, node)])

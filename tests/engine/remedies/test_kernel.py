@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.errors import RuleError
 from tests.engine.remedies.conftest import Space, operation
 from tests.engine.walk.world import World, lan
 
@@ -97,3 +98,27 @@ def test_kernel(space: Space, before: str, key: str, value: str) -> None:
     assert applied is not None
     assert values(applied) == values(after)
     assert values(undone) == values(first)
+
+
+def test_module_load() -> None:
+    """A module brings its parameters into every namespace of the node, and leaves those that are there alone."""
+    world = World()
+    world.stack("n1").device("eth0", "10.1.0.1/24")
+    world.stack("n1", "web").device("eth0", "10.1.0.5/24")
+    facts = world.facts()
+    made = operation("module.load", facts, module="br_netfilter", entry="ip netns exec web")
+    after = made.apply(facts)
+    assert after is not None
+    key = "net.bridge.bridge-nf-call-iptables"
+    assert {(f.stack, f.get("value")) for f in after.of_kind("sysctl") if f.get("key") == key} >= {("host", "1")}
+    again = made.apply(after)
+    assert again is not None
+    assert len([f for f in again.of_kind("sysctl") if f.get("key") == key]) == len([f for f in after.of_kind("sysctl") if f.get("key") == key])
+    assert (made.commands(), made.undo()) == (("modprobe br_netfilter",), ("modprobe -r br_netfilter",))
+    assert made.persist() == ("echo br_netfilter > /etc/modules-load.d/br_netfilter.conf",)
+
+
+def test_unknown_module() -> None:
+    """A module whose effect nobody knows is refused."""
+    with pytest.raises(RuleError, match="nf_nat_pptp"):
+        operation("module.load", router(), module="nf_nat_pptp")
