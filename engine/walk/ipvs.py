@@ -176,7 +176,7 @@ def _note(walker: Walker, at: At, connection: Connection, before: Packet, after:
 
 
 def _conntrack(walker: Walker, passage: Passage, server: Server, after: Packet) -> None:
-    """With ``vs.conntrack`` the entry learns where answers come from (``ip_vs_update_conntrack``), else the packet is untracked (``ip_vs_notrack``)."""
+    """With ``vs.conntrack`` the entry learns where answers come from (``ip_vs_update_conntrack``), else the packet is untracked."""
     stack = passage.stack
     value = stack.sysctl(CONNTRACK)
     if value is None and not stack.sysctls_complete:

@@ -1,0 +1,78 @@
+"""Listings of IPVS, printed by one kernel (Linux 6.1, ipvsadm 1.31)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.classify import sections
+from collectors.parsers.ipvs import parse
+from collectors.place import Place
+from engine.facts import Fact, Source
+
+LISTED = """IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
+TCP  10.96.0.10:80 rr
+  -> 10.244.1.10:8080             Masq    1      0          0         
+"""  # noqa: W291 - as printed
+SAVED = """-A -t 10.96.0.10:80 -s rr
+-a -t 10.96.0.10:80 -r 10.244.1.10:8080 -m -w 1
+"""
+KERNEL = """IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+TCP  0A60000A:0050 rr  
+  -> 0AF4010A:1F90      Masq    1      0          0         
+"""  # noqa: W291 - as printed
+TUNNEL = """IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
+TCP  10.96.0.10:80 rr
+  -> 10.20.0.12:80                Tunnel  1      1          3         
+"""  # noqa: W291 - as printed
+
+
+def facts(text: str, command: str = "ipvsadm -Ln") -> list[Fact]:
+    """Facts of a text."""
+    return parse(Source("pasted", text, command), Place("n1", "host"))
+
+
+@pytest.mark.parametrize("text", [LISTED, SAVED, KERNEL], ids=["listed", "saved", "kernel"])
+def test_three_forms_agree(text: str) -> None:
+    """``ipvsadm -Ln``, ``ipvsadm -Sn`` and the kernel's own file give the same service and server; all are recognised by their look."""
+    service, server, whole = facts(text)
+    assert [section.format for section in sections("pasted", text)] == ["ipvs"]
+    assert dict(service.fields) == {"protocol": "tcp", "address": "10.96.0.10", "port": 80, "scheduler": "rr", "family": 4}
+    told = {name: server.get(name) for name in ("protocol", "service_address", "service_port", "address", "port", "forward", "weight")}
+    assert told == {
+        "protocol": "tcp", "service_address": "10.96.0.10", "service_port": 80, "address": "10.244.1.10", "port": 8080, "forward": "masq", "weight": 1,
+    }
+    assert (whole.kind, whole.get("what")) == ("collected", "ipvs")
+
+
+def test_forwarding_and_counts() -> None:
+    """The forwarding method and the numbers of connections are read."""
+    server = facts(TUNNEL)[1]
+    assert (server.get("forward"), server.get("active"), server.get("inactive")) == ("tunnel", 1, 3)
+
+
+def test_marks_persistence_and_ipv6() -> None:
+    """Services by mark, persistent ones and IPv6 in brackets are read."""
+    saved = "-A -f 7 -s wrr -p 60\n-a -f 7 -r 10.0.0.1:0 -g -w 3\n-A -u [fd00::1]:53 -s rr\n-a -u [fd00::1]:53 -r [fd00::5]:53 -i -w 0\n"
+    mark, routed, six, tunnelled, _ = facts(saved, "ipvsadm -Sn")
+    assert (mark.get("fwmark"), mark.get("persistent"), routed.get("fwmark"), routed.get("forward")) == (7, 60, 7, "route")
+    assert (six.get("address"), six.get("family"), tunnelled.get("address"), tunnelled.get("weight")) == ("fd00::1", 6, "fd00::5", 0)
+
+
+def test_nothing_and_refusal() -> None:
+    """An empty listing is whole; a refusal is none."""
+    assert [f.kind for f in facts("")] == ["collected"]
+    assert [f.kind for f in facts("Can't initialize ipvs: Permission denied (you must be root)\n")] == ["not_collected"]
+
+
+@given(st.text(alphabet="-AaTCPUDFWM>[]:. 0123456789fmrsw\n\t", max_size=200))
+def test_any_text(text: str) -> None:
+    """No text makes the parser raise, and every fact is of a declared kind."""
+    assert {f.kind for f in facts(text)} <= {"ipvs_service", "ipvs_server", "collected", "not_collected", "unparsed"}
