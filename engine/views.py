@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from engine.facts import ChainText, FactBase
+    from engine.inet import Prefix
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?')
 _TARGET = re.compile(r"(?<!\S)(?:-j|-g|--jump|--goto)\s+(\S+)")
@@ -73,8 +74,18 @@ def docker_pools(base: FactBase) -> Iterator[Fact]:
             yield from (_pool(node, cidr, takers) for cidr in DOCKER_POOLS)
 
 
-def _takers(base: FactBase, node: str) -> Iterator[tuple[str, str, Fact]]:
-    """(network or route, prefix, fact) of what docker's subnets must not overlap."""
+def _takers(base: FactBase, node: str) -> Iterator[tuple[str, Prefix, Fact]]:
+    """(network or route, prefix, fact) of what docker's subnets must not overlap; a default route and what is no prefix take nothing."""
+    for kind, text, fact in _said(base, node):
+        try:
+            net = prefix(text)
+        except ValueError:
+            continue
+        if net.length:
+            yield kind, net, fact
+
+
+def _said(base: FactBase, node: str) -> Iterator[tuple[str, str, Fact]]:
     bridges = set()
     for fact in base.of_kind("container_network"):
         if fact.node == node and fact.fields.get("runtime") == "docker":
@@ -87,13 +98,12 @@ def _takers(base: FactBase, node: str) -> Iterator[tuple[str, str, Fact]]:
         yield "route", str(get("dst")), fact
 
 
-def _pool(node: str, cidr: str, takers: list[tuple[str, str, Fact]]) -> Fact:
+def _pool(node: str, cidr: str, takers: list[tuple[str, Prefix, Fact]]) -> Fact:
     net = prefix(cidr)
-    for kind, text, fact in takers:
-        other = prefix(text)
-        if other.length and net.overlaps(other):
+    for kind, other, fact in takers:
+        if net.overlaps(other):
             name = fact.fields.get("name") if kind == "network" else fact.fields.get("device")
-            fields = {"cidr": cidr, "taken": kind, "by": text, "name": str(name or "")}
+            fields = {"cidr": cidr, "taken": kind, "by": str(other), "name": str(name or "")}
             return Fact("docker_pool", fields, node, HOST, fact.source, fact.line, fact.shown)
     return Fact("docker_pool", {"cidr": cidr}, node, HOST)
 

@@ -133,15 +133,15 @@ class DockerCreateNetwork(_Pool):
     """Make a network with a subnet of one's own choice: docker looks at no route then."""
 
     NAME: ClassVar[str] = "docker.create-network"
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"name": Parameter("name of the network")}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"network": Parameter("name of the network")}
 
     def commands(self) -> tuple[str, ...]:
         """``docker network create --subnet``."""
-        return (self.site.shell("docker", "network", "create", "--subnet", self.free(24), self.text("name")),)
+        return (self.site.shell("docker", "network", "create", "--subnet", self.free(24), self.text("network")),)
 
     def undo(self) -> tuple[str, ...]:
         """``docker network rm``."""
-        return (self.site.shell("docker", "network", "rm", self.text("name")),)
+        return (self.site.shell("docker", "network", "rm", self.text("network")),)
 
     def persist(self) -> tuple[str, ...]:
         """Compose makes its own network."""

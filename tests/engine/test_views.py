@@ -62,3 +62,29 @@ def test_expanders_are_declared() -> None:
         assert KINDS[kind].origin == "engine"
         for fact in base.of_kind(kind):
             assert set(fact.fields) <= set(KINDS[kind].fields)
+
+
+def pools(*routes: dict[str, object], subnets: tuple[str, ...] = ("172.17.0.0/16",)) -> list[Fact]:
+    """Docker's default subnets on a node with one network and these routes."""
+    network = Fact("container_network", {"runtime": "docker", "name": "bridge", "bridge": "docker0", "subnets": subnets}, "n1")
+    return list(FactBase([network, *(Fact("route", {"family": 4, **route}, "n1") for route in routes)], EXPANDERS).of_kind("docker_pool"))
+
+
+def test_docker_pools() -> None:
+    """A subnet is taken by a network or by a route without a gateway; docker's own bridge, gateways and default routes take nothing."""
+    found = pools(
+        {"dst": "172.17.0.0/16", "device": "docker0"},
+        {"dst": "172.18.0.0/15", "device": "tun0"},
+        {"dst": "172.20.0.0/16", "device": "eth0", "gateway": "10.0.0.1"},
+        {"dst": "0.0.0.0/0", "device": "ppp0"},
+        {"dst": "nonsense", "device": "eth0"},
+        subnets=("172.17.0.0/16", "nonsense"),
+    )
+    taken = {f.get("cidr"): (f.get("taken"), f.get("name")) for f in found if f.get("taken")}
+    assert len(found) == 31
+    assert taken == {"172.17.0.0/16": ("network", "bridge"), "172.18.0.0/16": ("route", "tun0"), "172.19.0.0/16": ("route", "tun0")}
+
+
+def test_docker_pools_need_routes() -> None:
+    """Where no route was seen nothing is said: what is not seen is not free."""
+    assert pools() == []

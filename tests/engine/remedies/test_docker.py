@@ -60,7 +60,7 @@ def test_something_is_free(dst: str) -> None:
 
 def test_create_a_network() -> None:
     """A named subnet is free, the name is quoted, and the undo removes the network."""
-    made = operation("docker.create-network", FACTS, name="my apps")
+    made = operation("docker.create-network", FACTS, network="my apps")
     assert made.commands() == ("docker network create --subnet 10.204.0.0/24 'my apps'",)
     assert made.undo() == ("docker network rm 'my apps'",)
     assert "10.204.0.0/24" in made.persist()[0]
