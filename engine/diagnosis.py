@@ -40,6 +40,10 @@ COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"
 """Error classes that the walk can predict."""
 
 
+SIZE_CLASSES = frozenset({"", "timeout", "slow", "reset", "intermittent"})
+"""Error classes that fit a flow whose small packets pass and whose full ones do not."""
+
+
 class Diagnosis(NamedTuple):
     """Outcome for a question."""
 
@@ -97,10 +101,19 @@ class Diagnoser:
         self.start = self._state(facts, network or build(facts))
 
     def _state(self, facts: FactBase, network: Network) -> State:
-        error = self.question.error_class
-        traces = tuple(walk(network, flow, number, error) for number, flow in enumerate(self.question.flows))
+        traces = tuple(self._walk(network, flow, number) for number, flow in enumerate(self.question.flows))
         state = State(facts, network, traces, ())
         return state._replace(matches=tuple(self._infer(state)))
+
+    def _walk(self, network: Network, flow: Flow, number: int) -> Trace:
+        """Walk a flow; if it lives and the symptom does not speak against it, full packets too: what stops only them joins its facts."""
+        error = self.question.error_class
+        trace = walk(network, flow, number, error)
+        if trace.client_sees != "connected" or error not in SIZE_CLASSES:
+            return trace
+        from engine.walk.sizes import lost_when_full
+
+        return trace._replace(facts=(*trace.facts, *lost_when_full(network, flow, number, error)))
 
     def _infer(self, state: State) -> list[Match]:
         matches = infer(self.rules, state.seen.plus(self._complaint(state.network)))
@@ -142,7 +155,7 @@ class Diagnoser:
         if not said and not _on_path(match):
             return Standing.LATENT
         traces = [state.traces[n] for n in flows]
-        if traces and all(t.client_sees == "connected" for t in traces):
+        if traces and all(_outcome(t, match) == "connected" for t in traces):
             return self._harmless(match, said)
         if flows and self._open(match, traces):
             return Standing.UNDECIDED
@@ -161,6 +174,8 @@ class Diagnoser:
     @staticmethod
     def _open(match: Match, traces: Sequence[Trace]) -> bool:
         """Whether the flow may live as it is: it dies at the bound drop only if something was as nobody saw it."""
+        if any(t.client_sees == "connected" and _outcome(t, match) == "depends" for t in traces):
+            return True
         dies = any(f.kind == "drop" for f in match.facts())
         lives = any(not share and sees == "connected" for t in traces for _, share, sees in t.branches)
         return dies and lives
@@ -202,9 +217,9 @@ class Diagnoser:
         if changed is None:
             return Verified.NOT_CHECKED, None
         network = build(changed, state.network)
-        traces = {n: walk(network, self._flow_after(n, state.network, network), n, self.question.error_class) for n in candidate.flows}
+        traces = {n: self._walk(network, self._flow_after(n, state.network, network), n) for n in candidate.flows}
         failing = [n for n in candidate.flows if state.traces[n].client_sees != "connected"] or list(candidate.flows)
-        lives = all(traces[n].client_sees == "connected" for n in failing)
+        lives = all(_outcome(traces[n], candidate.match) == "connected" for n in failing)
         if lives and not self._fires_again(candidate, changed, traces):
             return Verified.RESTORES_FLOW, changed
         moved = any(_deaths(traces[n]) != _deaths(state.traces[n]) or traces[n].client_sees != state.traces[n].client_sees for n in failing)
@@ -326,7 +341,7 @@ class Diagnoser:
             return Certainty.POSSIBLE
         traces = [state.traces[n] for n in candidate.flows]
         visible = all(not t.depends and not t.assumed for t in traces)
-        dies = all(t.client_sees not in {"connected", "depends"} for t in traces)
+        dies = all(_outcome(t, candidate.match) not in {"connected", "depends"} for t in traces)
         wrong_source = self.question.error_class == "wrong-source"
         if visible and (dies or wrong_source) and (candidate.restores or candidate.together) and not self._contradicts(candidate, state):
             return Certainty.PROVEN
@@ -337,14 +352,14 @@ class Diagnoser:
         said = self.question.error_class
         if said not in COMPARABLE:
             return False
-        return all(state.traces[n].client_sees != said for n in candidate.flows)
+        return all(_outcome(state.traces[n], candidate.match) != said for n in candidate.flows)
 
     def _mismatch(self, findings: Sequence[Finding]) -> Mapping[str, str] | None:
         said = self.question.error_class
         roots = [f for f in findings if f.standing is Standing.ROOT_CAUSE and f.flows]
         if said not in COMPARABLE or not roots:
             return None
-        predicted = sorted({self.start.traces[n].client_sees for f in roots for n in f.flows} - {"depends"})
+        predicted = sorted({self.start.traces[n].client_sees for f in roots for n in f.flows} - {"depends", "connected"})
         if not predicted or said in predicted:
             return None
         told = ", ".join(predicted)
@@ -394,6 +409,14 @@ def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:
         )
 
     return [c for c in candidates if not explained(c)]
+
+
+def _outcome(trace: Trace, match: Match) -> str:
+    """What the client sees of what a match is about: of full packets, if it binds what stops them on a flow that lives otherwise."""
+    if trace.client_sees != "connected" or not any(f.kind == "drop" and "size" in f.fields for f in match.facts()):
+        return trace.client_sees
+    sizes = [str(f.fields.get("client_sees", "timeout")) for f in trace.facts if f.kind == "drop" and "size" in f.fields]
+    return sizes[0] if sizes else "connected"
 
 
 def _rendered(value: Any, match: Match, extra: Mapping[str, Any]) -> Any:

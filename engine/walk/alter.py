@@ -1,7 +1,8 @@
 """Targets of iptables that change the packet and go on: TCPMSS, TTL, HL.
 
 Source: Linux ``net/netfilter/xt_TCPMSS.c``, ``xt_HL.c``.
-Measured on Linux 6.18: clamping takes the smaller MTU of the way out and of the way back to the sender, less 40 octets (60 in IPv6), and never raises the MSS that
+Measured on Linux 6.18: clamping takes the smaller MTU of the way out and of the way back to the sender, less 40 octets (60 in IPv6), and never
+raises the MSS that
 a SYN bears.  A clamp on one direction (``-o wan``) leaves the segments of the side that sent the other SYN as they were.
 """
 

@@ -60,7 +60,7 @@ def _way(walker: Walker, at: At, bridge: str) -> Way | None:
     return way if validate_source(stack, packet, bridge, bridge).ok else None
 
 
-def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, station: Port, *, called: bool) -> At | End:
+def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, station: Port, *, called: bool) -> At | End:  # noqa: PLR0917 - private, called once
     stack = at.stack
     start = Port(stack, stack.link(bridge))
     family = passage.packet.family
@@ -115,7 +115,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
     return walker.cross(replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
 
 
-def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:
+def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:  # noqa: PLR0917 - private, called once
     ended = walker._hook(
         at,
         passage,

@@ -66,7 +66,7 @@ def error_packet(end: End) -> Packet:
 
 
 def attached(end: End) -> State | None:
-    """Conntrack state of such an answer: it takes the entry of what it answers, the other way round (``nf_conntrack_attach``)."""
+    """Conntrack state of such an answer: the entry of what it answers, the other way round (``nf_conntrack_attach``)."""
     if end.disposition is Disposition.DELIVERED:
         return None  # UDP lets go of the entry before it finds that nobody listens (nf_reset_ct in __udp4_lib_rcv)
     state = end.state

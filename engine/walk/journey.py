@@ -42,9 +42,9 @@ class Run(NamedTuple):
 def walk(network: Network, flow: Flow, number: int = 0, error_class: str = "") -> Trace:
     """Walk a flow and its answer; every unknown is followed both ways, and reported only if it changes what the client sees."""
     if flow.size and flow.protocol == "tcp":
-        from engine.walk.sizes import walk_sized
+        from engine.walk.sizes import walk_full
 
-        return walk_sized(network, flow, number, error_class)
+        return walk_full(network, flow, number, error_class)
     return follow(network, flow, number, error_class, Journey)
 
 
@@ -234,12 +234,14 @@ class Journey:
             self._note_closed(end)
         return sees, walked
 
-    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002, PLR6301 - walks about sizes ask the stack
+    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002 - walks about sizes ask the stack
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
         size = RESET_SIZE + 20 * (packet.family == 6) if reset and packet.protocol == "tcp" else packet.size
-        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size)
+        # The kernel's own echo replies may be fragmented (icmp_sk_init).
+        free = packet.protocol == "icmp"
+        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""

@@ -1,11 +1,15 @@
 """Walks with packets as large as the ends of a flow would send them.
 
-A handshake passes where full segments die.  The walk is that of the small packets, then one full packet in each direction through the state that they built; an ICMP
+A handshake passes where full segments die.  The walk is that of the small packets, then one full packet in each direction through the state that
+they built; an ICMP
 error that arrives makes its sender send smaller ones, as path MTU discovery does (RFC 1191, RFC 8201).
 
-Source: Linux ``net/ipv4/tcp_output.c`` (tcp_sync_mss, tcp_advertise_mss), ``tcp_ipv4.c`` (tcp_v4_mtu_reduced), ``tcp_timer.c`` (tcp_mtu_probing), ``udp.c``.
-Measured on Linux 6.18: a full segment is min(MSS of the other end, own route's MTU - 40) + 40 octets; TCP gets over fragmentation-needed without an error, ``ping -M do`` and
-UDP sockets that insist on DF see EMSGSIZE, others send fragments; where the error is filtered, small transfers pass and full segments are repeated until the connection
+Source: Linux ``net/ipv4/tcp_output.c`` (tcp_sync_mss, tcp_advertise_mss), ``tcp_ipv4.c`` (tcp_v4_mtu_reduced), ``tcp_timer.c`` (tcp_mtu_probing),
+``udp.c``.
+Measured on Linux 6.18: a full segment is min(MSS of the other end, own route's MTU - 40) + 40 octets; TCP gets over fragmentation-needed without an
+error, ``ping -M do`` and
+UDP sockets that insist on DF see EMSGSIZE, others send fragments; where the error is filtered, small transfers pass and full segments are repeated
+until the connection
 times out.
 """
 
@@ -16,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from engine.inet import to_int
 from engine.model.fib import Key
-from engine.model.packet import Packet
+from engine.model.links import TUNNEL_TYPES
 from engine.walk.icmp import attached, error_packet
 from engine.walk.journey import Journey, Run, follow
 from engine.walk.mtu import HEADERS, LEAST, MOST, route_mtu
@@ -25,7 +29,9 @@ from engine.walk.trace import Disposition, Walked
 from engine.walk.walker import At
 
 if TYPE_CHECKING:
+    from engine.facts import Fact
     from engine.model.network import Network
+    from engine.model.packet import Packet
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
     from engine.walk.trace import Flow, Trace
@@ -38,12 +44,10 @@ PROBED = 1024
 
 
 def walk_full(network: Network, flow: Flow, number: int = 0, error_class: str = "") -> Trace:
-    """Walk the small packets of a flow, then full ones both ways; ``client_sees`` is ``timeout`` where full ones are lost for good."""
-    return follow(network, flow, number, error_class, _Full)
+    """Walk the small packets of a flow, then data of both ends; ``client_sees`` is ``timeout`` where they are lost for good.
 
-
-def walk_sized(network: Network, flow: Flow, number: int = 0, error_class: str = "") -> Trace:
-    """Walk a TCP flow and then a segment of ``flow.size`` octets (less if the MSS asks for it) from the client."""
+    Data packets are full ones, or of at most ``flow.size`` octets if that is set.
+    """
     return follow(network, flow, number, error_class, _Sized)
 
 
@@ -54,24 +58,45 @@ def full_size(network: Network, flow: Flow) -> Flow:
     """
     found: list[int] = []
 
-    class Sizing(_Full):
+    class Sizing(_Sized):
         def _transfer(self) -> tuple[str, Walked, Walked | None]:
             found.append(self.request_size())
             return super()._transfer()
 
-    follow(network, flow, 0, "", Sizing)
+    follow(network, flow._replace(size=0), 0, "", Sizing)
     return flow._replace(size=found[0]) if found else flow
 
 
+def lost_when_full(network: Network, flow: Flow, number: int = 0, error_class: str = "") -> tuple[Fact, ...]:
+    """``drop`` facts (with ``size``) of a flow whose small packets pass and whose full ones do not; nothing where all MTUs are alike."""
+    if not _uneven(network):
+        return ()
+    trace = walk_full(network, flow._replace(size=0), number, error_class)
+    if trace.client_sees == "connected":
+        return ()
+    return tuple(f.having(client_sees=trace.client_sees) for f in trace.facts if f.kind == "drop")
+
+
+def _uneven(network: Network) -> bool:
+    """Whether devices or routes differ in size at all, or tunnels add to it."""
+    sizes: set[int] = set()
+    for stack in network.stacks.values():
+        links = [link for link in stack.links.values() if link.type != "loopback" and link.name != "lo" and link.up is not False]
+        if any(link.type in TUNNEL_TYPES for link in links):
+            return True
+        sizes |= {link.mtu for link in links if link.mtu} | {route.mtu for route in stack.fib.routes if route.mtu}
+    return len(sizes) > 1
+
+
 class _Sized(Journey):
-    """One replay: the small packets, then data of the client."""
+    """One replay: the small packets, then data of both ends."""
 
     small: tuple[Packet, NetStack, Packet] | None = None
     """The request as it arrived, the stack that it arrived at, and the answer as it arrived."""
 
     def __init__(self, network: Network, flow: Flow, number: int, choices: Choices, error_class: str) -> None:
         super().__init__(network, flow._replace(size=0), number, choices, error_class)
-        self.asked_size = flow.size
+        self.asked_size = flow.size or MOST
         self.walker.sized = True
         self.lessons = 0
 
@@ -85,8 +110,10 @@ class _Sized(Journey):
 
     def _transfer(self) -> tuple[str, Walked, Walked | None]:
         self.recorder.turn("request")
-        alive, request = self._send(reply=False, size=min(self.asked_size or MOST, self.request_size()))
-        return "connected" if alive else "timeout", request, None
+        alive, request = self._send(reply=False, size=min(self.asked_size, self.request_size()))
+        self.recorder.direction = "reply"
+        back, reply = self._send(reply=True, size=min(self.asked_size, self.reply_size()))
+        return "connected" if alive and back else "timeout", request, reply
 
     # --- the small walk -------------------------------------------------------------------------------------------
 
@@ -137,6 +164,7 @@ class _Sized(Journey):
     def _send(self, *, reply: bool, size: int) -> tuple[bool, Walked]:
         """Send a packet of so many octets, smaller ones after each lesson; whether one arrives, and how the last of them went."""
         while True:
+            told = len(self.recorder.facts)
             end = self.walker.carry(self._data(reply=reply, size=size))
             walked = Walked(end.disposition, self.recorder.turn("reply" if reply else "request"))
             lost = end.disposition is Disposition.TOO_BIG
@@ -152,6 +180,8 @@ class _Sized(Journey):
                 size = PROBED + HEADERS[end.packet.family]
             else:
                 return False, walked
+            # What the sender gets over is no fault.
+            self.recorder.facts[told:] = [f for f in self.recorder.facts[told:] if f.kind != "drop"]
             self.recorder.direction = "reply" if reply else "request"
 
     def _data(self, *, reply: bool, size: int) -> At:
@@ -165,7 +195,7 @@ class _Sized(Journey):
         if not reply:
             return replace(start, packet=replace(start.packet, size=size, tcp_flags=flags, mss=0, df=not free))
         answer = self._reply_to(request, server, reset=False)
-        return At(server, "", replace(answer, size=size, tcp_flags=flags, mss=0, df=not free), "output")
+        return At(server, "", replace(answer, size=size, tcp_flags=flags, mss=0, df=answer.df and not free), "output")
 
     def _learns(self, end: End, *, reply: bool) -> bool:
         """Whether the sender of a packet hears that it was too big."""
@@ -188,16 +218,3 @@ class _Sized(Journey):
         sender = self.small[1] if reply else self.network.stack(self.flow.node, self.flow.stack)
         probing = sender is not None and bool(sender.sysctl("net.ipv4.tcp_mtu_probing"))
         return probing and self.flow.protocol == "tcp" and size > PROBED + HEADERS[family]
-
-
-class _Full(_Sized):
-    """One replay: the small packets, then full packets of both ends."""
-
-    def _transfer(self) -> tuple[str, Walked, Walked | None]:
-        self.recorder.turn("request")
-        alive, request = self._send(reply=False, size=self.request_size())
-        self.recorder.direction = "reply"
-        if self.flow.protocol == "icmp" and not alive:
-            return "timeout", request, None  # the answer would be as large as the request
-        back, reply = self._send(reply=True, size=self.reply_size())
-        return "connected" if alive and back else "timeout", request, reply

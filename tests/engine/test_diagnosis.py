@@ -352,3 +352,41 @@ def test_remade_pod_has_another_source(src: str) -> None:
     diagnosis = diagnosed(world, wrong, flows=[Flow("n1", "web", src, "192.0.2.2", 80, "tcp")])
     assert [trace.client_sees for trace in diagnosis.traces] == ["timeout"]
     assert first(diagnosis).remedies[0].verified is Verified.RESTORES_FLOW
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+TOO_BIG = rule("too-big", where={"by": "too-big"}, remedies=[
+    RemedySpec("iptables.insert", {"en": "let it out"}, {"on": "drop", "chain": "OUTPUT", "rule": "-p icmp -m icmp --icmp-type 3/4 -j ACCEPT"}),
+])
+
+
+def blackhole() -> World:
+    """A router whose second wire is narrower than the ends know, and that may not tell."""
+    world = lan()
+    world.stack("router").filter("-A OUTPUT -p icmp -j DROP").route("10.2.0.0/24 dev eth1 proto kernel scope link src 10.2.0.1 mtu 1400")
+    return world
+
+
+@pytest.mark.parametrize("error", ["", "timeout", "slow"])
+def test_full_packets_die_where_small_ones_pass(error: str) -> None:
+    """A flow that lives in small packets is walked in full ones too: what stops them is a root cause, and its remedy is proven on them."""
+    diagnosis = diagnosed(blackhole(), TOO_BIG, error=error)
+    assert [trace.client_sees for trace in diagnosis.traces] == ["connected"]
+    assert ids(diagnosis)[0][:2] == ("too-big", "root-cause")
+    assert first(diagnosis).remedies[0].verified is Verified.RESTORES_FLOW
+    assert diagnosis.verdict is Verdict.CAUSE_FOUND
+    assert diagnosis.mismatch is None
+
+
+def test_sizes_play_no_part_in_refusals() -> None:
+    """A symptom that a full packet cannot make is not looked for in full packets; nor is anything where full packets pass."""
+    assert not diagnosed(blackhole(), TOO_BIG, error="ECONNREFUSED").findings
+    assert not diagnosed(lan(), TOO_BIG).findings
+
+
+def test_cards_that_may_take_larger_frames_leave_it_open() -> None:
+    """Whether a card takes what is larger than its MTU depends on its driver: undecided."""
+    world = lan()
+    world.stack("router").devices["eth1"].mtu = 1400
+    assert ids(diagnosed(world, TOO_BIG))[0][:2] == ("too-big", "undecided")

@@ -1,0 +1,125 @@
+"""Full-size walks: handshakes that pass where data dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.walk.sizes import full_size, lost_when_full, walk_full
+from engine.walk.trace import Flow
+from tests.engine.walk.world import World, lan
+
+FLOW = Flow("client", "host", "", "10.2.0.2", 80, "tcp")
+NO_ICMP = "-A OUTPUT -p icmp -j DROP"
+
+
+def narrow(*rules: str, mtu: int = 1400) -> World:
+    """A router whose second wire is narrower than both ends know."""
+    world = lan()
+    router = world.stack("router")
+    router.devices["eth1"].mtu = mtu
+    if rules:
+        router.filter(*rules)
+    return world
+
+
+def clamping(rule: str) -> World:
+    """The same router, silent about sizes, with a TCPMSS rule; the server's card is of the router's wire."""
+    world = narrow()
+    world.stack("router").iptables(f"*mangle\n:FORWARD ACCEPT [0:0]\n-A FORWARD {rule}\n*filter\n:OUTPUT ACCEPT [0:0]\n{NO_ICMP}")
+    return world
+
+
+def lost(world: World, flow: Flow = FLOW) -> list[tuple[object, ...]]:
+    """Who loses what."""
+    return [(f.node, f.get("by"), f.get("direction"), f.get("size"), f.get("mtu")) for f in lost_when_full(world.network(), flow)]
+
+
+def test_full_segment_is_the_smaller_of_both_ends() -> None:
+    """A full segment is as large as the route of the sender and the MSS of the other end allow (measured: MSS 1348 + 52 = 1400 towards a server of 1400)."""
+    assert full_size(lan().network(), FLOW).size == 1500
+    world = lan()
+    world.stack("server").devices["eth0"].mtu = 1400
+    assert full_size(world.network(), FLOW).size == 1400
+    world.stack("client").devices["eth0"].mtu = 1300
+    assert full_size(world.network(), FLOW).size == 1300
+
+
+def test_datagram_fills_the_route() -> None:
+    """A datagram may be as large as the MTU of the sender's route; a flow that is dead when small is left as it is."""
+    assert full_size(lan().network(), FLOW._replace(protocol="udp")).size == 1500
+    assert full_size(lan().network(), FLOW._replace(port=81)).size == 0
+
+
+def test_healthy_networks_say_nothing() -> None:
+    """MTUs that are alike need no walk; a narrow wire whose router may tell of it is no fault."""
+    assert not lost(lan())
+    world = narrow()
+    world.stack("server").devices["eth0"].mtu = 1400
+    assert not lost(world)
+    assert walk_full(world.network(), FLOW).client_sees == "connected"
+
+
+def test_filtered_error_stops_full_segments_only() -> None:
+    """Measured: with fragmentation-needed filtered, 1000 octets pass and 60000 hang; both the narrow wire and the filter are told."""
+    world = narrow(NO_ICMP)
+    world.stack("server").devices["eth0"].mtu = 1500
+    assert world.sees("client", "10.2.0.2") == "connected"
+    assert lost(world)[:2] == [("router", "too-big", "request", 1500, 1400), ("router", "rule", "error", 576, None)]
+    assert world.sees("client", "10.2.0.2", size=1000) == "connected"
+    assert world.sees("client", "10.2.0.2", size=1500) == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "dies"),
+    [
+        ("-p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu", 1400, False),
+        ("-o eth1 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu", 1500, True),
+        ("-p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1200", 1240, False),
+        ("-p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 9000", 1500, True),
+        ("-p tcp -m tcp --tcp-flags SYN,RST SYN -m tcpmss --mss 1361:65535 -j TCPMSS --set-mss 1360", 1400, False),
+        ("-p tcp -m tcp --tcp-flags SYN,RST SYN -m tcpmss --mss 1:1000 -j TCPMSS --set-mss 500", 1500, True),
+    ],
+)
+def test_clamps(rule: str, size: int, dies: bool) -> None:
+    """Measured: a clamp on both directions lets full segments pass, one on ``-o wan`` only leaves the client's as they were; MSS is never raised."""
+    world = clamping(rule)
+    assert full_size(world.network(), FLOW).size == size
+    assert any(each[2] == "request" for each in lost(world)) is dies
+
+
+def test_native_clamp() -> None:
+    """``tcp option maxseg size set rt mtu`` clamps like TCPMSS."""
+    world = narrow(NO_ICMP)
+    rules = "type filter hook forward priority 0; policy accept;\n  tcp flags syn tcp option maxseg size set rt mtu"
+    world.stack("router").shows("nft list ruleset", f"table inet f {{\n chain fwd {{\n  {rules}\n }}\n}}")
+    assert full_size(world.network(), FLOW).size == 1400
+
+
+def test_probing_finds_its_way() -> None:
+    """With ``tcp_mtu_probing`` TCP falls back to small segments: slow, but it lives."""
+    world = narrow(NO_ICMP)
+    for name in ("client", "server"):
+        world.stack(name).sysctl(tcp_mtu_probing=1)
+    assert not lost(world)
+
+
+def test_without_discovery_routers_cut() -> None:
+    """``ip_no_pmtu_disc`` sends without DF: routers make fragments, and no error is needed."""
+    world = narrow(NO_ICMP)
+    world.stack("client").sysctl(ip_no_pmtu_disc=1)
+    assert not any(each[2] == "request" for each in lost(world))
+
+
+def test_data_of_the_server() -> None:
+    """Downloads die where uploads live: the narrow way is the server's own way back."""
+    world = lan()
+    world.stack("router").device("eth2", "10.4.0.1/24").route("10.1.0.0/24 dev eth0 mtu 1300 metric 0").filter(NO_ICMP)
+    directions = {each[2] for each in lost(world)}
+    assert "reply" in directions
+    assert "request" not in directions
+
+
+def test_length_match_kills_data() -> None:
+    """A rule on the length of packets lets handshakes pass: full segments end there (told with their size)."""
+    world = narrow("-A FORWARD -m length --length 1000:65535 -j DROP", mtu=1499)
+    assert [each for each in lost(world) if each[1] == "rule"][0][:3] == ("router", "rule", "request")
