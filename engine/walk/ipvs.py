@@ -212,4 +212,3 @@ def _encapsulate(walker: Walker, at: At, passage: Passage, server: Server) -> At
     outer = Packet(4, 0, server.address, "ipip", size=packet.size + 20, mark=packet.mark)
     # Errors about the outer packet are told to the client as they are (ip_vs_in_icmp).
     return walker._carried(replace(at, packet=packet), outer, "ipip", "ipvs", lambda error: error)
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,27 +13,7 @@ from collectors.parsers.ipvs import parse
 from collectors.place import Place
 from engine.facts import Fact, Source
 
-LISTED = """IP Virtual Server version 1.2.1 (size=4096)
-Prot LocalAddress:Port Scheduler Flags
-  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
-TCP  10.96.0.10:80 rr
-  -> 10.244.1.10:8080             Masq    1      0          0         
-"""  # noqa: W291 - as printed
-SAVED = """-A -t 10.96.0.10:80 -s rr
--a -t 10.96.0.10:80 -r 10.244.1.10:8080 -m -w 1
-"""
-KERNEL = """IP Virtual Server version 1.2.1 (size=4096)
-Prot LocalAddress:Port Scheduler Flags
-  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
-TCP  0A60000A:0050 rr  
-  -> 0AF4010A:1F90      Masq    1      0          0         
-"""  # noqa: W291 - as printed
-TUNNEL = """IP Virtual Server version 1.2.1 (size=4096)
-Prot LocalAddress:Port Scheduler Flags
-  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
-TCP  10.96.0.10:80 rr
-  -> 10.20.0.12:80                Tunnel  1      1          3         
-"""  # noqa: W291 - as printed
+RECORDINGS = Path(__file__).parents[2] / "recordings" / "ipvs"
 
 
 def facts(text: str, command: str = "ipvsadm -Ln") -> list[Fact]:
@@ -39,22 +21,24 @@ def facts(text: str, command: str = "ipvsadm -Ln") -> list[Fact]:
     return parse(Source("pasted", text, command), Place("n1", "host"))
 
 
-@pytest.mark.parametrize("text", [LISTED, SAVED, KERNEL], ids=["listed", "saved", "kernel"])
-def test_three_forms_agree(text: str) -> None:
+@pytest.mark.parametrize("name", ["ipvsadm_-Ln", "ipvsadm_-Sn", "proc_net_ip_vs"])
+def test_three_forms_agree(name: str) -> None:
     """``ipvsadm -Ln``, ``ipvsadm -Sn`` and the kernel's own file give the same service and server; all are recognised by their look."""
+    text = (RECORDINGS / name).read_text()
     service, server, whole = facts(text)
     assert [section.format for section in sections("pasted", text)] == ["ipvs"]
     assert dict(service.fields) == {"protocol": "tcp", "address": "10.96.0.10", "port": 80, "scheduler": "rr", "family": 4}
     told = {name: server.get(name) for name in ("protocol", "service_address", "service_port", "address", "port", "forward", "weight")}
     assert told == {
-        "protocol": "tcp", "service_address": "10.96.0.10", "service_port": 80, "address": "10.244.1.10", "port": 8080, "forward": "masq", "weight": 1,
+        "protocol": "tcp", "service_address": "10.96.0.10", "service_port": 80, "address": "10.244.1.10", "port": 8080,
+        "forward": "masq", "weight": 1,
     }
     assert (whole.kind, whole.get("what")) == ("collected", "ipvs")
 
 
 def test_forwarding_and_counts() -> None:
     """The forwarding method and the numbers of connections are read."""
-    server = facts(TUNNEL)[1]
+    server = facts((RECORDINGS / "ipvsadm_-Ln-tunnel").read_text())[1]
     assert (server.get("forward"), server.get("active"), server.get("inactive")) == ("tunnel", 1, 3)
 
 
