@@ -76,6 +76,8 @@ class End:
     """iptables name of the ICMP error (or ``tcp-reset``) sent back; "" = silence."""
     state: State | None = None
     at_sender: bool = False
+    local: bool = False
+    """Rejected on INPUT: the packet was for this stack."""
     closed: bool = False
     """Delivered, but no socket takes it."""
     left_by: Port | None = None
@@ -346,7 +348,7 @@ class Walker:
                 physout=physout,
                 say=False,
             )
-            return replace(end, errno=errno)
+            return replace(end, errno=errno, local=hook == "INPUT")
         by = verdict.by or ("rule" if rule else "policy")
         end = self._stop(
             at,
@@ -880,7 +882,7 @@ class Walker:
             (
                 x
                 for x in end.stack.links.values()
-                if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == (link.vxlan_port or 8472)
+                if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == end.packet.dport
             ),
             None,
         )
@@ -889,7 +891,7 @@ class Walker:
                 At(end.stack, end.device, packet, "frame"),
                 "device",
                 Disposition.DROPPED,
-                f"no VXLAN device with VNI {link.vxlan_id} and port {link.vxlan_port or 8472} here",
+                f"no VXLAN device with VNI {link.vxlan_id} and port {end.packet.dport} here",
             )
         if mac and far.mac and mac != far.mac and not far.master:
             return self._stop(
