@@ -76,7 +76,7 @@ class Kernel:
     def _answer(self, name: str, command: str) -> tuple[bool, Any]:
         connection = self._connection(name)
         if not connection.poll(PATIENCE):
-            self.close()
+            self._end_helpers()
             message = f"{command} in {name}: no answer within {PATIENCE:g} s"
             raise KernelError(message)
         answer: tuple[bool, Any] = connection.recv()
@@ -131,6 +131,10 @@ class Kernel:
 
     def close(self) -> None:
         """End the helpers; their namespaces go with them."""
+        self._end_helpers()
+        self._folder.cleanup()
+
+    def _end_helpers(self) -> None:
         for process, connection in self._helpers.values():
             connection.close()
             process.terminate()
