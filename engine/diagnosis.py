@@ -33,7 +33,7 @@ FALLBACK = "flow-stopped"
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
-PATH_KINDS = frozenset({"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "marked"})
+PATH_KINDS = frozenset({"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "marked", "nat_skipped"})
 """Derived facts that put a finding on the flow's path."""
 
 COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPERM", "EACCES", "EINVAL", "ENOPROTOOPT", "EADDRNOTAVAIL"})
@@ -446,7 +446,7 @@ def _on_path(match: Match) -> bool:
 def _main(match: Match) -> Fact:
     """The bound fact that places the finding: where the packet ends, else where it is changed, else the first one."""
     facts = list(match.bindings.values())
-    for kind in ("drop", "nat", "rule_seen", "no_nat", "left_evidence"):
+    for kind in ("drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):
         for fact in facts:
             if fact.kind == kind:
                 return fact

@@ -238,6 +238,12 @@ KINDS: Final[dict[str, Kind]] = {
          "endpoints": "tuple[dict]: {network, address, prefixlen, gateway, mac}", "ports": "tuple[dict]: {host_ip, host_port, container_port, protocol}",
          "labels": "dict[str, str]", "pod": "str: namespace/name of its pod"},
     ),
+    "published_port": Kind(
+        "A port of a node that a runtime says it publishes for a running container (computed from container).",
+        {"runtime": "str", "container": "str: name", "host_ip": "str: '' = every address", "host_port": "int", "container_port": "int", "protocol": "str",
+         "address": "str: of the container", "network": "str", "bridge": "str: bridge of that network, if known"},
+        "engine",
+    ),
     "container_network": Kind(
         "A network of a container runtime.",
         {"id": "str", "name": "str", "runtime": "str", "driver": "str", "bridge": "str: device name", "subnets": "tuple[str]", "gateways": "tuple[str]",
@@ -317,7 +323,37 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "no_nat": Kind(
         "The walked request passed nat POSTROUTING of a forwarding stack without source translation.",
-        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "in_device": "str", "out_device": "str", "out_type": "str"},
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "in_device": "str", "out_device": "str", "out_type": "str",
+         "overlay": "bool: the out device carries an overlay", "source_prefix": "str: on-link prefix that holds the source"},
+        "walk",
+    ),
+    "later_accept": Kind(
+        "A rule accepts the refused packet, but the refusing rule stands before it and lets nothing past; placed on the stack that refuses.",
+        {"flow": "int", "direction": "str", "hook": "str", "backend": "str", "table": "str", "chain": "str: chain in which the order is wrong",
+         "number": "int: position of the rule that comes too late there (the accepting one, or the jump that leads to it)", "spec": "str: of that rule",
+         "before": "int: position in that chain before which it would take effect", "accept_chain": "str", "accept_number": "int",
+         "accept_spec": "str: the accepting rule itself"},
+        "walk",
+    ),
+    "other_verdict": Kind(
+        "Another base chain of the hook has a rule that accepts the refused packet; placed on the stack that refuses.",
+        {"flow": "int", "direction": "str", "hook": "str", "backend": "str", "table": "str", "base_chain": "str", "chain": "str: of the accepting rule",
+         "number": "int", "spec": "str", "native": "bool: of nft's own tables, not of iptables"},
+        "walk",
+    ),
+    "set_decided": Kind(
+        "An ipset decided that a packet was refused; placed on the stack that refuses.",
+        {"flow": "int", "direction": "str", "hook": "str", "set": "str", "type": "str: type of the set", "how": "str: listed | not-listed", "table": "str",
+         "chain": "str", "number": "int", "spec": "str: the rule that asks the set", "target": "str", "member": "str: the entry that holds the packet",
+         "entry": "str: the entry that would hold exactly this packet"},
+        "walk",
+    ),
+    "nat_skipped": Kind(
+        "The walked packet was kept from conntrack and therefore not translated, although nat would have translated it.",
+        {"flow": "int", "direction": "str", "hook": "str", "type": "str: source | destination | reversal (of the request's translation)", "target": "str",
+         "chain": "str: of the nat rule", "number": "int: of the nat rule", "spec": "str: the nat rule", "before": "str: address",
+         "after": "str: address that it would have got", "backend": "str: of the rule that keeps it from conntrack", "raw_table": "str", "raw_chain": "str",
+         "raw_number": "int", "raw_spec": "str", "src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str"},
         "walk",
     ),
     "rule_seen": Kind(

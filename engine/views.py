@@ -108,9 +108,35 @@ def _pool(node: str, cidr: str, takers: list[tuple[str, Prefix, Fact]]) -> Fact:
     return Fact("docker_pool", {"cidr": cidr}, node, HOST)
 
 
+def published_ports(base: FactBase) -> Iterator[Fact]:
+    """A ``published_port`` fact for every port of an IPv4 address that a running container publishes."""
+    networks = {(f.node, f.fields.get("name")): f for f in base.of_kind("container_network")}
+    for one in base.of_kind("container"):
+        endpoints = [e for e in one.fields.get("endpoints") or () if e.get("address") and ":" not in e["address"]]
+        if one.fields.get("state") != "running" or not endpoints:
+            continue
+        # The runtime publishes on the network that has the container's default gateway: the first by name of those that are no internal ones.
+        end = min(endpoints, key=lambda e: (not e.get("gateway"), e.get("network", "")))
+        network = networks.get((one.node, end.get("network")))
+        common = {name: one.fields[field] for name, field in (("runtime", "runtime"), ("container", "name")) if field in one.fields}
+        common |= {"address": end["address"], "network": end.get("network", "")}
+        if network is not None and network.fields.get("bridge"):
+            common["bridge"] = network.fields["bridge"]
+        for port in one.fields.get("ports") or ():
+            host = str(port.get("host_ip") or "")
+            if ":" not in host:
+                fields = {
+                    **common,
+                    **{name: port[name] for name in ("host_port", "container_port", "protocol")},
+                    "host_ip": "" if host == "0.0.0.0" else host,
+                }
+                yield Fact("published_port", fields, one.node, one.stack, one.source, one.line, one.shown)
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
     "docker_pool": docker_pools,
+    "published_port": published_ports,
 }
 """Computed kinds for :class:`engine.facts.FactBase`."""

@@ -157,6 +157,13 @@ class IpSet:
         places = self._index.near(value) if self._kinds[0] in {"ip", "net"} else range(len(self._texts))
         return self._best(places, directions, packet, context)
 
+    def entry(self, directions: tuple[str, ...], packet: Packet, context: HookContext) -> str | None:
+        """The entry that would hold exactly this packet; ``None`` for types whose entries the packet does not tell."""
+        if self.family != packet.family or not self.type.startswith(("hash:", "bitmap:")):
+            return None
+        made = [_part(kind, side, packet, context) for kind, side in zip(self._kinds, directions, strict=False)]
+        return ",".join(made) if len(made) == len(self._kinds) and all(made) else None
+
     def _best(
         self, places: Iterable[int], directions: tuple[str, ...], packet: Packet, context: HookContext
     ) -> tuple[bool | None, Member | None]:
@@ -217,6 +224,17 @@ def _fits(member: Member, kinds: list[str], directions: tuple[str, ...], packet:
         elif kind == "mark" and int(part, 0) != packet.mark:
             return None
     return score
+
+
+def _part(kind: str, side: str, packet: Packet, context: HookContext) -> str:
+    """One dimension of a packet as an entry writes it; "" for what entries cannot be made of here."""
+    if kind in {"ip", "net"}:
+        return to_text(packet.src if side == "src" else packet.dst, packet.family)
+    if kind == "port" and packet.protocol in {"tcp", "udp"}:
+        return f"{packet.protocol}:{packet.sport if side == 'src' else packet.dport}"
+    if kind == "iface":
+        return context.in_device if side == "src" else context.out_device
+    return ""
 
 
 def _port_fits(part: str, side: str, packet: Packet) -> bool:

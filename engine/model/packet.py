@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from engine.inet import to_text
 
@@ -118,6 +119,8 @@ class State:
     entry: Entry | None = None
     reply: bool = False
     """The packet goes in the reply direction of its entry."""
+    untracked_by: tuple[Any, Any] | None = None
+    """Of an UNTRACKED packet: chain and rule that kept it from conntrack."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
+from engine.remedies.dockerd import DockerRestart
+from engine.remedies.ipset import IpsetAdd, IpsetDelete
 from engine.remedies.kernel import ModuleLoad, SysctlSet
-from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert
+from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
 from engine.remedies.nft import NftInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
@@ -17,7 +19,11 @@ OPERATIONS: dict[str, type[Operation]] = {
     for op in (
         IptablesInsert,
         IptablesAppend,
+        IptablesMove,
         IptablesDelete,
+        IpsetAdd,
+        IpsetDelete,
+        DockerRestart,
         NftInsert,
         RouteAdd,
         RouteDelete,

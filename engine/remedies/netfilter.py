@@ -163,6 +163,67 @@ class IptablesAppend(_OnChain):
         return self._changed(facts, fact, [*chain.rules, *(RuleLine(0, rule) for rule in self.rules)])
 
 
+class IptablesMove(_OnChain):
+    """Move a rule of a chain in front of another."""
+
+    NAME: ClassVar[str] = "iptables.move"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "chain": Parameter("chain that holds both"),
+        "rule": Parameter("the words of the rule that comes too late"),
+        "number": Parameter("its position, where the chain has such a rule more than once", required=False),
+        "position": Parameter("position, from 1, that it shall have; of a rule that stands before it"),
+        "backend": Parameter("legacy or nft, where both hold the table", required=False),
+        "family": Parameter("4 or 6; 4 if absent", required=False),
+    }
+
+    @property
+    def position(self) -> int:
+        """Position that the rule shall have."""
+        return max(1, int(self.text("position")))
+
+    def _place(self, facts: FactBase) -> int | None:
+        fact = self._fact(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if chain is None:
+            return None
+        wanted, said = split(self.rules[0]), int(self.text("number") or 0)
+        places = [place for place, line in enumerate(chain.rules, 1) if split(line.spec) == wanted and place > self.position]
+        return said if said in places else next(iter(places), None)
+
+    def commands(self) -> tuple[str, ...]:
+        """``iptables -I`` in front, then ``iptables -D`` of the one behind, by its position: at no time is the rule missing."""
+        return (self._line("-I", self.position, self.rules[0]), self._numbered(self._stood + 1))
+
+    @property
+    def _stood(self) -> int:
+        """Position that the rule has; as told where the chain is not in the evidence."""
+        return self._place(self.site.facts) or int(self.text("number") or self.position + 1)
+
+    def _numbered(self, place: int) -> str:
+        table = [] if self.table == "filter" else ["-t", self.table]
+        return self.site.shell(self.program, "-w", *table, "-D", self.chain, str(place))
+
+    def undo(self) -> tuple[str, ...]:
+        """Back to where it stood."""
+        return (self._line("-I", self._stood + 1, self.rules[0]), self._numbered(self.position))
+
+    def verify(self) -> tuple[str, ...]:
+        """``iptables -S`` shows the order."""
+        table = [] if self.table == "filter" else ["-t", self.table]
+        return (self.site.shell(self.program, "-w", *table, "-S", self.chain),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The chain in its new order."""
+        fact, place = self._fact(facts), self._place(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if fact is None or chain is None or place is None:
+            return None
+        rules = list(chain.rules)
+        rules.insert(self.position - 1, rules.pop(place - 1))
+        return self._changed(facts, fact, rules)
+
+
 class IptablesDelete(_OnChain):
     """Delete a rule by its content."""
 

@@ -95,6 +95,8 @@ def traverse(passage: Passage, chain: NftChain, context: HookContext, base: str,
     if depth > MAX_DEPTH:
         return Verdict("drop", chain, None, base, by="unknown")
     for rule in chain.rules:
+        if rule is passage.skipping:
+            continue
         outcome = _rule(passage, Place(chain, rule, 0, context, base, depth))
         if isinstance(outcome, Verdict):
             return outcome

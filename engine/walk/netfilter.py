@@ -81,6 +81,8 @@ class Passage:
         self.tracked = False
         self.next_hop = 0
         """Address of the next hop, for MASQUERADE's choice of address."""
+        self.skipping: AnyRule | None = None
+        """A rule that counts as taken out of its chain (see :mod:`engine.walk.otherwise`)."""
         self.way: Way | None = None
         """Of a packet that this stack makes: where it goes as of now."""
         self.translated = False
@@ -130,7 +132,7 @@ class Passage:
         """``notrack``: conntrack will pass the packet by; one that was seen before (on loopback) stays as it is."""
         if self.tracked:
             return
-        self.tracked, self.state = True, State("UNTRACKED")
+        self.tracked, self.state = True, State("UNTRACKED", untracked_by=(chain, rule))
         self.recorder.step("conntrack", f"not tracked by {chain.table.name} {chain.name}", "rewrite", rule_line(chain, rule))
 
     def confirm(self) -> None:
@@ -160,7 +162,7 @@ class Passage:
             return self._base(call.chain, context)
         return Verdict("accept")
 
-    def _enter(self, chain: AnyChain, context: HookContext) -> Verdict | None:
+    def asked(self, chain: AnyChain, context: HookContext) -> Verdict | None:
         """Verdict of a base chain's rules, ``None`` where its policy decides."""
         if isinstance(chain, Chain):
             return self._traverse(chain, context, chain.name, 0)
@@ -169,7 +171,7 @@ class Passage:
         return native.traverse(self, chain, context, chain.name, 0)
 
     def _base(self, chain: AnyChain, context: HookContext) -> Verdict:
-        found = self._enter(chain, context)
+        found = self.asked(chain, context)
         if found is not None:
             verdict, lines = found, rule_line(found.chain, found.rule) if found.chain and found.rule else ()
             target = found.rule.target.name if found.rule else ""
@@ -190,7 +192,7 @@ class Passage:
         if depth > MAX_DEPTH:
             return Verdict("drop", chain, None, base, by="unknown")
         for rule in chain.candidates(self.packet, context, self._memberships(context)):
-            if not self._fits(rule, chain, context):
+            if rule is self.skipping or not self._fits(rule, chain, context):
                 continue
             name = rule.target.name
             if name in ALTERING:
@@ -239,6 +241,10 @@ class Passage:
         return Verdict("drop", chain, rule, base, by="unknown") if answer else None
 
     # --- matches --------------------------------------------------------------------------------------------------
+
+    def around(self) -> m.Surroundings:
+        """What matches may ask of the stack."""
+        return _Around(self.stack, self.choices, self.recorder)
 
     def _memberships(self, context: HookContext) -> Callable[[str, tuple[str, ...]], bool | None]:
         """Membership of the packet as it is when asked, looked up once for each set."""
@@ -372,6 +378,10 @@ class Passage:
         entry = self.state.entry
         destination = context.hook in {"PREROUTING", "OUTPUT"}
         if entry is None:
+            if self.state.untracked_by is not None:
+                from engine.walk.otherwise import note_untranslated
+
+                note_untranslated(self, context)
             return Verdict("accept")
         if self.state.reply:
             self._reverse(entry, destination=destination)
@@ -390,7 +400,7 @@ class Passage:
             chain = call.chain
             if chain is None:
                 continue
-            found = self._enter(chain, context)
+            found = self.asked(chain, context)
             if found is None and chain.policy == "DROP":
                 found = Verdict("drop", chain, None, chain.name, by="policy")
             if found is not None and found.name != "accept":

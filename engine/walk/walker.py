@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from engine.inet import to_int, to_text
 from engine.model.fib import Key
+from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
-from engine.walk import bridges, ipvs, mtu, tunnels, wireguard
+from engine.walk import bridges, ipvs, mtu, otherwise, tunnels, wireguard
 from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name, seen_as
 from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from engine.facts import Fact
     from engine.model.links import Link
+    from engine.model.packet import HookContext
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
     from engine.walk.ipvs import Connection
@@ -268,7 +270,9 @@ class Walker:
             before = passage.packet
             verdict = passage.run(call, passage.context(hook, **devices))
             if verdict.name != "accept":
-                self._note_rivals(at.stack, hook, call, queue)
+                context = passage.context(hook, **devices)
+                self._note_rivals(passage, call, queue, context)
+                otherwise.note(passage, call, queue, verdict, context)
                 return self._refuse(at, passage, hook, verdict, devices)
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
                 passage.way = self._again(passage, before, passage.way)
@@ -282,9 +286,10 @@ class Walker:
                     return replace(end, errno="") if passage.packet.protocol == "tcp" else end
         return None
 
-    def _note_rivals(self, stack: NetStack, hook: str, call: Call, queue: list[Call]) -> None:
-        """Say that another backend has a chain of equal priority: which of them runs first cannot be read from a dump."""
-        if any(rivals(call, other) for other in queue):
+    def _note_rivals(self, passage: Passage, call: Call, queue: list[Call], context: HookContext) -> None:
+        """Say that another backend's chain of equal priority refuses the packet too: which of them runs first cannot be read from a dump."""
+        if any(rivals(call, other) and otherwise.refuses(passage, other, context) for other in queue):
+            stack, hook = passage.stack, context.hook
             why = f"chains of legacy iptables and of nftables have equal priority on {hook}: legacy is taken to run first"
             self.recorder.assume(Unknown(stack.node, stack.name, f"order of {hook} chains", "", why))
 
@@ -678,6 +683,8 @@ class Walker:
                 in_device=in_device,
                 out_device=out,
                 out_type=at.stack.link(out).type,
+                overlay=is_overlay(at.stack.link(out)),
+                source_prefix=source_prefix(self.network, before.src, family, to_text(before.src, family)),
             )
         # Only a packet that OUTPUT sent another way is too big here: the stack tells its own sender by ICMP (ip_fragment).
         refused = self._too_big(replace(at, how="forward"), way, passage.packet, passage.state)

@@ -88,3 +88,27 @@ def test_docker_pools() -> None:
 def test_docker_pools_need_routes() -> None:
     """Where no route was seen nothing is said: what is not seen is not free."""
     assert pools() == []
+
+
+def test_published_ports() -> None:
+    """A running container's published ports are told with its address and bridge; IPv6 ends and stopped containers are left out."""
+    port = {"host_ip": "0.0.0.0", "host_port": 8080, "container_port": 80, "protocol": "tcp"}
+    other = {**port, "host_ip": "127.0.0.1", "host_port": 8081}
+    ends = ({"network": "none", "address": ""}, {"network": "front", "address": "172.18.0.2", "gateway": "172.18.0.1"})
+    common = {"runtime": "docker", "endpoints": ends, "ports": (port, {**port, "host_ip": "::"}, other)}
+    base = FactBase(
+        [
+            Fact("container", {**common, "name": "web", "state": "running"}, "n1"),
+            Fact("container", {**common, "name": "old", "state": "exited"}, "n1"),
+            Fact("container_network", {"name": "front", "bridge": "br-0123456789ab"}, "n1"),
+        ],
+        EXPANDERS,
+    )
+    told = [
+        tuple(fact.get(name) for name in ("container", "host_ip", "host_port", "address", "container_port", "network", "bridge"))
+        for fact in base.of_kind("published_port")
+    ]
+    assert told == [
+        ("web", "", 8080, "172.18.0.2", 80, "front", "br-0123456789ab"),
+        ("web", "127.0.0.1", 8081, "172.18.0.2", 80, "front", "br-0123456789ab"),
+    ]

@@ -13,6 +13,10 @@ NOTHING = FactBase([])
 PARAMETERS = {
     "iptables.insert": {"chain": "INPUT", "rule": "-j ACCEPT"},
     "iptables.append": {"chain": "INPUT", "rule": "-j ACCEPT"},
+    "ipset.add": {"set": "peers", "member": "10.0.0.1"},
+    "ipset.delete": {"set": "peers", "member": "10.0.0.1"},
+    "docker.restart": {"container": "web"},
+    "iptables.move": {"chain": "INPUT", "rule": "-j ACCEPT", "position": "1"},
     "iptables.delete": {"chain": "INPUT", "rule": "-j DROP"},
     "nft.insert": {"table": "inet t", "chain": "c", "rule": "accept"},
     "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"},

@@ -73,6 +73,20 @@ def test_append() -> None:
     assert (sees(facts), sees(after)) == ("timeout", "connected")
 
 
+def test_move() -> None:
+    """The rule stands in front of the other one, once; at no time is it missing, and the undo puts it back."""
+    made = lan()
+    made.stack("router").filter("-A FORWARD -j DROP", "-A FORWARD -p udp -j ACCEPT", "-A FORWARD -p tcp -j ACCEPT")
+    facts = made.facts()
+    moved = operation("iptables.move", facts, "router", chain="FORWARD", rule="-p tcp -j ACCEPT", position="1", number="3")
+    after = moved.apply(facts)
+    assert after is not None
+    assert specs(after.facts, "FORWARD") == ["-p tcp -j ACCEPT", "-j DROP", "-p udp -j ACCEPT"]
+    assert moved.commands() == ("iptables -w -I FORWARD 1 -p tcp -j ACCEPT", "iptables -w -D FORWARD 4")
+    assert moved.undo() == ("iptables -w -I FORWARD 4 -p tcp -j ACCEPT", "iptables -w -D FORWARD 1")
+    assert (sees(facts), sees(after)) == ("timeout", "connected")
+
+
 def test_delete() -> None:
     """The rule is found by its words; the undo puts it back where it stood."""
     facts = world().facts()
@@ -89,6 +103,9 @@ def test_delete() -> None:
     [
         ("iptables.insert", {"chain": "NONE", "rule": "-j ACCEPT"}),
         ("iptables.delete", {"chain": "FORWARD", "rule": "-j NONE"}),
+        ("iptables.append", {"chain": "NONE", "rule": "-j ACCEPT"}),
+        ("iptables.move", {"chain": "FORWARD", "rule": "-j NONE", "position": "1"}),
+        ("iptables.move", {"chain": "NONE", "rule": "-j DROP", "position": "1"}),
         ("iptables.delete", {"chain": "NONE", "rule": "-j DROP"}),
         ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "table": "raw"}),
         ("iptables.insert", {"chain": "FORWARD", "rule": "-j ACCEPT", "family": "6"}),
@@ -162,6 +179,7 @@ def test_what_if_and_back(rules: list[str], new: str, position: int) -> None:
         ),
         ("iptables.insert", {"chain": "INPUT", "rule": "-i eth0 -j ACCEPT"}, True),
         ("iptables.append", {"chain": "INPUT", "rule": ["-i eth0 -j ACCEPT", "-p tcp -m tcp --dport 80 -j ACCEPT"]}, True),
+        ("iptables.move", {"chain": "INPUT", "rule": "-j ACCEPT", "position": "2"}, True),
         ("iptables.delete", {"chain": "INPUT", "rule": "-p udp -j DROP"}, True),
     ],
 )
