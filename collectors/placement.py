@@ -220,6 +220,8 @@ class _Joiner:
             pairs = [pair for link in inner.ends if (pair := self._pair(link, outer))]
             if len(pairs) != len(inner.ends) or not self._is_above(outer, inner) or any(_elsewhere(pair, inner, outer) for pair in pairs):
                 continue
+            if self.loose[folder] != node and any(_wire_of_hosts(pair, inner, outer) for pair in pairs):
+                continue
             if self.loose[folder] == node or not _foreign(pairs, inner, outer):
                 fits[node] = pairs
             else:
@@ -311,6 +313,20 @@ def _elsewhere(pair: _Join, inner: _View, outer: _View) -> bool:
             if wired and own.get("device") != "lo" and in_prefix(str(address.get("address")), f"{own.get('address')}/{own.get('prefixlen')}"):
                 return True
     return False
+
+
+def _wire_of_hosts(pair: _Join, inner: _View, outer: _View) -> bool:
+    """Whether a pair is a wire between two hosts rather than a container's: both ends have an address of one subnet.
+
+    Containers hang on a bridge, or on a device with a host address and a host route.  What lies in a folder of its own beside the node's
+    and shares a subnet with a device of the node is a machine to the person who made the folders.
+    """
+    mine = [own for own in outer.addresses if own.get("device") == pair.outer.get("name") and own.get("prefixlen") not in {None, 32, 128}]
+    return any(
+        own.get("family") == address.get("family") and in_prefix(str(address.get("address")), f"{own.get('address')}/{own.get('prefixlen')}")
+        for own in mine
+        for address in _global_addresses(pair, inner)
+    )
 
 
 def _global_addresses(pair: _Join, inner: _View) -> list[Fact]:

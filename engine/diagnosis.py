@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FALLBACK = "flow-stopped"
 """Rule that names the deciding line where no failure mode explains it; it gives way to every other finding on the same drop."""
 
+DATA = 200
+"""Octets of the first data packet that is walked after a handshake: any network passes it by size."""
+
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
@@ -106,12 +109,22 @@ class Diagnoser:
         return state._replace(matches=tuple(self._infer(state)))
 
     def _walk(self, network: Network, flow: Flow, number: int) -> Trace:
-        """Walk a flow; if it lives and the symptom does not speak against it, full packets too: what stops only them joins its facts."""
+        """Walk a flow; if it lives, its first data too (a filter may let a handshake pass and stop what follows).
+
+        If the symptom does not speak against it, full packets as well: what stops only them joins the facts.
+        """
         error = self.question.error_class
         trace = walk(network, flow, number, error)
-        if trace.client_sees != "connected" or error not in SIZE_CLASSES:
+        if trace.client_sees != "connected":
             return trace
-        from engine.walk.sizes import lost_when_full
+        from engine.walk.sizes import lost_when_full, walk_full
+
+        if flow.protocol == "tcp":
+            data = walk_full(network, flow._replace(size=DATA), number, error)
+            if data.client_sees == "timeout":
+                return data
+        if error not in SIZE_CLASSES:
+            return trace
 
         return trace._replace(facts=(*trace.facts, *lost_when_full(network, flow, number, error)))
 
@@ -329,8 +342,8 @@ class Diagnoser:
     @staticmethod
     def _with_others(plan: RemedyPlan) -> RemedyPlan:
         note = {
-            "en": "Restores the flow together with the remedies of the contributing findings below.",
-            "zh": "与下面“促成因素”的修复一起执行后, 流量恢复。",
+            "en": "Restores the flow together with what is printed below for the next fault on this path.",
+            "zh": "与下面“同一路径上的下一个问题”的修复一起执行后，流量恢复。",
         }
         return plan._replace(verified=Verified.RESTORES_FLOW, note=note)
 

@@ -74,7 +74,7 @@ def diagnose(request: Request) -> Report:
     question = plausible(question_of(request, facts), network)
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
     compiled.keep(rulebase.rules)
-    warnings = (*(str(w) for w in rulebase.warnings), *evidence.warnings, *outcome.warnings, *_misread(network))
+    warnings = (*(w.head() for w in rulebase.warnings), *evidence.warnings, *outcome.warnings, *_misread(network))
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.findings import Report
 
 RECORDED = [scenario for scenario in map(load, sorted(LABS.glob("*.yaml"))) if scenario.record]
-HEALTHY = [(s, state.name) for s in RECORDED for state in sorted((RECORDINGS / s.name).iterdir()) if state.name != "broken"]
+HEALTHY = [(s, state.name) for s in RECORDED for state in sorted((RECORDINGS / s.name).glob("*")) if state.name != "broken"]
 
 
 @cache
