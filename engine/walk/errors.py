@@ -42,6 +42,9 @@ SHORT_NAMES = {
 LOCAL_ERRNO = {"none": "ENETUNREACH", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES", "blackhole": "EINVAL", "broadcast": "EACCES"}
 """Route type of a failed output lookup → errno of the sender (a TCP one to a broadcast address: ENETUNREACH); a policy rule ``unreachable`` counts as ``none`` (``fib4_rule_action``)."""
 
+FORWARD_ICMP6 = {"none": "icmp6-no-route", "unreachable": "icmp6-no-route", "prohibit": "icmp6-adm-prohibited", "blackhole": ""}
+"""The same in IPv6 (``ip6_pkt_discard``, ``ip6_pkt_prohibit``); measured on Linux 6.18: for policy rules too."""
+
 FORWARD_ICMP = {"none": "icmp-net-unreachable", "unreachable": "icmp-host-unreachable", "prohibit": "icmp-admin-prohibited", "blackhole": ""}
 """Route type of a failed lookup while forwarding → ICMP error sent back ("" = none)."""
 
@@ -54,7 +57,7 @@ def reject_name(name: str) -> str:
 def seen_as(error: str, protocol: str) -> str:
     """Errno of the client, or ``timeout``."""
     tcp, udp = ICMP_ERRNO.get(error, ("", ""))
-    if protocol == "icmp":
+    if protocol in {"icmp", "icmpv6"}:
         # ping prints the error it gets; the class of a TCP client is the nearest name
         return tcp or "timeout"
     return (tcp if protocol == "tcp" else udp) or "timeout"

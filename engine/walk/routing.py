@@ -217,8 +217,14 @@ class Forwarding(NamedTuple):
 
 
 def forwarding(stack: NetStack, device: str, family: int) -> Forwarding:
-    """The ingress device's ``forwarding``; ``ip_forward`` (or ``all``) stands in where only that was observed."""
-    value, key = stack.device_sysctl(family, device, "forwarding")
+    """IPv4: the ingress device's ``forwarding``, for which ``ip_forward`` stands in where only that was observed.
+
+    IPv6: that of ``all``, or the ingress device's ``force_forwarding`` (``ip6_forward``); the device's own ``forwarding`` only says whether it is a router's.
+    """
+    forced, key = stack.device_sysctl(6, device, "force_forwarding")
+    if family == 6 and forced:
+        return Forwarding(on=True, lines=line_of(stack.sysctls.get(key)), fact=stack.sysctls.get(key), key=key)
+    value, key = stack.device_sysctl(4, device, "forwarding") if family == 4 else (None, "")
     if value is None:
         key = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
         value = stack.sysctl(key)

@@ -16,8 +16,8 @@ from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
-from engine.walk import bridges, ipvs, mtu, otherwise, tunnels, wireguard
-from engine.walk.errors import FORWARD_ICMP, LOCAL_ERRNO, reject_name, seen_as
+from engine.walk import bridges, ipvs, limits, mtu, otherwise, tunnels, wireguard
+from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name, seen_as
 from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
 from engine.walk.netfilter import Passage, Verdict
@@ -134,6 +134,8 @@ class Walker:
     """Stack → connections that IPVS gave to servers there."""
     met: dict[tuple[tuple[str, str, str], int], Port] = field(default_factory=dict)
     """(Device, address) → who asked that device for an address under its own: it need not be asked for in turn (``neigh_event_ns``)."""
+    any_port: bool = False
+    """The client left the choice of its port to the kernel."""
     sized: bool = False
     """The walk is about sizes: drops tell how big the packet was."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -405,6 +407,9 @@ class Walker:
         refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None)
         if refused is not None:
             return refused
+        refused = self._portless(at, way, packet)
+        if refused is not None:
+            return refused
         passage = self._passage(at)
         passage.way = way
         ended = self._hook(at, passage, "OUTPUT", out_device=self._out(way))
@@ -418,6 +423,17 @@ class Walker:
         if packet.family != 4 or at.any_source or not stack.collected("addresses") or stack.address_type(4, packet.src) == "LOCAL":
             return None
         return self._stop(at, "no-route", Disposition.NO_ROUTE, f"{to_text(packet.src)} is no address of this stack", way.lines, errno="EINVAL")
+
+    def _portless(self, at: At, way: Way, packet: Packet) -> End | None:
+        """Connect() finds no local port (``__inet_hash_connect``)."""
+        if not self.any_port or self.depth or self.recorder.direction != "request" or packet.error or packet.tcp_flags != {"SYN"}:
+            return None
+        bounds = limits.portless(at.stack, packet, self._out(way))
+        if bounds is None:
+            return None
+        fact = at.stack.sysctls.get(limits.RANGE)
+        text = f"no local port from {bounds[0]} to {bounds[1]} is free towards {to_text(packet.dst, packet.family)} port {packet.dport}"
+        return self._stop(at, "ports", Disposition.DROPPED, text, line_of(fact), errno="EADDRNOTAVAIL", origin=fact, packet=packet, out=way.device)
 
     def _loopback_source(self, at: At, way: Way, packet: Packet) -> End | None:
         """127.0.0.0/8 leaves by lo only, unless route_localnet is on (``__mkroute_output``)."""
@@ -458,7 +474,7 @@ class Walker:
         if unknown is not None:
             return unknown
         kind = "none" if way.type == "unreachable" and way.found.route is None else way.type
-        error = "" if local else FORWARD_ICMP.get(kind, "")
+        error = "" if local else (FORWARD_ICMP if packet.family == 4 else FORWARD_ICMP6).get(kind, "")
         errno = LOCAL_ERRNO.get(kind, "ENETUNREACH") if local else ""
         if local and kind == "broadcast" and packet.protocol == "tcp":
             errno = "ENETUNREACH"  # tcp_v4_connect; only datagrams may be broadcast, and need leave to (EACCES)
