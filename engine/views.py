@@ -128,7 +128,7 @@ def published_ports(base: FactBase) -> Iterator[Fact]:
                 fields = {
                     **common,
                     **{name: port[name] for name in ("host_port", "container_port", "protocol")},
-                    "host_ip": "" if host == "0.0.0.0" else host,
+                    "host_ip": "" if host == "0.0.0.0" else host,  # noqa: S104 - read, not bound
                 }
                 yield Fact("published_port", fields, one.node, one.stack, one.source, one.line, one.shown)
 

@@ -82,7 +82,13 @@ class DockerRestart(Operation):
             yield from _daemon(networks)
         for port in facts.of_kind("published_port"):
             if port.node == self.site.node and port.fields.get("bridge") and self.text("container") in {"", port.fields.get("container")}:
-                yield from _published(port)
+                yield from _published(port, outer=self._outer_only(facts, port))
+
+    def _outer_only(self, facts: FactBase, port: Fact) -> bool:
+        """Whether docker leaves the bridge's own packets to its proxy; without one (``--userland-proxy=false``) it has no RETURN for them."""
+        nat = self._table(facts, "nat")
+        chain = next((c for c in nat.fields["chains"] if c.name == "DOCKER"), None) if nat is not None else None
+        return chain is None or not chain.rules or any(line.spec == f"-i {port.fields['bridge']} -j RETURN" for line in chain.rules)
 
 
 def _daemon(networks: list[Fact]) -> Iterator[tuple[str, str, str]]:
@@ -113,12 +119,12 @@ def _daemon(networks: list[Fact]) -> Iterator[tuple[str, str, str]]:
     yield "filter", "DOCKER-ISOLATION-STAGE-2", "-j RETURN"
 
 
-def _published(port: Fact) -> Iterator[tuple[str, str, str]]:
+def _published(port: Fact, *, outer: bool) -> Iterator[tuple[str, str, str]]:
     get = port.fields
     bridge, address, protocol = get["bridge"], get["address"], get["protocol"]
     where = f"-d {get['host_ip']}/32 " if get.get("host_ip") else ""
-    inner, outer = f"-p {protocol} -m {protocol} --dport {get['container_port']}", f"-p {protocol} -m {protocol} --dport {get['host_port']}"
-    yield "nat", "DOCKER", f"{where}! -i {bridge} {outer} -j DNAT --to-destination {address}:{get['container_port']}"
+    inner, outside = f"-p {protocol} -m {protocol} --dport {get['container_port']}", f"-p {protocol} -m {protocol} --dport {get['host_port']}"
+    yield "nat", "DOCKER", f"{where}{f'! -i {bridge} ' if outer else ''}{outside} -j DNAT --to-destination {address}:{get['container_port']}"
     yield "nat", "POSTROUTING", f"-s {address}/32 -d {address}/32 {inner} -j MASQUERADE"
     yield "filter", "DOCKER", f"-d {address}/32 ! -i {bridge} -o {bridge} {inner} -j ACCEPT"
 

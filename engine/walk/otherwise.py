@@ -170,7 +170,7 @@ def _sets(passage: Passage, base: AnyChain, verdict: Verdict, context: HookConte
                 inner = match.match if isinstance(match, m.Negated) else match
                 if isinstance(inner, m.InSet):
                     listed = inner is match
-                    yield _set_fact(passage, context, chain, rule, inner, "listed" if listed else "not-listed")
+                    yield _set_fact(passage, context, (chain, rule), inner, "listed" if listed else "not-listed")
     for chain, stop in verdict.path or [(base, None)]:
         before = stop.number - 1 if stop is not None else None
         places = range(len(chain.rules))[:before] if isinstance(chain, Chain) else ()
@@ -178,7 +178,7 @@ def _sets(passage: Passage, base: AnyChain, verdict: Verdict, context: HookConte
             if isinstance(chain, Chain) and "--match-set" in chain.text.rules[place].spec:
                 missed = _missed(passage, chain.rules[place], context)
                 if missed is not None:
-                    yield _set_fact(passage, context, chain, chain.rules[place], missed, "not-listed")
+                    yield _set_fact(passage, context, (chain, chain.rules[place]), missed, "not-listed")
 
 
 def _missed(passage: Passage, rule: Rule, context: HookContext) -> m.InSet | None:
@@ -191,7 +191,8 @@ def _missed(passage: Passage, rule: Rule, context: HookContext) -> m.InSet | Non
     return sets[0] if answers.pop(sets[0]) is False and all(answers.values()) else None
 
 
-def _set_fact(passage: Passage, context: HookContext, chain: Chain, rule: Rule, match: m.InSet, how: str) -> Told:
+def _set_fact(passage: Passage, context: HookContext, place: tuple[Chain, Rule], match: m.InSet, how: str) -> Told:
+    chain, rule = place
     found = passage.stack.ipsets.get(match.name)
     fields: dict[str, Any] = {
         "set": match.name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -61,6 +62,7 @@ def main(options: list[str]) -> None:
     """Restart dockerd with the given options."""
     stop()
     STATE.mkdir(parents=True, exist_ok=True)
+    (STATE / "options").write_text(json.dumps(options))  # for the lab's systemctl
     argv = ["dockerd", "--data-root", str(STATE / "data"), "--exec-root", "/run/docker", "--storage-driver", "vfs", "--pidfile", str(PID), *options]
     with (STATE / "log").open("a") as log:
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
