@@ -21,7 +21,7 @@ CNI_LISTING: Final = "cni_listing"
 
 PARSERS: Final = {
     "iptables": "iptables:parse", "ipset": "ipset:parse", "sysctl": "sysctl:parse", "conntrack": "conntrack:parse", "nft": "nftables:parse",
-    "modules": "modules:parse", "ipvs": "ipvs:parse", "wireguard": "wireguard:parse",
+    "modules": "modules:parse", "counters": "counters:parse", "ipvs": "ipvs:parse", "wireguard": "wireguard:parse",
     "xtmonitor": "xtmonitor:parse",
     "link": "iplink:parse", "ifconfig": "ifconfig:parse", "route": "iproute:parse", "rule": "iprule:parse", "neigh": "ipneigh:parse",
     "fdb": "bridge:parse_fdb", "port": "bridge:parse_link", "brctl": "bridge:parse_brctl",
@@ -87,7 +87,7 @@ WORDS: Final = {
     "nft": "nft", "nftables": "nft", "ruleset": "nft", "ipset": "ipset", "ipsets": "ipset", "conntrack": "conntrack", "sysctl": "sysctl",
     "sysctls": "sysctl",
     "ipvsadm": "ipvs", "ipvs": "ipvs", "wg": "wireguard", "wireguard": "wireguard",
-    "lsmod": "modules", "modules": "modules", "resolv": "resolv", "hosts": "hosts", "ifconfig": "ifconfig", "interfaces": "link", "addr": "link",
+    "lsmod": "modules", "modules": "modules", "nstat": "counters", "resolv": "resolv", "hosts": "hosts", "ifconfig": "ifconfig", "interfaces": "link", "addr": "link",
     "addrs": "link", "address": "link",
     "addresses": "link", "links": "link", "link": "link", "ipaddr": "link", "iplink": "link", "ipa": "link", "ipr": "route", "iproute": "route",
     "routes": "route", "route": "route",
@@ -118,6 +118,7 @@ KNOWN_FILES: Final = (
     (re.compile(r"(^|/)xtables-monitor"), "xtmonitor"),
     (re.compile(r"(^|/)proc[/_]net[/_]nf_conntrack$"), "conntrack"),
     (re.compile(r"(^|/)proc[/_]net[/_]ip_vs$"), "ipvs"),
+    (re.compile(r"(^|/|_)proc[/_]net[/_](?:snmp|netstat|softnet_stat|stat[/_]\w+)(?:\.txt)?$"), "counters"),
     (re.compile(r"(^|/)proc[/_]net[/_]|(^|/)etc/docker/|(^|/|_)daemon\.json$|(^|/|_)etc[/_]sysctl"), IGNORED),
     (re.compile(r"(^|/)(?:readme|notes?|netns)(?:\.\w+)?$", re.IGNORECASE), IGNORED),
 )
@@ -126,7 +127,7 @@ KNOWN_FILES: Final = (
 PROGRAMS: Final = (
     "ip", "ss", "nft", "ipset", "bridge", "brctl", "sysctl", "conntrack", "netstat", "route", "arp", "ifconfig", "lsmod", "docker", "podman",
     "nerdctl", "crictl",
-    "kubectl", "uname", "hostname", "hostnamectl", "ls", "cat", "ipvsadm", "wg",
+    "kubectl", "uname", "hostname", "hostnamectl", "ls", "cat", "ipvsadm", "wg", "nstat",
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
@@ -271,8 +272,10 @@ def _format_of(program: str, arguments: list[str]) -> str:
         # iproute2 takes abbreviations; "vlan" and "mdb" hold nothing that becomes a fact.
         word = next((word for word in arguments if not word.startswith("-")), "")
         return "fdb" if "fdb".startswith(word) else "port" if "link".startswith(word) else IGNORED
-    # Summaries and bare names.
-    if (program == "ss" and arguments == ["-s"]) or (program == "ipset" and "-n" in arguments):
+    if program in {"netstat", "ss"} and any(re.fullmatch(r"-[a-zA-Z]*s|--statistics|--summary", word) for word in arguments):
+        return "counters"
+    # Bare names.
+    if program == "ipset" and "-n" in arguments:
         return IGNORED
     if program in {"docker", "podman"} and not {"inspect"} & set(arguments):
         return IGNORED
@@ -293,7 +296,7 @@ OWN_LINE: Final = (
     rf"(?:{IP_LINE}|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
     r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|"
     r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|"
-    r"netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
+    r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
     r"crictl[ \t]+\w|kubectl(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
@@ -334,6 +337,8 @@ SIGNATURES: Final = (
     ("socket", (rf"^(?:Netid[ \t]+)?State[ \t]+Recv-Q|^Proto[ \t]+Recv-Q|^Active Internet|^(?:tcp|udp)6?[ \t]+{TCP_STATES}[ \t]+\d+|"
                 rf"^{TCP_STATES}[ \t]+\d+[ \t]+\d+\s|^(?:tcp|udp)6?[ \t]+\d+[ \t]+\d+[ \t]+\S+:\S+\s")),
     ("xtmonitor", r"^PACKET: \d+ [0-9a-f]+ |^ ?TRACE: \d+ [0-9a-f]+ \w+:|\bTRACE: \w+:\S+:(?:rule|policy|return):\d+ IN="),
+    ("counters", (r"^#kernel$|^(?:TcpExt|IpExt|Tcp|Ip):$|^(?:TcpExt|IpExt|Tcp|Ip): [A-Z]\w+ \w+|^TCP:[ \t]+\d+ \(estab \d+|"
+                  r"^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$")),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),

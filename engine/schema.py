@@ -211,6 +211,10 @@ KINDS: Final[dict[str, Kind]] = {
          "device": "str: bound to device", "peer_address": "str", "peer_port": "int", "process": "str", "pid": "int", "recv_q": "int",
          "send_q": "int", "v6only": "bool", "family": "int: 4 | 6"},
     ),
+    "counter": Kind(
+        "A counter of the kernel: what was lost or counted since it started, or how large a table is now.",
+        {"name": "str: as nstat prints it (TcpExtListenOverflows), or FILE.COLUMN: softnet.dropped, conntrack.drop, arp_cache.entries, ss.timewait", "value": "int"},
+    ),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
     "kernel_trace": Kind(
         "What the kernel's own packet trace says of one packet (xtables-monitor --trace, or TRACE lines of the kernel log).",
@@ -285,7 +289,7 @@ KINDS: Final[dict[str, Kind]] = {
         "The walk of a flow ends here; placed on the stack that ends it.",
         {
             "flow": "int", "direction": "str: request | reply | error (an ICMP error on its way back)",
-            "by": "str: policy | rule | no-route | blocked-route | forwarding | rp-filter | martian | neighbor | device | socket | loop | bridge | fdb | too-big",
+            "by": "str: policy | rule | no-route | blocked-route | forwarding | rp-filter | martian | neighbor | device | ports | queue | socket | loop | bridge | fdb | too-big",
             "effect": "str: dropped | rejected | no-route",
             "hook": "str: PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING; '' outside netfilter",
             "backend": "str", "table": "str", "chain": "str: chain that holds the deciding rule or policy", "base_chain": "str: base chain of the hook", "number": "int: rule position",
@@ -406,6 +410,13 @@ KINDS: Final[dict[str, Kind]] = {
             "same_table": "bool", "more_specific": "bool: the chosen prefix is longer", "leads": "str: where the other route leads: target | outside (the evidence)",
             "end": "str: how the packet ended: drop.by, or left (the evidence)", "here": "bool: it ended on this very stack",
         },
+        "walk",
+    ),
+    "limit": Kind(
+        "A bounded table or queue on the path of a flow that lives is full, or has turned packets away; placed on the stack that holds it.",
+        {"flow": "int", "direction": "str", "resource": "str: conntrack | neighbors | listen-queue | softnet | ring", "used": "int: entries now", "max": "int: its bound",
+         "key": "str: kernel parameter that is the bound", "full": "bool: it takes no more now", "lost": "int: packets turned away since the start",
+         "seen": "int: packets (or connections) that it took since the start", "device": "str", "port": "int", "process": "str"},
         "walk",
     ),
     "depends": Kind(

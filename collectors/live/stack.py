@@ -269,7 +269,7 @@ def connections(options: CollectOptions) -> Iterator[Got]:
 
 def counters(options: CollectOptions) -> Iterator[Got]:
     """The protocol counters of the namespace (drops that left no other trace)."""
-    for name in ("snmp", "snmp6", "netstat", "softnet_stat"):
+    for name in ("snmp", "snmp6", "netstat", "softnet_stat", "stat/nf_conntrack", "stat/arp_cache", "stat/ndisc_cache"):
         output = read_file(f"{PROC_NET}/{name}", options.max_bytes)
         if not output.exit_status:
             yield Got(f"cat /proc/net/{name}", "", output, "file", file=f"files/proc/net/{name}")

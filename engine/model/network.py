@@ -42,6 +42,7 @@ STACK_KINDS = frozenset(
         "dns_config",
         "hosts_entry",
         "kernel_module",
+        "counter",
     }
 )
 """Kinds of facts that describe a stack."""

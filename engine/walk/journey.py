@@ -15,7 +15,7 @@ from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import forwarding
-from engine.walk.sockets import known, listeners, takes
+from engine.walk.sockets import known, listeners, queue_full, takes
 from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
 from engine.walk.walker import At, End, Walker
 
@@ -73,6 +73,10 @@ def follow(network: Network, flow: Flow, number: int, error_class: str, kind: ty
         from engine.walk.ways import ways
 
         facts = (*facts, *ways(network, first.facts))
+    if sees in {"connected", "depends"}:
+        from engine.walk.limits import limits
+
+        facts = (*facts, *limits(network, facts))
     return Trace(flow, sees, first.request, first.reply, tuple(depends.values()), first.assumed, facts, tuple(dict.fromkeys(branches)))
 
 
@@ -125,6 +129,7 @@ class Journey:
         self.flow = flow
         self.recorder = Recorder(number)
         self.walker = Walker(network, choices, self.recorder)
+        self.walker.any_port = not flow.sport
         self.choices = choices
         self.error_class = error_class
         self.open: list[Unknown] = []
@@ -224,6 +229,8 @@ class Journey:
     def _answered(self, end: End) -> tuple[str, Walked | None]:
         packet = end.packet
         closed = packet.protocol in {"tcp", "udp"} and not self._listens(end)
+        if not closed and packet.protocol == "tcp" and self._queue_full(end):
+            return "timeout", None
         if closed and packet.protocol == "udp":
             return self._refused(replace(end, error="icmp-port-unreachable" if packet.family == 4 else "icmp6-port-unreachable"))
         self.delivered = end
@@ -342,19 +349,34 @@ class Journey:
         )
         return self.choices.ask(("socket", stack.node, stack.name, packet.dport), ("listens", "closed"), unknown) == 0
 
-    def _note_closed(self, end: End) -> None:
-        packet, stack = end.packet, end.stack
-        found = listeners(stack, packet.protocol, packet.dport)
-        family = packet.family
+    def _queue_full(self, end: End) -> bool:
+        """Whether every listener that would take the connection has as many waiting as it said: then the SYN is dropped (``tcp_conn_request``)."""
+        stack, packet = end.stack, end.packet
+        fitting = [s for s in listeners(stack, packet.protocol, packet.dport) if takes(s, packet, end.device)]
+        if not fitting or not all(queue_full(s) for s in fitting):
+            return False
+        waiting, backlog = fitting[0].fields["recv_q"], fitting[0].fields["send_q"]
         self.recorder.direction = "request"
-        origin = found[0] if found else None
+        text = f"the accept queue of port {packet.dport} is full: {waiting} wait, {backlog} may"
+        self.recorder.step("socket", text, "drop", line_of(fitting[0]))
+        self._note_socket(end, fitting[0], "queue", "dropped")
+        return True
+
+    def _note_closed(self, end: End) -> None:
+        found = listeners(end.stack, end.packet.protocol, end.packet.dport)
+        self.recorder.direction = "request"
+        self._note_socket(end, found[0] if found else None, "socket", "rejected")
+
+    def _note_socket(self, end: End, origin: Fact | None, by: str, effect: str) -> None:
+        packet, stack = end.packet, end.stack
+        family = packet.family
         self.recorder.fact(
             "drop",
             stack,
             line_of(origin),
             origin,
-            by="socket",
-            effect="rejected",
+            by=by,
+            effect=effect,
             hook="",
             src=to_text(packet.src, family),
             dst=to_text(packet.dst, family),

@@ -44,6 +44,15 @@ def takes(socket: Fact, packet: Packet, device: str) -> bool:
         return False
 
 
+def queue_full(socket: Fact) -> bool:
+    """Whether a listener has more connections waiting to be accepted than it said (``sk_acceptq_is_full``).
+
+    ``netstat`` and /proc/net/tcp tell who waits but show 0 for the bound: that is not known then.
+    """
+    waiting, backlog = socket.fields.get("recv_q"), socket.fields.get("send_q")
+    return isinstance(waiting, int) and isinstance(backlog, int) and waiting > backlog > 0
+
+
 def known(stack: NetStack, protocol: str) -> bool:
     """Whether a port that is not listed is closed."""
     return stack.collected("sockets", protocol, f"{protocol}-listen")

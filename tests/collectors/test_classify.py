@@ -67,8 +67,8 @@ NAMES = [
     ("ipset_save", "ipset", "ipset save"),
     ("lsmod", "modules", "lsmod"),
     ("uname_-a", "host", "uname -a"),
-    ("/proc/net/snmp", IGNORED, ""),
-    ("ss_-s", IGNORED, "ss -s"),
+    ("/proc/net/snmp", "counters", ""),
+    ("ss_-s", "counters", "ss -s"),
     ("docker_ps", IGNORED, "docker ps"),
     ("bridge_vlan_show", IGNORED, "bridge vlan show"),
 ]

@@ -1,0 +1,96 @@
+"""Counters: files of /proc, ``nstat``, ``netstat -s`` and ``ss -s`` as Linux 6.18, iproute2 and net-tools print them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.classify import sections
+from collectors.parsers.counters import parse
+from collectors.place import Place
+from engine.facts import Source
+
+
+NETSTAT = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 17 19\nIpExt: InNoRoutes InTruncatedPkts\nIpExt: 3 0\n"
+SNMP = "Tcp: RtoAlgorithm ActiveOpens PassiveOpens OutSegs RetransSegs\nTcp: 1 327 200 18710 5\n"
+SOFTNET = """\
+0002048b 0000000a 00000000 00000000 00000000
+0002527e 00000001 00000000 00000000 00000000
+"""
+CONNTRACK = """\
+entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error
+00000028  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000003 00000001 00000000
+00000028  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000002 00000004 00000000 00000000
+"""
+ARP = """\
+entries  allocs   destroys hash_grows lookups  hits     res_failed table_fulls
+00000400 00003da7 00003cf9 00000002   0000ea7f 0000297e 0000084e   00000007
+00000400 00000000 00000000 00000000   00000000 00000000 00000000   00000002
+"""
+NSTAT = "#kernel\nIpInReceives                    29114              0.0\nTcpExtListenOverflows           17                 0.0\n"
+WORDS = """\
+Tcp:
+    327 active connection openings
+    200 passive connection openings
+    18710 segments sent out
+TcpExt:
+    17 times the listen queue of a socket overflowed
+    19 SYNs to LISTEN sockets dropped
+    IPReversePathFilter: 4
+    TCPTimeouts: 2
+IpExt:
+    InNoRoutes: 3
+"""
+SUMMARY = "Total: 22\nTCP:   25 (estab 7, closed 24, orphaned 0, timewait 9)\n\nTransport Total     IP        IPv6\nRAW\t  0         0         0        \n"
+
+
+def values(text: str, command: str = "") -> dict[str, int]:
+    """Counters by name."""
+    facts = parse(Source("pasted", text, command), Place("n1"))
+    assert not [f for f in facts if f.kind == "unparsed"]
+    return {f.fields["name"]: f.fields["value"] for f in facts if f.kind == "counter"}
+
+
+@pytest.mark.parametrize(("text", "wanted"), [
+    (NETSTAT, {"TcpExtListenOverflows": 17, "TcpExtListenDrops": 19, "IpExtInNoRoutes": 3}),
+    (SNMP, {"TcpActiveOpens": 327, "TcpPassiveOpens": 200, "TcpOutSegs": 18710, "TcpRetransSegs": 5}),
+    (SOFTNET, {"softnet.processed": 0x2048B + 0x2527E, "softnet.dropped": 11}),
+    (CONNTRACK, {"conntrack.insert_failed": 2, "conntrack.drop": 7, "conntrack.early_drop": 1}),
+    (ARP, {"arp_cache.entries": 1024, "arp_cache.table_fulls": 9}),
+    (NSTAT, {"TcpExtListenOverflows": 17}),
+    (WORDS, {"TcpActiveOpens": 327, "TcpPassiveOpens": 200, "TcpOutSegs": 18710, "TcpExtListenOverflows": 17, "TcpExtListenDrops": 19,
+             "TcpExtIPReversePathFilter": 4, "IpExtInNoRoutes": 3}),
+    (SUMMARY, {"ss.estab": 7, "ss.timewait": 9}),
+])
+def test_same_names_whatever_printed_them(text: str, wanted: dict[str, int]) -> None:
+    """Each output gives its counters under the names of nstat; processors are added up, a table's size is not."""
+    assert values(text) == wanted
+
+
+def test_neighbours_of_ipv6() -> None:
+    """The file's name tells whose neighbours they are: both have the same columns."""
+    assert values(ARP, "cat /proc/net/stat/ndisc_cache") == {"ndisc_cache.entries": 1024, "ndisc_cache.table_fulls": 9}
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("proc/net/netstat", NETSTAT), ("proc_net_snmp", SNMP), ("/proc/net/softnet_stat", SOFTNET), ("/proc/net/stat/nf_conntrack", CONNTRACK),
+    ("nstat_-az.txt", NSTAT), ("netstat_-s", WORDS), ("ss_-s.txt", SUMMARY), ("session.txt", f"[root@n1 ~]# nstat -az\n{NSTAT}"),
+    ("session.txt", f"[root@n1 ~]# netstat -s\n{WORDS}"), ("session.txt", f"# cat /proc/net/stat/arp_cache\n{ARP}"),
+])
+def test_found_by_name_and_by_content(name: str, text: str) -> None:
+    """Files, and pasted sessions, are recognised."""
+    assert [section.format for section in sections(name, text) if section.text.strip()] == ["counters"]
+
+
+def test_refusal() -> None:
+    """A program that is not there is evidence of nothing."""
+    facts = parse(Source("nstat", "bash: nstat: command not found\n", "nstat -az"), Place("n1"))
+    assert [f.kind for f in facts] == ["not_collected"]
+
+
+@given(st.text(alphabet="TcpExt: 0a1f\n_-%", max_size=200))
+def test_never_raises(text: str) -> None:
+    """Any text gives facts, or an account of what was not understood."""
+    for fact in parse(Source("x", text), Place("n")):
+        assert fact.kind in {"counter", "unparsed", "not_collected"}
