@@ -268,7 +268,13 @@ class Diagnoser:
             lang: templates.render(spec.title.get(lang) or spec.title.get("en", ""), match.bindings, {"branch": match.branch.name})
             for lang in self.languages
         }
-        return RemedyPlan(site.node, title, operation.commands(), operation.undo(), operation.RISK, verified, operation.persist(), operation.verify())
+        commands = operation.commands()
+        if site.stack != HOST and not site.entry and commands:
+            # A folder shows that the namespace exists, not how to get into it.
+            inside = f"# run inside the network namespace of {site.stack} on {site.node}: nsenter -t <pid> -n, or ip netns exec <name>"
+            commands = (" ".join(inside.split()), *commands)
+        plan = RemedyPlan(site.node, title, commands, operation.undo(), operation.RISK, verified, operation.persist(), operation.verify())
+        return plan._replace(stack=site.stack)
 
     # --- several faults -------------------------------------------------------------------------------------------
 

@@ -66,6 +66,8 @@ class RemedyPlan(NamedTuple):
     verify: tuple[str, ...] = ()
     """Shell lines that show the flow works."""
     note: Mapping[str, str] | None = None
+    stack: str = "host"
+    """Network namespace that the commands work in; they carry their own prefix where it is known."""
 
 
 class Finding(NamedTuple):

@@ -55,6 +55,7 @@ class _Route(Operation):
         "src": Parameter("preferred source", required=False),
         "scope": Parameter("scope, where it is not the usual one", required=False),
         "proto": Parameter("protocol: who made it", required=False),
+        "probe": Parameter("address to verify with; one of the prefix if absent", required=False),
     }
 
     @property
@@ -90,7 +91,10 @@ class _Route(Operation):
 
     def verify(self) -> tuple[str, ...]:
         """Ask the kernel which way it goes."""
-        return (self.site.shell("ip", "route", "get", self.dst.partition("/")[0]),)
+        target = self.text("probe")
+        if not target and prefix(self.dst).length == 0:
+            return (self.site.shell("ip", "route", "show", "default"),)
+        return (self.site.shell("ip", "route", "get", target or self.dst.partition("/")[0]),)
 
 
 class RouteAdd(_Route):
@@ -107,10 +111,12 @@ class RouteAdd(_Route):
         return (self._line("del"),)
 
     def persist(self) -> tuple[str, ...]:
-        """Where each distribution keeps routes."""
+        """Where each distribution keeps routes; nothing for a container's stack, whose routes its runtime makes."""
+        if self.site.entry:
+            return ()
         device = self._device(self.site.facts) or "DEVICE"
         via = self.text("via")
-        words = " ".join(self._words())
+        words = " ".join(self._words()).removesuffix(f" dev {device}")
         return (
             "# a route made by hand is lost at the next reboot; keep it where this machine's routes come from:",
             f"#   NetworkManager: nmcli connection modify <connection of {device}> +ipv4.routes '{self.dst} {via}'",

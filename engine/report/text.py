@@ -136,8 +136,9 @@ class _Page:
 
     def _remedy(self, remedy: RemedyPlan, *, first: bool) -> Iterator[Row]:
         title = pick(remedy.title, self.lang)
-        head = self._say("mend", node=remedy.node) if remedy.node else self._say("mend-here")
-        placed = f"{title} ({self._say('on-node', node=remedy.node)})" if remedy.node else title
+        place = where(remedy.node, remedy.stack)
+        head = self._say("mend", node=place) if remedy.node else self._say("mend-here")
+        placed = f"{title} ({self._say('on-node', node=place)})" if remedy.node else title
         yield from self._head(f"{head}{self._say('colon')}{title}" if first else self._say("alternative", title=placed))
         risk = self._say("risk", risk=self._say(f"risk-{remedy.risk}") if remedy.risk in {"low", "medium", "high"} else line(remedy.risk))
         yield from self._wrapped(f"{self._say(f'verified-{remedy.verified.value}')} {risk}", "  ", "dim")
@@ -188,6 +189,9 @@ class _Page:
         for finding in found:
             place = f"{where(finding.node, finding.stack)}, " if finding.node else ""
             yield from self._wrapped(f"- {pick(finding.title, self.lang)} ({place}{finding.id})", "  ")
+            if standing is Standing.CONTRIBUTING and finding.remedies:
+                # It has to be mended as well: its commands belong to the answer.
+                yield from self._remedy(finding.remedies[0], first=True)
 
     def _listed(self, key: str, items: Sequence[str]) -> Iterator[Row]:
         if items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,12 @@ Answer = tuple[str, ExitStatus]
 """Text to print and the exit status."""
 
 
+INNERMOST = re.compile(r"{%-? if (?:(?!%}).)*%}((?:(?!{%).)*)(?:{%-? el(?:(?!%}).)*%}(?:(?!{%).)*)*{%-? endif -?%}")
+"""An ``{% if %}`` of a title that holds no other; its first alternative."""
+CHOICE = re.compile(r"{{ '([^']*)' if [^}]*}}")
+FIELD = re.compile(r"{{ ([\w.]+)[^}]*}}")
+
+
 def list_rules(options: Sequence[str | Path] = (), lang: str = "en") -> Answer:
     """The rules in force: id, layer, severity, title; raises :class:`RuleError` if they cannot be loaded."""
     rulebase = load(options)
@@ -34,7 +41,16 @@ def _summary(rule: Rule, lang: str) -> str:
     if not rule.finding:
         return f"(derives {', '.join(sorted({derivation.kind for derivation in rule.derive}))})"
     text = rule.title.get(lang) or rule.title.get("en", "")
-    return text.replace("{{ ", "<").replace(" }}", ">")
+    return _plain(text)
+
+
+def _plain(template: str) -> str:
+    """A title to be read rather than rendered: of alternatives the first, fields as ``<drop.node>``."""
+    before = ""
+    while before != template:
+        before = template
+        template = INNERMOST.sub(lambda found: found[1], template)
+    return FIELD.sub(lambda found: f"<{found[1]}>", CHOICE.sub(lambda found: found[1], template))
 
 
 def show_rule(name: str, options: Sequence[str | Path] = (), lang: str = "en") -> Answer:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LAYERS = ("link", "route", "kernel", "netfilter", "tunnel", "cni", "service", "dns", "app")
 """Layers of the catalogue; also the folders of the built-in rules."""
 SEVERITIES = ("low", "medium", "high", "critical")
-STANDINGS = ("root-cause", "contributing", "latent")
+STANDINGS = ("root-cause", "contributing", "undecided", "latent")
 SYMPTOMS = ("timeout", "reset", "dns", "slow", "intermittent", "wrong-source")
 """Error classes that are no errno names; errno names (``EHOSTUNREACH``) are symptoms as well."""
 LANGUAGES = ("en", "zh")

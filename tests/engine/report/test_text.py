@@ -148,7 +148,7 @@ def test_several_causes_are_numbered(found: Report) -> None:
     text = render_text(found._replace(findings=(cause, cause._replace(id="x"), *others)), "en")
     assert text.startswith("Cause 1: ")
     assert "\nCause 2: " in text
-    assert "Contributing\n  - helps (n1, c)\n" in text
+    assert "Next on this path: stops the flow once the cause is mended\n  - helps (n1, c)\n" in text
     assert "Suspected, not decided\n  - maybe (n1, u)\n" in text
 
 

@@ -69,7 +69,7 @@ def test_list(tmp_path: Path) -> None:
     lines = text.splitlines()
     own = next(line for line in lines if line.startswith("our-drop"))
     assert own.split(None, 3) == ["our-drop", "netfilter", "high", "<drop.node>: a packet to <drop.dst> is dropped in chain <drop.chain>"]
-    assert [line.split(None, 1)[1] for line in lines if line.startswith("other")] == ["disabled by an override"]
+    assert [line.split(None, 1)[1] for line in lines if line.startswith("other ")] == ["disabled by an override"]
     assert "override-expired" in lines[-1]
     assert "发往" in commands.list_rules([tmp_path], "zh")[0]
 
