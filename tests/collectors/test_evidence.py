@@ -330,3 +330,14 @@ def test_a_sink_in_memory_keeps_what_it_is_given() -> None:
     sink = MemorySink()
     sink.put("a/b", b"x")
     assert sink.files == {"a/b": b"x"}
+
+
+def test_listings_that_are_never_empty(tmp_path: Path) -> None:
+    """An empty ``ip addr`` is a command that failed, not a machine without devices; an empty ``ip route`` is a machine without routes."""
+    (tmp_path / "n1").mkdir()
+    for name in ("ip_addr", "sysctl_-a", "ip_route"):
+        (tmp_path / "n1" / name).write_text("", encoding="utf-8")
+    (tmp_path / "n1" / "hostname").write_text("n1\n", encoding="utf-8")
+    facts = read([tmp_path]).facts
+    assert {f.fields["what"] for f in facts if f.kind == "not_collected"} == {"links", "sysctls"}
+    assert {f.fields["what"] for f in facts if f.kind == "collected"} == {"routes"}
