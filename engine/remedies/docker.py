@@ -49,6 +49,10 @@ class _Pool(Operation):
                 return f"{candidate.partition('/')[0]}/{max(length, net.length)}"
         return ""
 
+    def _pools(self) -> str:
+        """What daemon.json says to have subnets taken from a free range."""
+        return json.dumps({"default-address-pools": [{"base": self.free(16), "size": 24}]})
+
 
 class DockerMoveNetwork(_Pool):
     """Give a network of docker another subnet; its containers get new addresses."""
@@ -93,8 +97,8 @@ class DockerMoveNetwork(_Pool):
     def persist(self) -> tuple[str, ...]:
         """What makes the next network avoid the range too."""
         return (
-            f"# keep docker's own choices out of the range: {json.dumps({'default-address-pools': [{'base': self.free(16), 'size': 24}]})} in {DAEMON_JSON}",
-            "# a network made by docker compose: give it the subnet in its file (networks: NAME: ipam: config: [{subnet: …}]), or it comes back as it was",
+            f"# keep docker's own choices out of the range, in {DAEMON_JSON}: {self._pools()}",
+            "# a network made by docker compose: give it the subnet in its file (networks: NAME: ipam: config: [{subnet: …}]), or it comes back",
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:
@@ -112,8 +116,7 @@ class DockerAddressPools(_Pool):
 
     def commands(self) -> tuple[str, ...]:
         """``default-address-pools`` in daemon.json; dockerd reads it when it starts."""
-        pools = {"default-address-pools": [{"base": self.free(16), "size": 24}]}
-        return (f"# in {DAEMON_JSON} (merge with what is there): {json.dumps(pools)}", "systemctl restart docker")
+        return (f"# in {DAEMON_JSON} (merge with what is there): {self._pools()}", "systemctl restart docker")
 
     def undo(self) -> tuple[str, ...]:
         """Without it docker has its own pools."""

@@ -118,21 +118,21 @@ class RuleDelete(_Rule):
                 return fact
         return None
 
-    def _both(self, action: str) -> tuple[str, ...]:
-        fact = self._found(self.site.facts)
-        return (self._line(action, fact.fields),) if fact is not None else ()
-
     def commands(self) -> tuple[str, ...]:
-        """``ip rule del`` with all that the rule says."""
-        return self._both("del")
+        """``ip rule del`` with all that the rule says; by its priority alone where it was not observed."""
+        fact = self._found(self.site.facts)
+        return (self._line("del", fact.fields) if fact is not None else self.site.shell("ip", "rule", "del", "priority", self.text("priority")),)
 
     def undo(self) -> tuple[str, ...]:
         """``ip rule add`` of the same."""
-        return self._both("add")
+        fact = self._found(self.site.facts)
+        return (self._line("add", fact.fields),) if fact is not None else ()
 
     def persist(self) -> tuple[str, ...]:
         """Whoever made it makes it again."""
-        return ("# take it out of where it comes from as well: NetworkManager (routing-rules), netplan (routing-policy), a rule-DEVICE file, a VPN client's script",)
+        return (
+            "# take it out of its source too: NetworkManager (routing-rules), netplan (routing-policy), a rule-DEVICE file, a VPN client's script",
+        )
 
     def apply(self, facts: FactBase) -> FactBase | None:
         """The rules without it."""

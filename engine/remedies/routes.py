@@ -275,9 +275,9 @@ class RouteSource(RouteDelete):
         return self.site.shell("ip", *family, "route", "replace", *words_of(fact))
 
     def commands(self) -> tuple[str, ...]:
-        """``ip route replace`` with all that the route has, and the other ``src``."""
-        old = self._found(self.site.facts)
-        return (self._line_with(old.having(src=self.text("source"))),) if old is not None else ()
+        """``ip route replace`` with all that the route has, as far as it was observed, and the other ``src``."""
+        old = self._found(self.site.facts) or Fact("route", {"dst": self.dst, "device": self.text("dev"), "gateway": self.text("via")})
+        return (self._line_with(old.having(src=self.text("source"))),)
 
     def undo(self) -> tuple[str, ...]:
         """``ip route replace`` with what the route was."""

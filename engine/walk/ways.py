@@ -165,36 +165,36 @@ def _policy(found: Found) -> str | None:
 
 
 def _next_hop(network: Network, stack: NetStack, dst: str) -> dict[str, str]:
-    """The best next hop for a destination on this stack's segments: one that forwards there, else the one that its neighbours and its runtime name."""
-    family, value = family_of(dst), to_int(dst)
-    found = [*_forwarders(network, stack, value, family), *_siblings(network, stack, family), *_told_by_runtime(network, stack)]
+    """The best next hop for a destination on this stack's segments: one that forwards there, else the one that its neighbours or its runtime name."""
+    family = family_of(dst)
+    found = [*_forwarders(network, stack, Key(family, to_int(dst))), *_siblings(network, stack, family), *_told_by_runtime(network, stack)]
     return dict(zip(("via", "via_device", "via_how"), found[0], strict=True)) if found else {}
 
 
-def _forwarders(network: Network, stack: NetStack, value: int, family: int) -> list[tuple[str, str, str]]:
+def _forwarders(network: Network, stack: NetStack, key: Key) -> list[tuple[str, str, str]]:
     ranked: list[tuple[bool, str, str, str]] = []
     for other in network.stacks.values():
         if other is stack:
             continue
         for address in other.addresses:
-            device = _shared(stack, address.value, family) if address.family == family else ""
+            device = _shared(stack, address.value, key.family) if address.family == key.family else ""
             if not device or address.device == "lo":
                 continue
-            answering = resolve(network, Port(stack, stack.link(device)), address.value, family).stations
-            way = other.fib.lookup(Key(family, value, iif=address.device))
-            if answering[:1] and answering[0].stack is other and _takes(network, other, address.device, way, value, family):
+            answering = resolve(network, Port(stack, stack.link(device)), address.value, key.family).stations
+            way = other.fib.lookup(key._replace(iif=address.device))
+            if answering[:1] and answering[0].stack is other and _takes(network, other, way, key._replace(iif=address.device)):
                 near = way.route is not None and not way.route.hops[0].gateway
                 ranked.append((not near, address.text, device, "forwards"))
     return [one[1:] for one in sorted(ranked, key=lambda one: (one[0], one[2], one[1]))]
 
 
-def _takes(network: Network, stack: NetStack, device: str, way: Found, value: int, family: int) -> bool:
-    """Whether a stack takes packets for an address from a device and brings them nearer."""
+def _takes(network: Network, stack: NetStack, way: Found, key: Key) -> bool:
+    """Whether a stack takes packets for an address from a device (``iif``) and brings them nearer."""
     if way.type == "local":
         return True
-    if way.type != "unicast" or way.route is None or forwarding(stack, device, family).on is False:
+    if way.type != "unicast" or way.route is None or forwarding(stack, key.iif, key.family).on is False:
         return False
-    return way.route.hops[0].device != device and bool(_leads(network, stack, way.route, value, family))
+    return way.route.hops[0].device != key.iif and bool(_leads(network, stack, way.route, key))
 
 
 def _shared(stack: NetStack, value: int, family: int) -> str:
@@ -275,7 +275,9 @@ def _rule_to(stack: NetStack, table: str, hop: Fact) -> Found:
     return Found("unicast")
 
 
-def _others(network: Network, stack: NetStack, decision: Fact, chosen: Route | None, found: Found, end: Fact) -> Iterator[Fact]:
+def _others(  # noqa: PLR0917 - private; all of one decision
+    network: Network, stack: NetStack, decision: Fact, chosen: Route | None, found: Found, end: Fact
+) -> Iterator[Fact]:
     dst = str(decision.fields["dst"])
     family, value = family_of(dst), to_int(dst)
     tables = [rule.table for rule in stack.fib.rules[family] if rule.action == "lookup" and rule.table != "local"]
@@ -285,7 +287,7 @@ def _others(network: Network, stack: NetStack, decision: Fact, chosen: Route | N
         for route in content.matches(value, family) if content is not None else ():
             if route is chosen or route.type != "unicast" or _same_way(route, chosen) or len(told) >= MAX_WAYS:
                 continue
-            leads = _leads(network, stack, route, value, family)
+            leads = _leads(network, stack, route, Key(family, value))
             key = (table, route.hops[0].device, route.hops[0].gateway)
             if leads and key not in told:
                 told.add(key)
@@ -334,9 +336,9 @@ def _other(  # noqa: PLR0917 - private, called once
     )
 
 
-def _leads(network: Network, stack: NetStack, route: Route, value: int, family: int, left: int = MAX_STACKS) -> str:
+def _leads(network: Network, stack: NetStack, route: Route, key: Key, left: int = MAX_STACKS) -> str:
     """Where a route leads: ``target`` (a stack that holds the address), ``outside`` (out of the evidence), or "" (nowhere, or in a circle)."""
-    hop = route.hops[0]
+    hop, value, family = route.hops[0], key.dst, key.family
     link = stack.link(hop.device)
     if not left or not hop.device or hop.dead or link.up is False:
         return ""
@@ -359,7 +361,7 @@ def _leads(network: Network, stack: NetStack, route: Route, value: int, family: 
         return ""
     if onward.route.hops[0].device == station.link.name and not onward.route.hops[0].gateway:
         return ""
-    return _leads(network, there, onward.route, value, family, left - 1)
+    return _leads(network, there, onward.route, key, left - 1)
 
 
 def _failed(stack: NetStack, device: str, value: int) -> bool:

@@ -47,7 +47,8 @@ def test_address_pools() -> None:
     """The pool printed overlaps nothing in the evidence; a VPN's halves of the default route do not count, else nothing would be free."""
     made = operation("docker.address-pools", FACTS)
     assert '"base": "10.204.0.0/16"' in made.commands()[0]
-    assert made.undo() and made.verify()
+    assert made.undo()
+    assert made.verify()
     assert made.apply(FACTS) is None
 
 

@@ -34,7 +34,14 @@ def test_no_default_route() -> None:
     world = lan()
     world.stack("client").routing.clear()
     told = found(world.walk("client", STORAGE), "lookup", direction="request")
-    assert (told.node, told.get("type"), told.get("by"), told.get("has_default"), told.get("gateway_routes"), told.get("public")) == ("client", "none", "", False, 0, False)
+    assert (told.node, told.get("type"), told.get("by"), told.get("has_default"), told.get("gateway_routes"), told.get("public")) == (
+        "client",
+        "none",
+        "",
+        False,
+        0,
+        False,
+    )
     assert (told.get("via"), told.get("via_device"), told.get("via_how"), told.get("dst_prefix")) == ("10.1.0.1", "eth0", "forwards", "10.2.0.0/24")
 
 
@@ -94,7 +101,12 @@ def test_blocking_rule() -> None:
     world = lan()
     world.stack("client").rule("50:\tfrom all to 10.2.0.0/16 prohibit")
     told = found(world.walk("client", STORAGE), "lookup")
-    assert (told.get("type"), told.get("by"), told.get("priority"), told.get("policy")) == ("prohibit", "rule", 50, "50: from all to 10.2.0.0/16 prohibit")
+    assert (told.get("type"), told.get("by"), told.get("priority"), told.get("policy")) == (
+        "prohibit",
+        "rule",
+        50,
+        "50: from all to 10.2.0.0/16 prohibit",
+    )
 
 
 def test_more_specific_route_leads_astray() -> None:
@@ -103,7 +115,13 @@ def test_more_specific_route_leads_astray() -> None:
     world.stack("client").route("10.2.0.0/16 via 10.9.0.1 dev eth1")
     told = found(world.walk("client", STORAGE), "other_way")
     assert (told.node, told.get("route"), told.get("device"), told.get("gateway")) == ("client", "10.2.0.0/16", "eth1", "10.9.0.1")
-    assert (told.get("other_route"), told.get("other_device"), told.get("leads"), told.get("same_table"), told.get("here")) == ("0.0.0.0/0", "eth0", "target", True, False)
+    assert (told.get("other_route"), told.get("other_device"), told.get("leads"), told.get("same_table"), told.get("here")) == (
+        "0.0.0.0/0",
+        "eth0",
+        "target",
+        True,
+        False,
+    )
     assert told.get("end") == "no-route"
 
 
@@ -184,7 +202,16 @@ def test_holder_behind_a_routed_veth() -> None:
 def test_odd_ends_are_left_out() -> None:
     """A drop on a stack that nobody collected, or without an address, tells nothing and breaks nothing."""
     network = build(FactBase([]))
-    assert ways(network, [Fact("drop", {"flow": 0, "direction": "request", "by": "no-route", "dst": "10.0.0.1"}, "gone"), Fact("drop", {"flow": 0, "by": "no-route", "dst": "?"}, "gone")]) == []
+    assert (
+        ways(
+            network,
+            [
+                Fact("drop", {"flow": 0, "direction": "request", "by": "no-route", "dst": "10.0.0.1"}, "gone"),
+                Fact("drop", {"flow": 0, "by": "no-route", "dst": "?"}, "gone"),
+            ],
+        )
+        == []
+    )
 
 
 def test_rules_of_every_kernel_are_not_told() -> None:
