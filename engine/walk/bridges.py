@@ -25,7 +25,7 @@ def arrive(walker: Walker, at: At, port: Link) -> At | End:
     """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
     stack, bridge = at.stack, port.master
     passage = walker._passage(at)
-    called = _calls_netfilter(walker, at, bridge, passage.packet.family)
+    called = calls_netfilter(walker, at, bridge, passage.packet.family)
     station = at.station
     if called:
         before = passage.packet
@@ -135,7 +135,7 @@ def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, p
     return ended
 
 
-def _calls_netfilter(walker: Walker, at: At, bridge: str, family: int) -> bool:
+def calls_netfilter(walker: Walker, at: At, bridge: str, family: int) -> bool:
     """bridge-nf-call-iptables of the namespace, or the bridge's own switch."""
     stack = at.stack
     if stack.link(bridge).nf_call_iptables:

@@ -115,7 +115,7 @@ def _near(network: Network, here: Port, other: Port, next_hop: int, family: int)
 
 
 def _apart(here: Port, holder: NetStack, value: int, family: int) -> bool:
-    """Whether an address is of a subnet that has nothing in common with those of a device, which never heard of it either: its holder is on another wire."""
+    """Whether an address is of a subnet foreign to a device, which never heard of it either: its holder is on another wire."""
     own = None if _known_mac(here, value) else holder.own(value, family)
     mine = [a.network for a in here.stack.addresses_of(here.link.master or here.link.name, family) if a.prefixlen < BITS[family]]
     if own is None or own.prefixlen >= BITS[family] or not mine:
@@ -214,7 +214,13 @@ def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked |
 
 
 def asked_from(start: Port, next_hop: int, family: int, source: int) -> int | None:
-    """Address that a device asks from: the packet's if it is its own, else its first in the next hop's subnet, else its first."""
+    """Address that a device asks from: the packet's if it is its own, else its first in the next hop's subnet, else its first.
+
+    IPv6: the packet's if the device has it, else the device's link-local one (``ndisc_solicit``).
+    """
+    if family == 6:
+        mine = start.stack.addresses_of(start.link.name, 6)
+        return next((a.value for a in sorted(mine, key=lambda a: (a.value != source, a.scope != "link"))), None)
     if family == 4 and source and start.stack.address_type(4, source) == "LOCAL":
         return source
     own = start.stack.addresses_of(start.link.name, family)

@@ -383,7 +383,7 @@ def _target(passage: Passage, place: Place, made: ast.Translate, kind: str) -> T
     if isinstance(port, (Flow, Verdict)):
         return port
     if made.kind == "masquerade":
-        own = masquerade_address(passage.stack, context.out_device, passage.next_hop, packet.family)
+        own = masquerade_address(passage.stack, context.out_device, passage.next_hop, packet)
         return None if own is None else Translation(kind, own, port)
     if made.kind == "redirect":
         if context.hook == "OUTPUT":

@@ -17,6 +17,7 @@ from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
 from engine.walk.alter import ALTERING, alter, alters
 from engine.walk.hooks import conntrack_wanted, nat_chains
 from engine.walk.recorder import policy_line, rule_line
+from engine.walk.source6 import select
 from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
@@ -470,7 +471,7 @@ class Passage:
     def masquerade(self, device: str) -> None:
         """Take the address of the way out, as a nat table that nobody collected may do."""
         entry = self.state.entry
-        address = masquerade_address(self.stack, device, self.next_hop, self.packet.family)
+        address = masquerade_address(self.stack, device, self.next_hop, self.packet)
         if entry is None or entry.src_bound or address is None:
             return
         before, self.packet = self.packet, replace(self.packet, src=address)
@@ -522,7 +523,7 @@ class Passage:
         """What a translating rule asks for; ``None`` if the kernel would drop for want of an address."""
         name, options, family = rule.target.name, rule.target.options, self.packet.family
         if name == "MASQUERADE":
-            address = masquerade_address(self.stack, context.out_device, self.next_hop, family)
+            address = masquerade_address(self.stack, context.out_device, self.next_hop, self.packet)
             return Translation("source", address, None) if address is not None else None
         if name == "REDIRECT":
             port = _first_port(options.get("--to-ports", ""))
@@ -549,11 +550,15 @@ def _reply_after(entry: Entry, packet: Packet, kind: str) -> Tuple:
     return replace(reply, dst=packet.src, dport=packet.sport if ported else reply.dport)
 
 
-def masquerade_address(stack: NetStack, device: str, next_hop: int, family: int) -> int | None:
+def masquerade_address(stack: NetStack, device: str, next_hop: int, packet: Packet) -> int | None:
     """Address that MASQUERADE takes: the device's primary address in the next hop's subnet, else its first primary.
 
-    The route's ``src``, secondary addresses and those of scope link are ignored (``nf_nat_masquerade.c``, ``inet_select_addr``).
+    The route's ``src``, secondary addresses and those of scope link are ignored (``nf_nat_masquerade.c``, ``inet_select_addr``); IPv6 selects as
+    for a packet without a source.
     """
+    family = packet.family
+    if family == 6:
+        return select(stack, packet.dst, device)
     own = [a for a in stack.addresses_of(device, family) if not a.secondary and a.scope not in {"host", "link"}]
     for address in own:
         if address.network.holds(next_hop):

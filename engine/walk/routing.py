@@ -78,16 +78,20 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
     return Way(found.type, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None)
 
 
-def source_for(stack: NetStack, way: Way, family: int) -> int | None:
-    """Source address of a local packet without one: the route's ``src``, else ``inet_select_addr`` on the output device."""
+def source_for(stack: NetStack, way: Way, family: int, dst: int) -> int | None:
+    """Source address of a local packet without one: the route's ``src``, else ``inet_select_addr`` on the output device (IPv6: RFC 6724)."""
     route = way.found.route
     if route is not None and route.src:
         return to_int(route.src)
+    if family == 6:
+        from engine.walk.source6 import select
+
+        return select(stack, dst, way.device)
     own = [a for a in stack.addresses_of(way.device, family) if not a.secondary]
     if way.type == "local" and route is not None:
         return route.dst.value if route.dst.length in {32, 128} else way.next_hop
     # IPv4 asks for the subnet of a gateway only; on-link destinations get the first address whatever its subnet.
-    for address in own if way.gateway or family == 6 else ():
+    for address in own if way.gateway else ():
         if address.network.holds(way.next_hop):
             return address.value
     good = [a for a in own if a.scope == "global"] or [a for a in stack.addresses if a.family == family and a.scope == "global"] or own

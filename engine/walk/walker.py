@@ -16,7 +16,7 @@ from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.model.packet import Entry, Packet, State
-from engine.walk import bridges, ipvs, limits, mtu, otherwise, tunnels, wireguard
+from engine.walk import bridges, ipvs, limits, mtu, ndp, otherwise, tunnels, wireguard
 from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name, seen_as
 from engine.walk.hooks import Call, calls, rivals
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
@@ -90,6 +90,12 @@ class End:
 def _unheard(family: int) -> tuple[str, str]:
     """(errno, ICMP error) where nobody answers ARP: the stack tells its own senders by ICMP as well (``ipv4_link_failure``), a UDP socket ignores it."""
     return "", "icmp-host-unreachable" if family == 4 else "icmp6-addr-unreachable"
+
+
+def _described(packet: Packet) -> dict[str, object]:
+    """Fields of a ``drop`` fact that tell the packet as it is there."""
+    src, dst = to_text(packet.src, packet.family), to_text(packet.dst, packet.family)
+    return {"src": src, "dst": dst, "sport": packet.sport, "dport": packet.dport, "protocol": packet.protocol, "mark": packet.mark}
 
 
 def _decided(verdict: Verdict | None) -> dict[str, object]:
@@ -198,14 +204,9 @@ class Walker:
             effect="rejected" if rejected else "no-route" if disposition is Disposition.NO_ROUTE else "dropped",
             hook=hook,
             **_decided(verdict),
-            src=to_text(packet.src, family),
-            dst=to_text(packet.dst, family),
-            sport=packet.sport,
-            dport=packet.dport,
-            protocol=packet.protocol,
+            **_described(packet),
             ctstate=(state.name or None) if state else None,
             return_via=self.came_via.get((at.stack.node, at.stack.name)) if self.recorder.direction != "request" else None,
-            mark=packet.mark,
             in_device=at.device if at.how != "output" else "",
             out_device=out,
             physin_device=at.physin,
@@ -287,6 +288,10 @@ class Walker:
                     # connect() went through by the first decision, and TCP takes a SYN that did not leave for a lost one (tcp_connect).
                     return replace(end, errno="") if passage.packet.protocol == "tcp" else end
         return None
+
+    def pass_hook(self, at: At, hook: str, devices: Mapping[str, str | bool]) -> At | End | None:
+        """Run a hook for a packet beside the walked one; ``None`` = it passes."""
+        return self._hook(at, self._passage(at), hook, **devices)
 
     def _note_rivals(self, passage: Passage, call: Call, queue: list[Call], context: HookContext) -> None:
         """Say that another backend's chain of equal priority refuses the packet too: which of them runs first cannot be read from a dump."""
@@ -388,7 +393,7 @@ class Walker:
     def _output(self, at: At) -> At | End:
         stack, packet = at.stack, at.packet
         way = find_way(stack, self._key(packet), self.choices)
-        source = packet.src or (source_for(stack, way, packet.family) if way.type in {"unicast", "local"} else None)
+        source = packet.src or (source_for(stack, way, packet.family, packet.dst) if way.type in {"unicast", "local"} else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
         if way.type not in {"unicast", "local"}:
             return self._unroutable(at, way, packet, None)
@@ -783,6 +788,10 @@ class Walker:
         if parted is not None:
             text = f"{parted[0].link.name} and {parted[1].link.name} are isolated ports"
             return self._unanswered(at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
+        if packet.family == 6 and asker is None:
+            ended = ndp.unanswered(self, at, path, way.next_hop)
+            if ended is not None:
+                return replace(ended, stack=at.stack, packet=packet, state=at.state, at_sender=at.how == "output", errno="", error=_unheard(6)[1])
         return self.cross(at, path, station, packet)
 
     def _unanswered(self, at: At, station: Port, refused: Checked) -> End:

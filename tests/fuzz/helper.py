@@ -38,6 +38,10 @@ BASE_SYSCTLS = {
     # Rate limits would make the fifth ICMP error of a scenario silent.
     "net.ipv4.icmp_ratemask": 0,
     "net.ipv4.icmp_ratelimit": 0,
+    "net.ipv6.icmp.ratelimit": 0,
+    "net.ipv6.conf.default.accept_dad": 0,
+    "net.ipv6.conf.default.dad_transmits": 0,
+    "net.ipv6.conf.default.router_solicitations": 0,
     # No SYN-ACK is repeated into the next probe's counters.
     "net.ipv4.tcp_synack_retries": 0,
 }
@@ -48,9 +52,15 @@ OCTETS = 60
 _PR_SET_PDEATHSIG = 1
 _IP_RECVERR = 11
 _IP_PKTINFO = 8
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DO = 10, 23, 2
+_IPV6_RECVERR = 25
+_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR), socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
+_MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, _IP_MTU_DISCOVER), socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER)}
 _SIOCGIFFLAGS = 0x8913
 _IFF_UP = 0x1
 _IFF_RUNNING = 0x40
+_HEADERS = {socket.AF_INET: 28, socket.AF_INET6: 48}
+"""Octets of IP and UDP (or ICMP) headers."""
 _COUNTED = re.compile(r"^(?:\[(\d+):\d+\] -A (\S+) ?(.*)|:(\S+) (\S+) \[(\d+):\d+\]|\*(\w+))$")
 
 
@@ -115,24 +125,28 @@ class Helper:
         """Run ``ip -batch``; returns what the kernel refused."""
         refused = []
         bridge = [line for line in lines if line.startswith("fdb ")]
-        for program, mine in (("ip", [line for line in lines if line not in bridge]), ("bridge", bridge)):
+        six = [line.removeprefix("-6 ") for line in lines if line.startswith("-6 ")]
+        others = [line for line in lines if line not in bridge and not line.startswith("-6 ")]
+        for program, mine in ((["ip"], others), (["ip", "-6"], six), (["bridge"], bridge)):
             if mine:
-                refused += _run([program, "-force", "-batch", "-"], "\n".join(mine) + "\n").stderr.splitlines()
+                refused += _run([*program, "-force", "-batch", "-"], "\n".join(mine) + "\n").stderr.splitlines()
         return refused
 
     def build(self, stack: Stack, late: dict[str, int]) -> list[str]:
         """Everything inside the namespace; returns what was refused."""
         refused = self.ip(["link set lo up", *stack.ip])
         refused += self.sysctls(late)
-        tables = [path.name.replace(".", "/") for path in Path("/proc/sys/net/ipv4/neigh").iterdir()]
-        self.sysctls({f"net.ipv4.neigh.{name}.{key}": value for name in tables for key, value in NEIGHBOURS.items()})
+        for family in ("ipv4", "ipv6"):
+            tables = [path.name.replace(".", "/") for path in Path(f"/proc/sys/net/{family}/neigh").iterdir()]
+            self.sysctls({f"net.{family}.neigh.{name}.{key}": value for name in tables for key, value in NEIGHBOURS.items()})
         if stack.ipset:
             refused += _run(["ipset", "restore"], "\n".join(stack.ipset) + "\n").stderr.splitlines()
-        for backend, lines in (("legacy", stack.legacy), ("nft", stack.nft)):
+        rulesets = {"iptables-legacy": stack.legacy, "iptables-nft": stack.nft, "ip6tables-legacy": stack.legacy6, "ip6tables-nft": stack.nft6}
+        for program, lines in rulesets.items():
             if lines:
-                result = _run([f"iptables-{backend}-restore"], "\n".join(lines) + "\n")
-                refused += [f"iptables-{backend}-restore: {x}" for x in result.stderr.splitlines() if result.returncode]
-                self.saves.append(f"iptables-{backend}-save")
+                result = _run([f"{program}-restore"], "\n".join(lines) + "\n")
+                refused += [f"{program}-restore: {x}" for x in result.stderr.splitlines() if result.returncode]
+                self.saves.append(f"{program}-save")
         self.listen(stack.listen)
         self.moved()
         return refused
@@ -143,7 +157,10 @@ class Helper:
         """Open listeners; UDP is echoed by a thread, TCP needs no help to be connected to."""
         for protocol, address, port in wanted:
             kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-            server = socket.socket(socket.AF_INET, kind)
+            family = _family(address)
+            server = socket.socket(family, kind)
+            if family == socket.AF_INET6:
+                server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 server.bind((address, port))
@@ -155,7 +172,11 @@ class Helper:
                 server.listen(64)
                 self.tcp.append(server)
             else:
-                server.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+                server.setsockopt(*_MTU_DISCOVER[family], _PMTUDISC_DO)
+                if family == socket.AF_INET6:
+                    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+                else:
+                    server.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
                 self.udp.append(server)
         if self.udp:
             self.wake = socket.socketpair()
@@ -171,11 +192,10 @@ class Helper:
                 return
             for server in ready:
                 with suppress(OSError):
-                    _, control, _, peer = server.recvmsg(2048, 256)
-                    info = next(data for level, kind, data in control if level == socket.IPPROTO_IP and kind == _IP_PKTINFO)
-                    own = struct.pack("i4s4s", 0, info[4:8], b"\0\0\0\0")
-                    text = peer[0].ljust(OCTETS - 28).encode()
-                    server.sendmsg([text], [(socket.IPPROTO_IP, _IP_PKTINFO, own)], 0, peer)
+                    asked, control, _, peer = server.recvmsg(65535, 256)
+                    level, kind, info = control[0]
+                    own = info[:16] + struct.pack("i", 0) if level == socket.IPPROTO_IPV6 else struct.pack("i4s4s", 0, info[4:8], b"\0\0\0\0")
+                    server.sendmsg([peer[0].ljust(len(asked)).encode()], [(level, kind, own)], 0, peer)
 
     def quiet(self) -> None:
         """Close all sockets."""
@@ -207,6 +227,7 @@ class Helper:
         """Forget neighbours and connections, so that all is as in the beginning."""
         _run(["ip", "neigh", "flush", "all"])
         _run(["conntrack", "-F"])
+        self.sysctls({"net.ipv4.route.flush": 1, "net.ipv6.route.flush": 1})
 
     # --- counters -------------------------------------------------------------------------------------------------
 
@@ -246,22 +267,28 @@ class Helper:
 
     def probe(self, probe: Probe, sport: int, seconds: float) -> tuple[str, str, str]:
         """What the client sees, the source address that it used, and the one that the (UDP) server saw."""
-        kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, socket.IPPROTO_ICMP)}
+        family = _family(probe.dst)
+        ping = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+        kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, ping)}
+        octets = (probe.size or OCTETS + 20 * (family == socket.AF_INET6)) - _HEADERS[family]
         with ExitStack() as stack:
-            client = stack.enter_context(socket.socket(socket.AF_INET, *kinds[probe.protocol]))
+            client = stack.enter_context(socket.socket(family, *kinds[probe.protocol]))
             client.setblocking(False)
             own = ""
             try:
                 client.bind((probe.src, 0 if probe.protocol == "icmp" else sport))
                 if probe.protocol != "udp":
-                    client.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+                    client.setsockopt(*_RECVERR[family], 1)
+                if probe.size:
+                    client.setsockopt(*_MTU_DISCOVER[family], _PMTUDISC_DO)
+                    self.sysctls({"net.ipv4.route.flush": 1, "net.ipv6.route.flush": 1})
                 if probe.protocol == "tcp":
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     # A soft error while the SYN is still being sent is only told with the first repetition; the error queue has it at once.
                     return self._connect(client, probe, seconds)
                 client.connect((probe.dst, probe.port))
                 own = client.getsockname()[0]
-                client.send(_echo_request(sport) if probe.protocol == "icmp" else b"?" * (OCTETS - 28))
+                client.send(_echo_request(sport, family, octets) if probe.protocol == "icmp" else b"?" * octets)
                 answer = _answer(client, probe, sport, seconds)
             except TimeoutError:
                 return "timeout", own, ""
@@ -300,11 +327,12 @@ class Helper:
         host = self.name == "host"
         space = Namespace(self.name, f"/proc/{os.getpid()}/ns/net", 0, "" if host else f"ip netns exec {self.name}", 0 if host else os.getpid())
         sink = MemorySink()
-        wanted = ["iptables-nft-save"] if "iptables-nft-save" in self.saves else []
+        wanted = [program for program in ("iptables-nft-save", "ip6tables-nft-save") if program in self.saves]
         items = []
         for part in (stack.rtnetlink, stack.ipsets, stack.sysctls, stack.sockets):
             items += [keep(got, "node", space, sink) for got in part(options)]
-        items.append(keep(stack.legacy_tables("iptables", "ip_tables_names", options), "node", space, sink))
+        for program, names in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")):
+            items.append(keep(stack.legacy_tables(program, names, options), "node", space, sink))
         items += [keep(stack.nft_tables(f"{program} -c", "netfilter", options), "node", space, sink) for program in wanted]
         self._describe(space, processes, sink.files)
         by_file = {item.file: asdict(item) for item in items if item.file}
@@ -341,7 +369,7 @@ def _queued(client: socket.socket) -> int:
     except OSError:
         return 0
     for level, kind, data in control:
-        if level == socket.IPPROTO_IP and kind == _IP_RECVERR:
+        if (level, kind) in _RECVERR.values():
             number: int = struct.unpack_from("=I", data)[0]
             return number
     return 0
@@ -354,9 +382,16 @@ def _checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def _echo_request(identifier: int) -> bytes:
-    body = struct.pack("!HH", identifier, 1) + b"f" * (OCTETS - 28)
-    return struct.pack("!BBH", 8, 0, _checksum(struct.pack("!BBH", 8, 0, 0) + body)) + body
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _echo_request(identifier: int, family: socket.AddressFamily, octets: int) -> bytes:
+    """An echo request; the checksum of ICMPv6 is the kernel's affair."""
+    body = struct.pack("!HH", identifier, 1) + b"f" * octets
+    kind = 8 if family == socket.AF_INET else 128
+    whole = struct.pack("!BBH", kind, 0, 0) + body
+    return struct.pack("!BBH", kind, 0, _checksum(whole + b"\0" * (len(whole) % 2))) + body
 
 
 def _answer(client: socket.socket, probe: Probe, sport: int, seconds: float) -> str:
@@ -367,12 +402,13 @@ def _answer(client: socket.socket, probe: Probe, sport: int, seconds: float) -> 
         if left <= 0 or not select.select([client], [], [], left)[0]:
             raise TimeoutError
         try:
-            data = client.recv(2048)
+            data = client.recv(65535)
         except BlockingIOError:
             continue
         if probe.protocol == "udp":
             return data.decode().strip()
-        if data[20] == 0 and struct.unpack_from("!H", data, 24)[0] == sport:
+        start, kind = (0, 129) if client.family == socket.AF_INET6 else (20, 0)
+        if data[start] == kind and struct.unpack_from("!H", data, start + 4)[0] == sport:
             return ""
 
 

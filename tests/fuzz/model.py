@@ -51,7 +51,7 @@ def read(files: Mapping[str, bytes]) -> Network:
 
 def predict(network: Network, probe: Probe, sport: int) -> Prediction:
     """Walk a probe."""
-    trace = walk(network, Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, sport=sport))
+    trace = walk(network, Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, size=probe.size, sport=sport))
     ended = frozenset(_place(f) for f in trace.facts if f.kind == "drop" and f.get("table"))
     translated = frozenset(_place(f) for f in trace.facts if f.kind == "nat" and f.get("direction") == "request")
     allowed = {trace.client_sees} | {sees for _, _, sees in trace.branches}
@@ -70,5 +70,6 @@ def _sources(trace: Trace) -> set[str]:
     if trace.request.disposition is not Disposition.DELIVERED or not trace.request.hops:
         return set()
     last = trace.request.hops[-1]
-    found = {last.packet.split()[1].partition(":")[0]}
+    source = last.packet.split()[1]
+    found = {source[1:].partition("]")[0] if source.startswith("[") else source.partition(":")[0] if last.packet.count(":") < 3 else source}
     return found | {str(f.get("after")) for f in trace.facts if f.kind == "nat" and f.stack == last.stack and f.get("type") == "source"}

@@ -25,10 +25,13 @@ class Probe:
     port: int
     src: str = ""
     """Address that the client binds to; "" = the kernel chooses."""
+    size: int = 0
+    """Octets of the IP packet, with DF set (udp, icmp); 0 = small, and fragments may be made."""
 
     def __str__(self) -> str:
         source = f" from {self.src}" if self.src else ""
-        return f"{self.stack}{source}: {self.protocol} {self.dst}:{self.port}"
+        size = f" of {self.size} octets" if self.size else ""
+        return f"{self.stack}{source}: {self.protocol} {self.dst}:{self.port}{size}"
 
 
 @dataclass(slots=True)
@@ -38,13 +41,17 @@ class Stack:
     sysctls: dict[str, int] = field(default_factory=dict)
     """Set in this order; those of ``all`` and ``default`` before devices exist, the others last."""
     ip: list[str] = field(default_factory=list)
-    """Lines for ``ip -batch``; ``fdb …`` are for ``bridge -batch``.  What the kernel refuses is left out."""
+    """Lines for ``ip -batch``; ``fdb …`` are for ``bridge -batch``, ``-6 …`` for ``ip -6``.  What the kernel refuses is left out."""
     ipset: list[str] = field(default_factory=list)
     """Lines for ``ipset restore``."""
     legacy: list[str] = field(default_factory=list)
     """Lines for ``iptables-legacy-restore``."""
     nft: list[str] = field(default_factory=list)
     """Lines for ``iptables-nft-restore``."""
+    legacy6: list[str] = field(default_factory=list)
+    """Lines for ``ip6tables-legacy-restore``."""
+    nft6: list[str] = field(default_factory=list)
+    """Lines for ``ip6tables-nft-restore``."""
     listen: list[list[Any]] = field(default_factory=list)
     """[protocol, address, port]"""
 
@@ -64,7 +71,7 @@ class Scenario:
         """As mappings and lists, without what is empty."""
         document: dict[str, Any] = asdict(self)
         document["stacks"] = {name: {k: v for k, v in stack.items() if v} for name, stack in document["stacks"].items()}
-        document["probes"] = [{k: v for k, v in probe.items() if v != ""} for probe in document["probes"]]
+        document["probes"] = [{k: v for k, v in probe.items() if v != "" and (k, v) != ("size", 0)} for probe in document["probes"]]
         return {k: v for k, v in document.items() if v}
 
     def digest(self) -> str:

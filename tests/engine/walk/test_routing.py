@@ -31,7 +31,7 @@ def source(stack: Stack, dst: str) -> str:
     """Source address that the stack would choose."""
     model = built(stack)
     family = 6 if ":" in dst else 4
-    value = source_for(model, find_way(model, Key(family, to_int(dst)), Choices()), family)
+    value = source_for(model, find_way(model, Key(family, to_int(dst)), Choices()), family, to_int(dst))
     return to_text(value, family) if value is not None else ""
 
 

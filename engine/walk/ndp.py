@@ -1,0 +1,73 @@
+"""Neighbour discovery of IPv6: its packets pass ip6tables like any other, and a firewall that drops them cuts the wire.
+
+Source: Linux ``net/ipv6/ndisc.c`` (ndisc_solicit, ndisc_recv_ns), ``nf_conntrack_proto_icmpv6.c`` (never tracked), ``br_netfilter_hooks.c``.
+Measured on Linux 6.18: with a policy of DROP on INPUT and no rule for ICMPv6 types 135 and 136 nobody gets through the router; its neighbours see EHOSTUNREACH.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.model.packet import Packet, State
+from engine.walk import bridges
+from engine.walk.layer2 import asked_from
+
+if TYPE_CHECKING:
+    from engine.model.network import Port
+    from engine.model.stack import NetStack
+    from engine.walk.walker import At, End, Walker
+
+SOLICIT, ADVERTISE = 135, 136
+OCTETS = 72
+"""Octets of a solicitation or advertisement with the link-layer address."""
+_GROUP = 0xFF0200000000000000000001FF000000
+
+
+class Passed(NamedTuple):
+    """A hook that a packet of neighbour discovery passes."""
+
+    stack: NetStack
+    hook: str
+    devices: dict[str, str | bool]
+
+
+def unanswered(walker: Walker, at: At, path: list[Port], next_hop: int) -> End | None:
+    """What stops the question for a neighbour or its answer; ``path``: devices from the one that asks to the one that is asked."""
+    start, station = path[0], path[-1]
+    asker = asked_from(start, next_hop, 6, at.packet.src)
+    if asker is None or (start.link.name, next_hop) in start.stack.neighbors:
+        return None
+    question = Packet(6, asker, _GROUP | (next_hop & 0xFFFFFF), "icmpv6", icmp_type=SOLICIT, size=OCTETS, ttl=255)
+    answer = Packet(6, next_hop, asker, "icmpv6", icmp_type=ADVERTISE, size=OCTETS, ttl=255)
+    return _sent(walker, at, question, path) or _sent(walker, replace(at, station=station), answer, path[::-1])
+
+
+def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | None:
+    from engine.walk.walker import End
+
+    recorder = walker.recorder
+    for place in _hooks(walker, at, path):
+        hops, facts, steps = len(recorder.hops), len(recorder.facts), len(recorder.hops[-1].steps) if recorder.hops else 0
+        if recorder.hops and recorder.hops[-1].stack is not place.stack:
+            recorder.enter(place.stack, str(place.devices.get("in_device", "")), packet)
+        here = replace(at, stack=place.stack, device=str(place.devices.get("in_device", "")), packet=packet, state=State("UNTRACKED"), how="frame")
+        ended = walker.pass_hook(here, place.hook, place.devices)
+        if isinstance(ended, End):
+            return ended
+        del recorder.hops[hops:], recorder.facts[facts:]
+        if recorder.hops:
+            del recorder.hops[-1].steps[steps:]
+    return None
+
+
+def _hooks(walker: Walker, at: At, path: list[Port]) -> list[Passed]:
+    """Hooks on the way, in order; only stacks that have rules count."""
+    start, station = path[0], path[-1]
+    found = [Passed(start.stack, "OUTPUT", {"out_device": start.link.name}), Passed(start.stack, "POSTROUTING", {"out_device": start.link.name})]
+    for here, bridge, there in zip(path, path[1:], path[2:], strict=False):
+        name = bridge.link.name
+        if here.link.master == name == there.link.master and bridges.calls_netfilter(walker, replace(at, stack=here.stack), name, 6):
+            devices: dict[str, str | bool] = {"physin": here.link.name, "physout": there.link.name, "bridged": True}
+            found.append(Passed(here.stack, "FORWARD", {"in_device": name, "out_device": name, **devices}))
+    return found + [Passed(station.stack, hook, {"in_device": station.link.name}) for hook in ("PREROUTING", "INPUT")]
