@@ -1,0 +1,40 @@
+"""Connections of the lab that stay open: a client that holds many, or a server that never accepts.
+
+Usage: ``hold ADDRESS PORT COUNT`` opens COUNT connections; ``hold listen PORT BACKLOG`` listens and accepts nobody.  Either leaves a process behind that keeps them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+
+def keep() -> None:
+    """Go on in the background, with nothing open but the sockets; the caller goes on."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
+    signal.pause()
+
+
+def main(address: str, port: str, count: str) -> None:
+    """Open them, then keep them."""
+    if address == "listen":
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("0.0.0.0", int(port)))
+        server.listen(int(count))
+        held = [server]
+    else:
+        held = [socket.create_connection((address, int(port)), 3) for _ in range(int(count))]
+    if held:
+        keep()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
