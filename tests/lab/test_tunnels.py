@@ -216,8 +216,11 @@ class TestVlan:
         net.check("node1", "10.7.0.2", "connected", "10.7.0.1", port=81)
 
     def test_other_tag(self, net: Table) -> None:
-        """With different tags they are not: nobody answers ARP."""
+        """With different tags they are not: nobody answers ARP, which the walk takes for certain once the neighbour table says so."""
         both(net, self.VLAN)
         net.run("node2", "ip link del eth0.7; ip link add link eth0 name eth0.7 type vlan id 8")
         net.run("node2", "ip addr add 10.7.0.2/24 dev eth0.7; ip link set eth0.7 up")
+        assert net.walk("node1", "10.7.0.2", 81, "tcp").client_sees == "depends"
+        assert net.send("node1", "10.7.0.2", 81, "tcp", 8.0) == ("EHOSTUNREACH", "")
+        net.run("node1", "ip neigh show to 10.7.0.2")
         net.check("node1", "10.7.0.2", "EHOSTUNREACH", port=81)
