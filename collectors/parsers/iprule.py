@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
 _TABLES = {"254": "main", "255": "local", "253": "default"}
 _ACTIONS = frozenset({"unreachable", "prohibit", "blackhole", "nop"})
-_TEXT_FIELDS = {"iif": "iif", "dev": "iif", "oif": "oif", "tos": "tos", "dsfield": "tos", "ipproto": "ipproto", "sport": "sport", "dport": "dport",
-                "uidrange": "uidrange"}
+_TEXT_FIELDS = {
+    "iif": "iif",
+    "dev": "iif",
+    "oif": "oif",
+    "tos": "tos",
+    "dsfield": "tos",
+    "dscp": "tos",
+    "ipproto": "ipproto",
+    "sport": "sport",
+    "dport": "dport",
+    "uidrange": "uidrange",
+}
 """Word of ``ip rule`` → field that holds the next word as it is."""
-_SKIPPED = frozenset({"proto", "protocol", "realms", "realm", "tun_id", "suppress_ifgroup", "map-to", "dscp"})
+_SKIPPED = frozenset({"proto", "protocol", "realms", "realm", "tun_id", "suppress_ifgroup", "map-to"})
 _UNSPECIFIED = {"local": "goto", "broadcast": "nop"}
 """Actions that busybox takes for route types (``lookup unspec local`` is a goto)."""
 
@@ -130,7 +140,7 @@ def _words(entry: dict[str, Any]) -> list[str]:
     mark, mask = text_of(entry, "fwmark"), text_of(entry, "fwmask")
     if mark:
         words += ["fwmark", f"{mark}/{mask}" if mask else mark]
-    for key in ("iif", "oif", "tos", "ipproto"):
+    for key in ("iif", "oif", "tos", "dscp", "ipproto"):
         words += [key, text_of(entry, key)] if text_of(entry, key) else []
     for word, key, joined in (("sport", "sport", "sport"), ("dport", "dport", "dport"), ("uidrange", "uidrange", "uid")):
         value = text_of(entry, key) or "-".join(filter(None, (text_of(entry, joined + "_start"), text_of(entry, joined + "_end"))))

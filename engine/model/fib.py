@@ -6,6 +6,7 @@ Source: Linux ``net/ipv4/fib_rules.c``, ``fib_trie.c``, ``fib_semantics.c``, ``f
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,10 +14,13 @@ from engine.facts import Fact
 from engine.inet import BITS, Prefix, family_of, prefix, to_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 TABLE_NAMES = {"255": "local", "254": "main", "253": "default"}
 """Numbers of the tables that iproute2 names (``/etc/iproute2/rt_tables``)."""
+
+PLAIN = frozenset({"0", "0x0", "0x00", "default", "CS0"})
+"""Type of service of ordinary packets, as tools print it."""
 
 ENDING_TYPES = frozenset({"unreachable", "prohibit", "blackhole"})
 """Route types that end a lookup with an error."""
@@ -57,6 +61,10 @@ class PolicyRule(NamedTuple):
     """``None`` for the three rules that every kernel starts with, where no listing was seen."""
 
 
+Sender = Callable[[PolicyRule], bool]
+"""Whether the user who sends is among those that a rule speaks of."""
+
+
 class Key(NamedTuple):
     """What a FIB lookup is made with."""
 
@@ -69,6 +77,8 @@ class Key(NamedTuple):
     protocol: str = ""
     sport: int = 0
     dport: int = 0
+    kernel: bool = False
+    """The packet is the kernel's own: no user's socket sends it."""
 
 
 class Found(NamedTuple):
@@ -185,14 +195,17 @@ class Fib:
         """Whether absence from ``table`` means anything: it was collected, or is derived (local)."""
         return table in {"local", "default"} or self._complete(table) or any(t == table for _, t in self.tables)
 
-    def lookup(self, key: Key, *, skip: Callable[[Route], bool] | None = None) -> Found:
-        """Walk the policy rules in order; a miss or a throw route goes on to the next rule."""
+    def lookup(self, key: Key, *, skip: Callable[[Route], bool] | None = None, sender: Sender | None = None) -> Found:
+        """Walk the policy rules in order; a miss or a throw route goes on to the next rule.
+
+        ``sender``: whether the user who sends is among those that a rule speaks of; without it the packet is the kernel's or another machine's, of user 0.
+        """
         tried: list[str] = []
         unknown: list[str] = []
         rules = self.rules[key.family]
         jump = -1
         for rule in rules:
-            if rule.priority < jump or not _rule_matches(rule, key):
+            if rule.priority < jump or not _rule_matches(rule, key, sender):
                 continue
             if rule.action == "goto":
                 jump = int((rule.fact.fields.get("goto") if rule.fact else 0) or 0)
@@ -215,7 +228,7 @@ class Fib:
             return None
         shortest = rule.fact.fields.get("suppress_prefixlength", -1) if rule.fact else -1
         for route in table.matches(key.dst, key.family):
-            if route.tos and route.tos not in {"0", "0x00"}:
+            if route.tos and route.tos not in PLAIN:
                 continue
             if skip is not None and skip(route):
                 continue
@@ -227,7 +240,7 @@ class Fib:
         return None
 
 
-def _rule_matches(rule: PolicyRule, key: Key) -> bool:
+def _rule_matches(rule: PolicyRule, key: Key, sender: Sender | None) -> bool:
     if rule.fact is None:
         return True
     get = rule.fact.fields.get
@@ -241,9 +254,19 @@ def _rule_matches(rule: PolicyRule, key: Key) -> bool:
         and _port(get("sport"), key.sport)
         and _port(get("dport"), key.dport)
         and not get("l3mdev")
-        and (not get("tos") or get("tos") in {"0", "0x00"})
+        and (not get("tos") or get("tos") in PLAIN)
     )
+    # Asked last, and only if all else holds: the answer may be a choice.
+    holds = holds and (not get("uidrange") or _of_user(rule, str(get("uidrange")), key, sender))
     return holds != bool(get("invert"))
+
+
+def _of_user(rule: PolicyRule, users: str, key: Key, sender: Sender | None) -> bool:
+    """``uidrange``: packets that came in by a device and those that the kernel itself makes are user 0's (``sock_net_uid``)."""
+    if sender is not None and not key.iif and not key.kernel:
+        return sender(rule)
+    low, _, high = users.partition("-")
+    return int(low) <= 0 <= int(high or low)
 
 
 def _side(text: str | None, value: int | None) -> bool:

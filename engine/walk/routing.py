@@ -15,6 +15,7 @@ from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
     from engine.facts import Fact
+    from engine.model.fib import PolicyRule
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
@@ -68,7 +69,13 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
         hops = getattr(route, "hops", ())
         return getattr(route, "type", "") == "unicast" and bool(hops) and all(h.device in down for h in hops)
 
-    found = stack.fib.lookup(key, skip=dead if down else None)
+    def sender(rule: PolicyRule) -> bool:
+        users = str(rule.fact.fields.get("uidrange", "")) if rule.fact is not None else ""
+        why = f"policy rule {rule.priority} on {stack.node if stack.is_host else stack.name} is for packets of users {users}: whose these are was not collected"
+        unknown = Unknown(stack.node, stack.name, f"ip rule uidrange {users}", "ss -tunape", why)
+        return choices.ask(("uid", stack.node, stack.name, users), ("another user's", "of such a user"), unknown) == 1
+
+    found = stack.fib.lookup(key, skip=dead if down else None, sender=sender)
     hop = _pick(found, choices, stack, key.oif)
     gateway = hop.gateway
     next_hop = to_int(gateway) if gateway and (":" in gateway) == (key.family == 6) else key.dst

@@ -26,9 +26,7 @@ from engine.walk.routing import Checked, Parameter, Way, find_way, forwarding, l
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engine.facts import Fact
     from engine.model.links import Link
@@ -469,7 +467,8 @@ class Walker:
 
     @staticmethod
     def _key(packet: Packet, iif: str = "") -> Key:
-        return Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport)
+        key = Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport)
+        return key._replace(kernel=True) if packet.error else key
 
     def _unroutable(self, at: At, way: Way, packet: Packet, state: State | None) -> End:
         """A lookup that gave no next hop; forwarded packets are answered by ICMP, local ones by an errno."""
@@ -551,9 +550,7 @@ class Walker:
             return self._forward(replace(at, packet=packet), passage, at.kept)
         invalid = martian(stack, packet, device)
         if invalid is not None:
-            return self._stop(
-                at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter
-            )
+            return self._stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter)
         way = find_way(stack, self._key(packet, device), self.choices)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
@@ -746,7 +743,9 @@ class Walker:
         if link.type == "wireguard":
             return wireguard.send(self, at, link)
         if link.type == "dummy":
-            return self._stop(at, "device", Disposition.DROPPED, f"{out} is a dummy device: it swallows what is sent", line_of(link.fact), origin=link.fact, out=out)
+            return self._stop(
+                at, "device", Disposition.DROPPED, f"{out} is a dummy device: it swallows what is sent", line_of(link.fact), origin=link.fact, out=out
+            )
         return self._on_segment(at, Port(stack, link), way)
 
     def _on_segment(self, at: At, port: Port, way: Way) -> At | End:
@@ -911,11 +910,7 @@ class Walker:
         if end.disposition is not Disposition.DELIVERED:
             return self._tunnel_died(at, end, link.name)
         far = next(
-            (
-                x
-                for x in end.stack.links.values()
-                if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == end.packet.dport
-            ),
+            (x for x in end.stack.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == end.packet.dport),
             None,
         )
         if far is None:
@@ -947,7 +942,16 @@ class Walker:
         self.recorder.step("encapsulate", f"the outer packet of {name} does not arrive", "drop")
         local = at.how == "output"
         errno = seen_as(error, at.packet.protocol) if local and error else ""
-        return End(end.disposition, at.stack, at.packet, name, "" if errno == "timeout" else errno, "" if local else error, left_by=end.left_by, at_sender=local)
+        return End(
+            end.disposition,
+            at.stack,
+            at.packet,
+            name,
+            "" if errno == "timeout" else errno,
+            "" if local else error,
+            left_by=end.left_by,
+            at_sender=local,
+        )
 
     @staticmethod
     def _vtep(stack: NetStack, link: Link, way: Way) -> tuple[str | None, str, tuple[Line, ...]]:
@@ -1013,7 +1017,9 @@ class Walker:
         far = tunnels.unpacking(end.stack, end.packet, kind)
         if far is None:
             error = tunnels.refusal(end.stack, kind)
-            end = self._stop(At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet", error=error)
+            end = self._stop(
+                At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet", error=error
+            )
             return self._tunnel_died(at, end, name, told(error))
         self.recorder.enter(end.stack, end.device, end.packet)
         self.recorder.step("decapsulate", f"{far.name}: {kind}", "rewrite")

@@ -14,7 +14,7 @@ from engine.model.fib import Key
 from engine.model.packet import Packet
 from engine.walk.choices import Choices
 from engine.walk.routing import Checked, find_way, forwarding, rp_mode, source_for, validate_source
-from tests.engine.walk.world import Stack, World
+from tests.engine.walk.world import Stack, World, lan
 
 if TYPE_CHECKING:
     from engine.model.stack import NetStack
@@ -246,3 +246,41 @@ def test_forwarding_unseen() -> None:
     """No parameter, no answer; IPv6 has its own key."""
     stack = built(World().stack("n1").unseen("sysctl -a"))
     assert (forwarding(stack, "eth0", 4).on, forwarding(stack, "eth0", 6).key) == (None, "net.ipv6.conf.all.forwarding")
+
+
+# --- policy rules by user ---------------------------------------------------------------------------------------------
+
+
+def ruled(node: str, rule: str) -> World:
+    """The usual world with a policy rule that leads to nothing."""
+    world = lan()
+    world.stack(node).rule(f"100:\t{rule} lookup 100").route("unreachable default table 100")
+    return world
+
+
+def test_rule_by_user_is_open_for_senders() -> None:
+    """Whose packet it is no snapshot tells: both ways are walked, and the rule is named."""
+    trace = ruled("client", "from all uidrange 1000-1000").walk("client", "10.2.0.2")
+    assert (trace.client_sees, [each.what for each in trace.depends]) == ("depends", ["ip rule uidrange 1000-1000"])
+    assert [sees for *_, sees in trace.branches] == ["EHOSTUNREACH"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "sees"),
+    [
+        ("from all uidrange 1000-1000", "connected"),
+        ("not from all uidrange 1000-1000", "timeout"),
+        ("from all uidrange 0-0", "timeout"),
+        ("from all uidrange 0-1000", "timeout"),
+        ("from 10.9.0.0/16 uidrange 0-0", "connected"),
+    ],
+)
+def test_forwarded_packets_are_of_user_0(rule: str, sees: str) -> None:
+    """Measured: what is forwarded, and the ICMP error about it, counts as user 0's; the error meets the same rule, so the client hears nothing."""
+    assert ruled("router", rule).sees("client", "10.2.0.2") == sees
+
+
+@pytest.mark.parametrize(("words", "sees"), [("tos 0x10", "connected"), ("dscp CS1", "connected"), ("dscp CS0", "timeout")])
+def test_rule_by_type_of_service(words: str, sees: str) -> None:
+    """Ordinary packets have type of service 0: rules for another one pass them by."""
+    assert ruled("router", f"from all {words}").sees("client", "10.2.0.2") == sees
