@@ -88,6 +88,8 @@ class Packet:
     mss: int = 0
     """Of a SYN on walks about sizes: the largest segment that its sender wants to get; 0 = not followed."""
     ttl: int = 64
+    listener: int = 0
+    """Port of the local socket that TPROXY gave it to; 0 = the packet's own."""
     inner: Tuple | None = None
     """Of an ICMP error: the tuple of the packet it speaks of, as it was where the error was made."""
     error: str = ""

@@ -198,7 +198,10 @@ class Journey:
         return None
 
     def _nearest(self, packet: Packet) -> tuple[NetStack, str] | None:
-        """The stack with the most specific on-link route to the sender; of equal ones the target's own (they share a wire), else one that forwards."""
+        """The stack with the most specific on-link route to the sender.
+
+        Of equal ones the target's own (they share a wire), else one that forwards.
+        """
         best: tuple[int, bool, bool, NetStack, str] | None = None
         for stack in self.network.stacks.values():
             if not stack.is_host or (self.flow.node and stack.node != self.flow.node):
@@ -234,7 +237,8 @@ class Journey:
         if closed and packet.protocol == "udp":
             return self._refused(replace(end, error="icmp-port-unreachable" if packet.family == 4 else "icmp6-port-unreachable"))
         self.delivered = end
-        back = self.walker.carry(At(end.stack, "", self._reply_to(packet, end.stack, reset=closed), "output"))
+        answer = self._reply_to(packet, end.stack, reset=closed)
+        back = self.walker.carry(At(end.stack, "", answer, "output", any_source=packet.listener > 0))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         sees = self._arrived(back, "ECONNREFUSED" if closed else "connected")
         if closed and sees == "ECONNREFUSED":
@@ -332,6 +336,8 @@ class Journey:
 
     def _listens(self, end: End) -> bool:
         stack, packet = end.stack, end.packet
+        if packet.listener:
+            return True
         found = listeners(stack, packet.protocol, packet.dport)
         fitting = next((s for s in found if takes(s, packet, end.device)), None)
         if fitting is not None:

@@ -188,7 +188,7 @@ class Passage:
         self.recorder.step("netfilter", summary, shown, lines, **detail, spec=verdict.rule.spec if verdict.rule else "")
         return replace(verdict, base=chain.name)
 
-    def _traverse(self, chain: Chain, context: HookContext, base: str, depth: int) -> Verdict | None:
+    def _traverse(self, chain: Chain, context: HookContext, base: str, depth: int) -> Verdict | None:  # noqa: C901 - the kernel's loop, kept in one piece
         """Verdict of a chain, ``None`` if it returns or falls off its end."""
         if depth > MAX_DEPTH:
             return Verdict("drop", chain, None, base, by="unknown")
@@ -231,6 +231,10 @@ class Passage:
         if name in {"MARK", "CONNMARK"}:
             self._mark(rule, chain, context)
             return None
+        if name == "TPROXY":
+            from engine.walk.tproxy import divert
+
+            return Verdict("accept" if divert(self, rule, chain) else "drop", chain, rule, base, by="rule")
         if name in TRANSLATING:
             return self._translate(rule, chain, context, base)
         return self._unknown_target(rule, chain, base)
@@ -374,7 +378,7 @@ class Passage:
 
     # --- NAT ------------------------------------------------------------------------------------------------------
 
-    def translate(self, context: HookContext) -> Verdict:
+    def translate(self, context: HookContext) -> Verdict:  # noqa: C901 - the kernel's cases in its order
         """NAT of a hook: the stored mapping for packets of a known entry, the nat table for new ones."""
         entry = self.state.entry
         destination = context.hook in {"PREROUTING", "OUTPUT"}
@@ -428,10 +432,14 @@ class Passage:
         packet, before = self.packet, self.packet
         inner = entry.original if packet.error else packet.inner
         if destination and entry.snat:
-            packet = replace(packet, dst=entry.original.src, dport=packet.dport if packet.error or packet.protocol in ICMP else entry.original.sport, inner=inner)
+            packet = replace(
+                packet, dst=entry.original.src, dport=packet.dport if packet.error or packet.protocol in ICMP else entry.original.sport, inner=inner
+            )
         elif not destination and entry.dnat:
             # Errors of routers behind the translation come from the original destination too (nf_nat_icmp_reply_translation).
-            packet = replace(packet, src=entry.original.dst, sport=packet.sport if packet.error or packet.protocol in ICMP else entry.original.dport, inner=inner)
+            packet = replace(
+                packet, src=entry.original.dst, sport=packet.sport if packet.error or packet.protocol in ICMP else entry.original.dport, inner=inner
+            )
         elif packet.error and destination:
             packet = replace(packet, inner=packet.inner)
         if packet != before:

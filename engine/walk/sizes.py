@@ -195,7 +195,8 @@ class _Sized(Journey):
         if not reply:
             return replace(start, packet=replace(start.packet, size=size, tcp_flags=flags, mss=0, df=not free))
         answer = self._reply_to(request, server, reset=False)
-        return At(server, "", replace(answer, size=size, tcp_flags=flags, mss=0, df=answer.df and not free), "output")
+        sent = replace(answer, size=size, tcp_flags=flags, mss=0, df=answer.df and not free)
+        return At(server, "", sent, "output", any_source=request.listener > 0)
 
     def _learns(self, end: End, *, reply: bool) -> bool:
         """Whether the sender of a packet hears that it was too big."""

@@ -47,7 +47,7 @@ class At:
     device: str
     packet: Packet
     how: str
-    """``output`` (made by the stack) | ``frame`` (arrives on a device) | ``routed`` (from its bridge, netfilter PREROUTING done) | ``ipvs`` (sent on by IPVS)"""
+    """``output`` (made by the stack) | ``frame`` (arrives on a device) | ``routed`` (from its bridge, PREROUTING done) | ``ipvs`` (by IPVS)"""
     station: Port | None = None
     """Frames: the device that the frame is addressed to on layer 2."""
     state: State | None = None
@@ -86,7 +86,10 @@ class End:
 
 
 def _unheard(family: int) -> tuple[str, str]:
-    """(errno, ICMP error) where nobody answers ARP: the stack tells its own senders by ICMP as well (``ipv4_link_failure``), a UDP socket ignores it."""
+    """(errno, ICMP error) where nobody answers ARP.
+
+    The stack tells its own senders by ICMP as well (``ipv4_link_failure``); a UDP socket ignores it.
+    """
     return "", "icmp-host-unreachable" if family == 4 else "icmp6-addr-unreachable"
 
 
@@ -643,6 +646,9 @@ class Walker:
             text = "the packet goes in circles until its TTL runs out"
             error = "icmp-time-exceeded" if at.packet.family == 4 else "icmp6-time-exceeded"
             return self._stop(at, "loop", Disposition.LOOPED, text, way.lines, error=error, packet=at.packet, state=passage.state)
+        if at.packet.listener:
+            text = f"meant for the proxy on port {at.packet.listener}, but routed on: no local route delivers it to the proxy (ip_forward drops it)"
+            return self._stop(at, "socket", Disposition.DROPPED, text, way.lines, packet=at.packet, state=passage.state)
         passage.way = way
         refused = self._too_big(at, way, at.packet, passage.state)
         if refused is not None:
@@ -770,7 +776,7 @@ class Walker:
         if not found.stations and (asker is None or asker.key not in found.domain.reached):
             return self._unresolved(at, port, way, found.open_ends)
         station = found.stations[0] if found.stations else asker
-        assert station is not None
+        assert station is not None  # noqa: S101 - asked only where somebody answered
         if len(found.stations) > 1:
             names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
             unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
@@ -802,12 +808,15 @@ class Walker:
         return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=_unheard(at.packet.family)[1])
 
     def cross(self, at: At, path: list[Port], station: Port, packet: Packet, *, filtered: bool = False) -> At | End:
-        """The first device across a wire: inside one stack a bridge and its ports are one step.  ``filtered``: the frame passed iptables on a bridge."""
+        """The first device across a wire: inside one stack a bridge and its ports are one step.
+
+        ``filtered``: the frame passed iptables on a bridge.
+        """
         for here, there in pairwise(path):
             inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
             if not inside:
                 lost = self._frame_fits(at, here, there, packet, filtered=filtered)
-                marked = packet if here.stack is there.stack else replace(packet, mark=0)
+                marked = packet if here.stack is there.stack else replace(packet, mark=0, listener=0)
                 return lost or At(there.stack, there.link.name, marked, "frame", station)
         return At(station.stack, station.link.name, packet, "frame", station)
 
@@ -995,7 +1004,7 @@ class Walker:
         return None
 
     def _ip_tunnel(self, at: At, link: Link, way: Way) -> At | End:
-        stack, packet = at.stack, at.packet
+        packet = at.packet
         remote = link.tunnel_remote if link.tunnel_remote not in tunnels.UNSET else to_text(way.next_hop, packet.family)
         local = link.tunnel_local if link.tunnel_local not in tunnels.UNSET else ""
         self.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")

@@ -52,6 +52,7 @@ OCTETS = 60
 _PR_SET_PDEATHSIG = 1
 _IP_RECVERR = 11
 _IP_PKTINFO = 8
+_IP_TRANSPARENT = 19
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DO = 10, 23, 2
 _IPV6_RECVERR = 25
 _RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR), socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
@@ -156,12 +157,15 @@ class Helper:
     def listen(self, wanted: list[list[Any]]) -> None:
         """Open listeners; UDP is echoed by a thread, TCP needs no help to be connected to."""
         for protocol, address, port in wanted:
+            protocol, _, transparent = protocol.partition("+")
             kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
             family = _family(address)
             server = socket.socket(family, kind)
             if family == socket.AF_INET6:
                 server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if transparent:
+                server.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
             try:
                 server.bind((address, port))
             except OSError:

@@ -53,7 +53,7 @@ class Stack:
     nft6: list[str] = field(default_factory=list)
     """Lines for ``ip6tables-nft-restore``."""
     listen: list[list[Any]] = field(default_factory=list)
-    """[protocol, address, port]"""
+    """[protocol, address, port]; ``tcp+transparent`` may take what TPROXY gives it"""
 
 
 @dataclass(slots=True)
