@@ -20,22 +20,55 @@ CNI_LISTING: Final = "cni_listing"
 """Format of ``ls /etc/cni/net.d``: the folder was seen as a whole."""
 
 PARSERS: Final = {
-    "iptables": "iptables:parse", "ipset": "ipset:parse", "sysctl": "sysctl:parse", "conntrack": "conntrack:parse", "nft": "nftables:parse",
-    "modules": "modules:parse", "counters": "counters:parse", "ipvs": "ipvs:parse", "wireguard": "wireguard:parse",
+    "iptables": "iptables:parse",
+    "ipset": "ipset:parse",
+    "sysctl": "sysctl:parse",
+    "conntrack": "conntrack:parse",
+    "nft": "nftables:parse",
+    "modules": "modules:parse",
+    "counters": "counters:parse",
+    "ipvs": "ipvs:parse",
+    "wireguard": "wireguard:parse",
     "xtmonitor": "xtmonitor:parse",
-    "link": "iplink:parse", "ifconfig": "ifconfig:parse", "route": "iproute:parse", "rule": "iprule:parse", "neigh": "ipneigh:parse",
-    "fdb": "bridge:parse_fdb", "port": "bridge:parse_link", "brctl": "bridge:parse_brctl",
-    "socket": "ss:parse", "resolv": "resolv:parse", "hosts": "resolv:parse_hosts", "cni": "cni:parse", "flannel": "flannel:parse",
-    "docker": "docker:parse", "crictl": "crictl:parse", "kubernetes": "kubectl:parse", "host": "hostinfo:parse",
+    "link": "iplink:parse",
+    "ifconfig": "ifconfig:parse",
+    "route": "iproute:parse",
+    "rule": "iprule:parse",
+    "neigh": "ipneigh:parse",
+    "fdb": "bridge:parse_fdb",
+    "port": "bridge:parse_link",
+    "brctl": "bridge:parse_brctl",
+    "socket": "ss:parse",
+    "resolv": "resolv:parse",
+    "hosts": "resolv:parse_hosts",
+    "cni": "cni:parse",
+    "flannel": "flannel:parse",
+    "docker": "docker:parse",
+    "crictl": "crictl:parse",
+    "kubernetes": "kubectl:parse",
+    "host": "hostinfo:parse",
 }
 """Format → module and function below :mod:`collectors.parsers`."""
 
 COMMANDS: Final = {
-    "iptables": "", "ipset": "ipset list", "sysctl": "sysctl -a", "conntrack": "conntrack -L", "nft": "nft list ruleset", "modules": "lsmod",
-    "ipvs": "ipvsadm -Ln", "wireguard": "wg show", "xtmonitor": "xtables-monitor --trace",
+    "iptables": "",
+    "ipset": "ipset list",
+    "sysctl": "sysctl -a",
+    "conntrack": "conntrack -L",
+    "nft": "nft list ruleset",
+    "modules": "lsmod",
+    "ipvs": "ipvsadm -Ln",
+    "wireguard": "wg show",
+    "xtmonitor": "xtables-monitor --trace",
     "link": "ip address",
-    "route": "ip route", "rule": "ip rule", "neigh": "ip neigh", "fdb": "bridge fdb show", "port": "bridge link", "brctl": "brctl show",
-    "socket": "ss", "docker": "docker inspect",
+    "route": "ip route",
+    "rule": "ip rule",
+    "neigh": "ip neigh",
+    "fdb": "bridge fdb show",
+    "port": "bridge link",
+    "brctl": "brctl show",
+    "socket": "ss",
+    "docker": "docker inspect",
 }
 """Command line of a format, where neither name nor heading says more."""
 
@@ -84,21 +117,73 @@ IP_OBJECTS: Final = (
 """Objects of ``ip`` with their abbreviations; the first that fits wins, as in iproute2."""
 
 WORDS: Final = {
-    "nft": "nft", "nftables": "nft", "ruleset": "nft", "ipset": "ipset", "ipsets": "ipset", "conntrack": "conntrack", "sysctl": "sysctl",
+    "nft": "nft",
+    "nftables": "nft",
+    "ruleset": "nft",
+    "ipset": "ipset",
+    "ipsets": "ipset",
+    "conntrack": "conntrack",
+    "sysctl": "sysctl",
     "sysctls": "sysctl",
-    "ipvsadm": "ipvs", "ipvs": "ipvs", "wg": "wireguard", "wireguard": "wireguard",
-    "lsmod": "modules", "modules": "modules", "nstat": "counters", "resolv": "resolv", "hosts": "hosts", "ifconfig": "ifconfig", "interfaces": "link", "addr": "link",
-    "addrs": "link", "address": "link",
-    "addresses": "link", "links": "link", "link": "link", "ipaddr": "link", "iplink": "link", "ipa": "link", "ipr": "route", "iproute": "route",
-    "routes": "route", "route": "route",
-    "routing": "route", "iprule": "rule", "iprules": "rule", "rules": "rule", "rule": "rule", "ipneigh": "neigh", "neigh": "neigh",
-    "neighbors": "neigh", "neighbours": "neigh",
-    "arp": "neigh", "fdb": "fdb", "bridge": "port", "brctl": "brctl", "ss": "socket", "netstat": "socket", "sockets": "socket", "listeners": "socket",
-    "docker": "docker", "podman": "docker", "nerdctl": "docker", "crictl": "crictl", "kubectl": "kubernetes", "pods": "kubernetes",
+    "ipvsadm": "ipvs",
+    "ipvs": "ipvs",
+    "wg": "wireguard",
+    "wireguard": "wireguard",
+    "lsmod": "modules",
+    "modules": "modules",
+    "nstat": "counters",
+    "resolv": "resolv",
+    "hosts": "hosts",
+    "ifconfig": "ifconfig",
+    "interfaces": "link",
+    "addr": "link",
+    "addrs": "link",
+    "address": "link",
+    "addresses": "link",
+    "links": "link",
+    "link": "link",
+    "ipaddr": "link",
+    "iplink": "link",
+    "ipa": "link",
+    "ipr": "route",
+    "iproute": "route",
+    "routes": "route",
+    "route": "route",
+    "routing": "route",
+    "iprule": "rule",
+    "iprules": "rule",
+    "rules": "rule",
+    "rule": "rule",
+    "ipneigh": "neigh",
+    "neigh": "neigh",
+    "neighbors": "neigh",
+    "neighbours": "neigh",
+    "arp": "neigh",
+    "fdb": "fdb",
+    "bridge": "port",
+    "brctl": "brctl",
+    "ss": "socket",
+    "netstat": "socket",
+    "sockets": "socket",
+    "listeners": "socket",
+    "docker": "docker",
+    "podman": "docker",
+    "nerdctl": "docker",
+    "crictl": "crictl",
+    "kubectl": "kubernetes",
+    "pods": "kubernetes",
     "nodes": "kubernetes",
-    "services": "kubernetes", "svc": "kubernetes", "endpoints": "kubernetes", "endpointslices": "kubernetes", "networkpolicies": "kubernetes",
+    "services": "kubernetes",
+    "svc": "kubernetes",
+    "endpoints": "kubernetes",
+    "endpointslices": "kubernetes",
+    "networkpolicies": "kubernetes",
     "ippools": "kubernetes",
-    "configmaps": "kubernetes", "flannel": "flannel", "uname": "host", "hostname": "host", "hostnamectl": "host",
+    "configmaps": "kubernetes",
+    "flannel": "flannel",
+    "uname": "host",
+    "hostname": "host",
+    "hostnamectl": "host",
 }
 """Words of file names that tell a format."""
 
@@ -125,9 +210,32 @@ KNOWN_FILES: Final = (
 """Copied files, by their path or by that path written as a name."""
 
 PROGRAMS: Final = (
-    "ip", "ss", "nft", "ipset", "bridge", "brctl", "sysctl", "conntrack", "netstat", "route", "arp", "ifconfig", "lsmod", "docker", "podman",
-    "nerdctl", "crictl",
-    "kubectl", "uname", "hostname", "hostnamectl", "ls", "cat", "ipvsadm", "wg", "nstat",
+    "ip",
+    "ss",
+    "nft",
+    "ipset",
+    "bridge",
+    "brctl",
+    "sysctl",
+    "conntrack",
+    "netstat",
+    "route",
+    "arp",
+    "ifconfig",
+    "lsmod",
+    "docker",
+    "podman",
+    "nerdctl",
+    "crictl",
+    "kubectl",
+    "uname",
+    "hostname",
+    "hostnamectl",
+    "ls",
+    "cat",
+    "ipvsadm",
+    "wg",
+    "nstat",
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
@@ -313,32 +421,62 @@ BARE_PROMPT: Final = r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]
 """A prompt at which nothing was typed: the output above ends there."""
 
 SIGNATURES: Final = (
-    ("ipvs", r"^IP Virtual Server version|^-[Aa] (?:-[tuf]|--sctp-service) \S+ "),
+    ("ipvs", r"^IP Virtual Server version|^Timeout \(tcp tcpfin udp\):|^-[Aa] (?:-[tuf]|--sctp-service) \S+ "),
     ("wireguard", r"^interface: \S+[ \t\r]*$(?=\n  (?:public key|private key|listening port|fwmark): )"),
-    ("iptables", (r"^\*(?:raw|mangle|nat|filter|security)[ \t\r]*$|^:\S+ (?:ACCEPT|DROP|-)(?: \[|[ \t\r]*$)|^-[PN] \S+|"
-                  r"^(?:\[\d+:\d+\] )?-A \S+ |^Chain \S+ \((?:policy|\d+ ref)|^# Generated by \S*ip6?tables")),
+    (
+        "iptables",
+        (
+            r"^\*(?:raw|mangle|nat|filter|security)[ \t\r]*$|^:\S+ (?:ACCEPT|DROP|-)(?: \[|[ \t\r]*$)|^-[PN] \S+|"
+            r"^(?:\[\d+:\d+\] )?-A \S+ |^Chain \S+ \((?:policy|\d+ ref)|^# Generated by \S*ip6?tables"
+        ),
+    ),
     ("nft", r"^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{"),
     ("rule", r"^\d+:[ \t]+(?:not[ \t]+)?from\s"),
     ("fdb", rf"^{MAC} dev \S+"),
     ("brctl", r"^bridge name[ \t]+bridge id"),
     ("port", r"^\d+: \S+ .*\bstate (?:forwarding|disabled|blocking|listening|learning) priority \d+"),
-    ("link", (r"^\d+: \S+: <[A-Z0-9_,-]*>|^\d+: \S+[ \t]+(?:inet6?|link)\S* |"
-             r"^\S+[ \t]+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)[ \t]+(?:[0-9a-f.:]+[/:]|<|$)")),
+    (
+        "link",
+        (
+            r"^\d+: \S+: <[A-Z0-9_,-]*>|^\d+: \S+[ \t]+(?:inet6?|link)\S* |"
+            r"^\S+[ \t]+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)[ \t]+(?:[0-9a-f.:]+[/:]|<|$)"
+        ),
+    ),
     ("ifconfig", r"^\S+: flags=\d+<|^\S+[ \t]+Link encap:"),
     ("neigh", rf"^{ADDRESS} dev \S+ .*\b{STATES}\b|^{ADDRESS} dev \S+ (?:lladdr|proxy)|^Address[ \t]+HWtype|^\S+ \({ADDRESS}\) at "),
-    ("route", (rf"^(?:(?:unicast|local|broadcast|multicast|anycast|unreachable|blackhole|prohibit|throw) )?(?:default|{ADDRESS}(?:/\d+)?)[ \t]+"
-               r"(?:via|dev|proto|nhid|scope|metric|nexthop|table|src|tos)\b"
-               rf"|^(?:unreachable|blackhole|prohibit|throw) (?:default|{ADDRESS})|^(?:default|{ADDRESS}(?:/\d+)?)[ \t]*\\?$(?=\n[ \t]+nexthop)"
-               r"|^Kernel IP(?:v6)? routing table|^Destination[ \t]+(?:Gateway|Next Hop)\s")),
+    (
+        "route",
+        (
+            rf"^(?:(?:unicast|local|broadcast|multicast|anycast|unreachable|blackhole|prohibit|throw) )?(?:default|{ADDRESS}(?:/\d+)?)[ \t]+"
+            r"(?:via|dev|proto|nhid|scope|metric|nexthop|table|src|tos)\b"
+            rf"|^(?:unreachable|blackhole|prohibit|throw) (?:default|{ADDRESS})|^(?:default|{ADDRESS}(?:/\d+)?)[ \t]*\\?$(?=\n[ \t]+nexthop)"
+            r"|^Kernel IP(?:v6)? routing table|^Destination[ \t]+(?:Gateway|Next Hop)\s"
+        ),
+    ),
     ("ipset", r"^Name: \S+[ \t\r]*$(?=\n[ \t]*Type:)|^create \S+ (?:hash|bitmap|list):|^add \S+ \S+"),
     ("sysctl", r"^(?:net|kernel|fs|vm|user|dev|debug|abi|sunrpc|crypto)[./][\w./:@-]+[ \t]*="),
-    ("conntrack", (r"^(?:ipv[46][ \t]+\d+[ \t]+)?(?:tcp|udp|icmp|icmpv6|sctp|dccp|gre|udplite|unknown)[ \t]+\d+[ \t]+"
-                   r"(?:\d+[ \t]+)?(?:[A-Z_0-9]+[ \t]+)?src=")),
-    ("socket", (rf"^(?:Netid[ \t]+)?State[ \t]+Recv-Q|^Proto[ \t]+Recv-Q|^Active Internet|^(?:tcp|udp)6?[ \t]+{TCP_STATES}[ \t]+\d+|"
-                rf"^{TCP_STATES}[ \t]+\d+[ \t]+\d+\s|^(?:tcp|udp)6?[ \t]+\d+[ \t]+\d+[ \t]+\S+:\S+\s")),
+    (
+        "conntrack",
+        (
+            r"^(?:ipv[46][ \t]+\d+[ \t]+)?(?:tcp|udp|icmp|icmpv6|sctp|dccp|gre|udplite|unknown)[ \t]+\d+[ \t]+"
+            r"(?:\d+[ \t]+)?(?:[A-Z_0-9]+[ \t]+)?src="
+        ),
+    ),
+    (
+        "socket",
+        (
+            rf"^(?:Netid[ \t]+)?State[ \t]+Recv-Q|^Proto[ \t]+Recv-Q|^Active Internet|^(?:tcp|udp)6?[ \t]+{TCP_STATES}[ \t]+\d+|"
+            rf"^{TCP_STATES}[ \t]+\d+[ \t]+\d+\s|^(?:tcp|udp)6?[ \t]+\d+[ \t]+\d+[ \t]+\S+:\S+\s"
+        ),
+    ),
     ("xtmonitor", r"^PACKET: \d+ [0-9a-f]+ |^ ?TRACE: \d+ [0-9a-f]+ \w+:|\bTRACE: \w+:\S+:(?:rule|policy|return):\d+ IN="),
-    ("counters", (r"^#kernel$|^(?:TcpExt|IpExt|Tcp|Ip):$|^(?:TcpExt|IpExt|Tcp|Ip): [A-Z]\w+ \w+|^TCP:[ \t]+\d+ \(estab \d+|"
-                  r"^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$")),
+    (
+        "counters",
+        (
+            r"^#kernel$|^(?:TcpExt|IpExt|Tcp|Ip):$|^(?:TcpExt|IpExt|Tcp|Ip): [A-Z]\w+ \w+|^TCP:[ \t]+\d+ \(estab \d+|"
+            r"^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$"
+        ),
+    ),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),

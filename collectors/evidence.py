@@ -30,7 +30,7 @@ NAMESPACE_FILE: Final = "netns.json"
 UNNAMED: Final = "node"
 """Name of a node of which only loose files are known."""
 
-NEVER_EMPTY: Final = {"link": "links", "rule": "routing_rules", "sysctl": "sysctls", "socket": "sockets", "ifconfig": "links"}
+NEVER_EMPTY: Final[dict[str, str]] = {"link": "links", "rule": "routing_rules", "sysctl": "sysctls", "socket": "sockets", "ifconfig": "links"}
 """Formats whose listings always hold something → what they list."""
 CLUSTER_KINDS: Final = frozenset({"k8s_node", "pod", "service", "endpoints", "ippool", "kube_config"})
 """Facts about the cluster: they belong to no node, wherever kubectl was run."""
@@ -177,8 +177,8 @@ def parse_section(section: Section, source: Source, place: Place, inner: str) ->
         source.command = f"cat {inner if inner.startswith('/') else '/etc/cni/net.d/' + re.sub(r'^.*(?:/|net.d_)', '', inner)}"
     if section.format in NEVER_EMPTY and not section.text.strip():
         # Every stack has a loopback device, policy rules and parameters: an empty file is a command that failed.
-        fields = {"what": NEVER_EMPTY[section.format], "command": source.command or section.command, "reason": f"{source.name} is empty"}
-        return [Fact("not_collected", fields, place.node, place.stack, source)]
+        missing = {"what": NEVER_EMPTY[section.format], "command": source.command or section.command, "reason": f"{source.name} is empty"}
+        return [Fact("not_collected", missing, place.node, place.stack, source)]
     parser = parser_of(section.format)
     if parser is None:
         return unrecognised(section, source, place)

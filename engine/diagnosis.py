@@ -36,7 +36,9 @@ DATA = 200
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
-PATH_KINDS = frozenset({"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"})
+PATH_KINDS = frozenset(
+    {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
+)
 """Derived facts that put a finding on the flow's path."""
 
 COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPERM", "EACCES", "EINVAL", "ENOPROTOOPT", "EADDRNOTAVAIL"})
@@ -175,7 +177,10 @@ class Diagnoser:
         return Standing(said) if said else Standing.ROOT_CAUSE if traces else Standing.LATENT
 
     def _harmless(self, match: Match, said: str) -> Standing:
-        """What a fault is worth on flows that live: translated sources are what was complained of, or may be what stops the flow beyond the model (a server's own list)."""
+        """What a fault is worth on flows that live.
+
+        Translated sources are what was complained of, or may be what stops the flow beyond the model (a server's own list).
+        """
         error = self.question.error_class
         if any(f.kind == "limit" for f in match.facts()):
             # What strikes one packet and spares the next is beyond a walk of one packet: the rule itself weighs it against the symptom.

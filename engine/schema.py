@@ -193,6 +193,9 @@ KINDS: Final[dict[str, Kind]] = {
          "forward": "str: masq | route | tunnel", "weight": "int: 0 = takes no new connection", "active": "int: connections", "inactive": "int: connections",
          "family": "int"},
     ),
+    "ipvs_timeouts": Kind(
+        "After how many idle seconds IPVS forgets a connection (ipvsadm -L --timeout).", {"tcp": "int: established", "tcpfin": "int", "udp": "int"}
+    ),
     "wireguard_device": Kind("A WireGuard device.", {"device": "str", "public_key": "str", "port": "int: UDP port it listens on", "fwmark": "int"}),
     "wireguard_peer": Kind(
         "A peer of a WireGuard device.",

@@ -162,6 +162,7 @@ def virtual_services(options: CollectOptions) -> Iterator[Got]:
         yield Got("cat /proc/net/ip_vs", "ipvs", read_file(f"{PROC_NET}/ip_vs", options.max_bytes), "file", file="files/proc/net/ip_vs")
     elif os.path.exists(f"{PROC_NET}/ip_vs"):
         yield program("ipvsadm -Ln", "ipvs", options)
+        yield program("ipvsadm -L --timeout", "", options)
 
 
 def wireguard(options: CollectOptions) -> Iterator[Got]:

@@ -23,6 +23,7 @@ _ENDPOINT = r"\[?(?P<address>[0-9A-Fa-f:.]+?)\]?:(?P<port>[0-9A-Fa-f]+)"
 _SERVICE = re.compile(rf"(?P<protocol>TCP|UDP|SCTP)\s+{_ENDPOINT}\s+(?P<rest>[a-z].*)\Z")
 _FWMARK = re.compile(r"FWM\s+(?P<mark>[0-9A-Fa-f]+)\s+(?P<rest>(?:IPv6\s+)?[a-z].*)\Z")
 _SERVER = re.compile(rf"->\s+{_ENDPOINT}\s+(?P<forward>Masq|Route|Tunnel|Local)\s+(?P<weight>\d+)\s+(?P<active>\d+)\s+(?P<inactive>\d+)\Z")
+_TIMEOUTS = re.compile(r"Timeout \(tcp tcpfin udp\):\s+(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})\Z", re.ASCII)
 _HEADING = re.compile(r"IP Virtual Server version|Prot\s+LocalAddress:Port|->\s+RemoteAddress:Port")
 _REFUSED = re.compile(r"Can't initialize ipvs|Are you sure that IP Virtual Server|Permission denied")
 
@@ -39,12 +40,14 @@ def parse(source: Source, place: Place) -> list[Fact]:
         if is_refusal(line) or _REFUSED.search(line):
             refused = True
             emit.add("not_collected", {"what": "ipvs", "command": source.command or "ipvsadm -Ln", "reason": line}, number)
+        elif found := _TIMEOUTS.match(line):
+            emit.add("ipvs_timeouts", {"tcp": int(found[1]), "tcpfin": int(found[2]), "udp": int(found[3])}, number)
         elif _HEADING.match(line):
             # The kernel's own file prints in hexadecimal; its heading has no blanks between the words of the columns.
             reader.hexadecimal = reader.hexadecimal or re.match(r"->\s+RemoteAddress:Port Forward", line) is not None
         elif not reader.line(number, line):
             emit.unparsed.add(number, line)
-    if not refused and not emit.unparsed.count:
+    if not refused and not emit.unparsed.count and not any(fact.kind == "ipvs_timeouts" for fact in emit.facts):
         emit.collected("ipvs")
     return emit.done()
 

@@ -198,7 +198,8 @@ class Fib:
     def lookup(self, key: Key, *, skip: Callable[[Route], bool] | None = None, sender: Sender | None = None) -> Found:
         """Walk the policy rules in order; a miss or a throw route goes on to the next rule.
 
-        ``sender``: whether the user who sends is among those that a rule speaks of; without it the packet is the kernel's or another machine's, of user 0.
+        ``sender``: whether the user who sends is among those that a rule speaks of; without it the packet is the kernel's or
+        another machine's, of user 0.
         """
         tried: list[str] = []
         unknown: list[str] = []

@@ -43,6 +43,7 @@ STACK_KINDS = frozenset(
         "hosts_entry",
         "kernel_module",
         "counter",
+        "ipvs_timeouts",
     }
 )
 """Kinds of facts that describe a stack."""

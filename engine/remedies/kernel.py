@@ -69,7 +69,13 @@ class SysctlSet(Operation):
         return facts.swap({id(fact): fact.having(value=value) for fact in changed}, added)
 
 
-MODULE_SYSCTLS = {"br_netfilter": {"net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-call-ip6tables": "1", "net.bridge.bridge-nf-call-arptables": "1"}}
+MODULE_SYSCTLS = {
+    "br_netfilter": {
+        "net.bridge.bridge-nf-call-iptables": "1",
+        "net.bridge.bridge-nf-call-ip6tables": "1",
+        "net.bridge.bridge-nf-call-arptables": "1",
+    }
+}
 """Modules that may be loaded, with the parameters that are there from then on (in every namespace) and their first values."""
 
 

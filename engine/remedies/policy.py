@@ -83,9 +83,10 @@ class RuleAdd(_Rule):
         """Where each distribution keeps rules."""
         fields = self._fields()
         number = {"main": 254, "default": 253}.get(fields["table"], fields["table"])
+        words = f"priority {fields['priority']} to {fields['dst']} table {number}"
         return (
             "# a rule made by hand is lost at the next reboot; keep it where this machine's other rules come from:",
-            f"#   NetworkManager: nmcli connection modify CONNECTION +ipv4.routing-rules 'priority {fields['priority']} to {fields['dst']} table {number}'",
+            f"#   NetworkManager: nmcli connection modify CONNECTION +ipv4.routing-rules '{words}'",
             f"#   netplan: routing-policy: [{{to: {fields['dst']}, table: {number}, priority: {fields['priority']}}}]",
             f"#   ifcfg: echo '{' '.join(words_of(fields))}' >> /etc/sysconfig/network-scripts/rule-DEVICE",
         )

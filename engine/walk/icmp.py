@@ -71,5 +71,7 @@ def attached(end: End) -> State | None:
         return None  # UDP lets go of the entry before it finds that nobody listens (nf_reset_ct in __udp4_lib_rcv)
     state = end.state
     if state is not None and state.name == "UNTRACKED":
-        return State("INVALID")  # there is no entry to take, yet the answer counts as seen: notrack leaves it alone (nf_ct_attach looks at _nfct only)
+        return State(
+            "INVALID"
+        )  # there is no entry to take, yet the answer counts as seen: notrack leaves it alone (nf_ct_attach looks at _nfct only)
     return State("RELATED", state.entry, reply=not state.reply) if state is not None and state.entry is not None else None

@@ -1,6 +1,7 @@
 """Bounds that a flow meets: free local ports, and tables and queues that are full or have turned packets away.
 
-A connect() without a free port fails for sure, so the walk ends there.  The rest strikes some packets and spares others, and a snapshot shows one moment:
+A connect() without a free port fails for sure, so the walk ends there.  The rest strikes some packets and spares others, and a snapshot
+shows one moment:
 such bounds become ``limit`` facts beside a flow that lives, and rules weigh them against the symptom.
 
 Source: Linux ``net/ipv4/inet_hashtables.c`` (__inet_hash_connect, __inet_check_established), ``tcp_ipv4.c`` (tcp_twsk_unique),
@@ -50,7 +51,8 @@ def port_range(stack: NetStack) -> tuple[int, int] | None:
 def portless(stack: NetStack, packet: Packet, device: str) -> tuple[int, int] | None:
     """The range of local ports, if none of them is free for a connection with the addresses and the port of ``packet``.
 
-    A port that a listener bound is not given away; one of another connection is, unless that has the same two ends.  A TIME-WAIT socket gives its port
+    A port that a listener bound is not given away; one of another connection is, unless that has the same two ends.  A TIME-WAIT
+    socket gives its port
     away with ``tcp_tw_reuse`` (2: on loopback only).
     """
     bounds = port_range(stack)
@@ -75,7 +77,9 @@ def _same_ends(socket: Fact, packet: Packet) -> bool:
     if socket.fields.get("peer_port") != packet.dport:
         return False
     try:
-        own, peer = (to_int(str(socket.fields.get(name, "")).strip("[]").removeprefix("::ffff:").partition("%")[0]) for name in ("address", "peer_address"))
+        own, peer = (
+            to_int(str(socket.fields.get(name, "")).strip("[]").removeprefix("::ffff:").partition("%")[0]) for name in ("address", "peer_address")
+        )
     except ValueError:
         return False
     return (own, peer) == (packet.src, packet.dst)
@@ -150,7 +154,15 @@ def _neighbors(network: Network, host: NetStack, flow: Fact) -> Iterable[Fact]:
     if used >= bound or (_count(full) and used >= second):
         origin = host.sysctls.get(NEIGHBORS[family])
         yield _limit(
-            host, flow, origin, resource="neighbors", used=used, max=bound, key=NEIGHBORS[family], full=used >= bound, lost=_count(full) if full else None
+            host,
+            flow,
+            origin,
+            resource="neighbors",
+            used=used,
+            max=bound,
+            key=NEIGHBORS[family],
+            full=used >= bound,
+            lost=_count(full) if full else None,
         )
 
 
@@ -163,7 +175,17 @@ def _listener(network: Network, flow: Fact) -> Iterable[Fact]:
     taken = _count(counter(stack, "TcpPassiveOpens"))
     lost = _count(overflowed)
     if lost and lost * COMMON >= taken:
-        yield _limit(stack, flow, overflowed, resource="listen-queue", key="net.core.somaxconn", full=False, lost=lost, seen=taken, port=flow.fields.get("port"))
+        yield _limit(
+            stack,
+            flow,
+            overflowed,
+            resource="listen-queue",
+            key="net.core.somaxconn",
+            full=False,
+            lost=lost,
+            seen=taken,
+            port=flow.fields.get("port"),
+        )
 
 
 def _devices(stack: NetStack, flow: Fact, facts: Sequence[Fact]) -> Iterable[Fact]:

@@ -16,8 +16,8 @@ from engine.model.nft.fields import Absent, Chance, Doubt, Scene
 from engine.model.nft.printing import expression as show_expression
 from engine.model.nft.printing import statement as show_statement
 from engine.model.nft.values import ICMP_CODES, ICMPV6_CODES, span
-from engine.walk.netfilter import MAX_DEPTH, Translation, Verdict, masquerade_address
 from engine.walk.alter import clamped, set_mss
+from engine.walk.netfilter import MAX_DEPTH, Translation, Verdict, masquerade_address
 from engine.walk.recorder import rule_line
 from engine.walk.trace import Unknown
 

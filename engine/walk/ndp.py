@@ -1,7 +1,8 @@
 """Neighbour discovery of IPv6: its packets pass ip6tables like any other, and a firewall that drops them cuts the wire.
 
 Source: Linux ``net/ipv6/ndisc.c`` (ndisc_solicit, ndisc_recv_ns), ``nf_conntrack_proto_icmpv6.c`` (never tracked), ``br_netfilter_hooks.c``.
-Measured on Linux 6.18: with a policy of DROP on INPUT and no rule for ICMPv6 types 135 and 136 nobody gets through the router; its neighbours see EHOSTUNREACH.
+Measured on Linux 6.18: with a policy of DROP on INPUT and no rule for ICMPv6 types 135 and 136 nobody gets through the router;
+its neighbours see EHOSTUNREACH.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
 
     def sender(rule: PolicyRule) -> bool:
         users = str(rule.fact.fields.get("uidrange", "")) if rule.fact is not None else ""
-        why = f"policy rule {rule.priority} on {stack.node if stack.is_host else stack.name} is for packets of users {users}: whose these are was not collected"
+        where = stack.node if stack.is_host else stack.name
+        why = f"policy rule {rule.priority} on {where} is for packets of users {users}: whose these are was not collected"
         unknown = Unknown(stack.node, stack.name, f"ip rule uidrange {users}", "ss -tunape", why)
         return choices.ask(("uid", stack.node, stack.name, users), ("another user's", "of such a user"), unknown) == 1
 
@@ -230,7 +231,8 @@ class Forwarding(NamedTuple):
 def forwarding(stack: NetStack, device: str, family: int) -> Forwarding:
     """IPv4: the ingress device's ``forwarding``, for which ``ip_forward`` stands in where only that was observed.
 
-    IPv6: that of ``all``, or the ingress device's ``force_forwarding`` (``ip6_forward``); the device's own ``forwarding`` only says whether it is a router's.
+    IPv6: that of ``all``, or the ingress device's ``force_forwarding`` (``ip6_forward``); the device's own ``forwarding`` only
+    says whether it is a router's.
     """
     forced, key = stack.device_sysctl(6, device, "force_forwarding")
     if family == 6 and forced:

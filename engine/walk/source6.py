@@ -13,7 +13,16 @@ from engine.inet import Prefix, prefix
 if TYPE_CHECKING:
     from engine.model.stack import NetStack, OwnAddress
 
-_LABELS = (("::1/128", 0), ("2002::/16", 2), ("2001::/32", 6), ("2001:10::/28", 7), ("fc00::/7", 5), ("::ffff:0.0.0.0/96", 4), ("::/96", 3), ("::/0", 1))
+_LABELS = (
+    ("::1/128", 0),
+    ("2002::/16", 2),
+    ("2001::/32", 6),
+    ("2001:10::/28", 7),
+    ("fc00::/7", 5),
+    ("::ffff:0.0.0.0/96", 4),
+    ("::/96", 3),
+    ("::/0", 1),
+)
 _LINK, _GLOBAL = 2, 14
 """Scopes (RFC 4291)."""
 

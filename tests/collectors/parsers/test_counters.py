@@ -11,7 +11,6 @@ from collectors.parsers.counters import parse
 from collectors.place import Place
 from engine.facts import Source
 
-
 NETSTAT = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 17 19\nIpExt: InNoRoutes InTruncatedPkts\nIpExt: 3 0\n"
 SNMP = "Tcp: RtoAlgorithm ActiveOpens PassiveOpens OutSegs RetransSegs\nTcp: 1 327 200 18710 5\n"
 SOFTNET = """\
@@ -42,7 +41,9 @@ TcpExt:
 IpExt:
     InNoRoutes: 3
 """
-SUMMARY = "Total: 22\nTCP:   25 (estab 7, closed 24, orphaned 0, timewait 9)\n\nTransport Total     IP        IPv6\nRAW\t  0         0         0        \n"
+SUMMARY = (
+    "Total: 22\nTCP:   25 (estab 7, closed 24, orphaned 0, timewait 9)\n\nTransport Total     IP        IPv6\nRAW\t  0         0         0        \n"
+)
 
 
 def values(text: str, command: str = "") -> dict[str, int]:
@@ -52,17 +53,30 @@ def values(text: str, command: str = "") -> dict[str, int]:
     return {f.fields["name"]: f.fields["value"] for f in facts if f.kind == "counter"}
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
-    (NETSTAT, {"TcpExtListenOverflows": 17, "TcpExtListenDrops": 19, "IpExtInNoRoutes": 3}),
-    (SNMP, {"TcpActiveOpens": 327, "TcpPassiveOpens": 200, "TcpOutSegs": 18710, "TcpRetransSegs": 5}),
-    (SOFTNET, {"softnet.processed": 0x2048B + 0x2527E, "softnet.dropped": 11}),
-    (CONNTRACK, {"conntrack.insert_failed": 2, "conntrack.drop": 7, "conntrack.early_drop": 1}),
-    (ARP, {"arp_cache.entries": 1024, "arp_cache.table_fulls": 9}),
-    (NSTAT, {"TcpExtListenOverflows": 17}),
-    (WORDS, {"TcpActiveOpens": 327, "TcpPassiveOpens": 200, "TcpOutSegs": 18710, "TcpExtListenOverflows": 17, "TcpExtListenDrops": 19,
-             "TcpExtIPReversePathFilter": 4, "IpExtInNoRoutes": 3}),
-    (SUMMARY, {"ss.estab": 7, "ss.timewait": 9}),
-])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (NETSTAT, {"TcpExtListenOverflows": 17, "TcpExtListenDrops": 19, "IpExtInNoRoutes": 3}),
+        (SNMP, {"TcpActiveOpens": 327, "TcpPassiveOpens": 200, "TcpOutSegs": 18710, "TcpRetransSegs": 5}),
+        (SOFTNET, {"softnet.processed": 0x2048B + 0x2527E, "softnet.dropped": 11}),
+        (CONNTRACK, {"conntrack.insert_failed": 2, "conntrack.drop": 7, "conntrack.early_drop": 1}),
+        (ARP, {"arp_cache.entries": 1024, "arp_cache.table_fulls": 9}),
+        (NSTAT, {"TcpExtListenOverflows": 17}),
+        (
+            WORDS,
+            {
+                "TcpActiveOpens": 327,
+                "TcpPassiveOpens": 200,
+                "TcpOutSegs": 18710,
+                "TcpExtListenOverflows": 17,
+                "TcpExtListenDrops": 19,
+                "TcpExtIPReversePathFilter": 4,
+                "IpExtInNoRoutes": 3,
+            },
+        ),
+        (SUMMARY, {"ss.estab": 7, "ss.timewait": 9}),
+    ],
+)
 def test_same_names_whatever_printed_them(text: str, wanted: dict[str, int]) -> None:
     """Each output gives its counters under the names of nstat; processors are added up, a table's size is not."""
     assert values(text) == wanted
@@ -73,11 +87,21 @@ def test_neighbours_of_ipv6() -> None:
     assert values(ARP, "cat /proc/net/stat/ndisc_cache") == {"ndisc_cache.entries": 1024, "ndisc_cache.table_fulls": 9}
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("proc/net/netstat", NETSTAT), ("proc_net_snmp", SNMP), ("/proc/net/softnet_stat", SOFTNET), ("/proc/net/stat/nf_conntrack", CONNTRACK),
-    ("nstat_-az.txt", NSTAT), ("netstat_-s", WORDS), ("ss_-s.txt", SUMMARY), ("session.txt", f"[root@n1 ~]# nstat -az\n{NSTAT}"),
-    ("session.txt", f"[root@n1 ~]# netstat -s\n{WORDS}"), ("session.txt", f"# cat /proc/net/stat/arp_cache\n{ARP}"),
-])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("proc/net/netstat", NETSTAT),
+        ("proc_net_snmp", SNMP),
+        ("/proc/net/softnet_stat", SOFTNET),
+        ("/proc/net/stat/nf_conntrack", CONNTRACK),
+        ("nstat_-az.txt", NSTAT),
+        ("netstat_-s", WORDS),
+        ("ss_-s.txt", SUMMARY),
+        ("session.txt", f"[root@n1 ~]# nstat -az\n{NSTAT}"),
+        ("session.txt", f"[root@n1 ~]# netstat -s\n{WORDS}"),
+        ("session.txt", f"# cat /proc/net/stat/arp_cache\n{ARP}"),
+    ],
+)
 def test_found_by_name_and_by_content(name: str, text: str) -> None:
     """Files, and pasted sessions, are recognised."""
     assert [section.format for section in sections(name, text) if section.text.strip()] == ["counters"]

@@ -60,3 +60,9 @@ def test_nothing_and_refusal() -> None:
 def test_any_text(text: str) -> None:
     """No text makes the parser raise, and every fact is of a declared kind."""
     assert {f.kind for f in facts(text)} <= {"ipvs_service", "ipvs_server", "collected", "not_collected", "unparsed"}
+
+
+def test_timeouts() -> None:
+    """``ipvsadm -L --timeout`` tells times only; that no service is listed there says nothing about services."""
+    facts = parse(Source("ipvsadm_-L_--timeout", "Timeout (tcp tcpfin udp): 900 120 300\n", "ipvsadm -L --timeout"), Place("n1"))
+    assert [(f.kind, dict(f.fields)) for f in facts] == [("ipvs_timeouts", {"tcp": 900, "tcpfin": 120, "udp": 300})]

@@ -43,7 +43,11 @@ def test_networks_against_brute_force(table: dict[ipaddress.IPv4Network, bool], 
     assert inside(ipset("hash:net", *members), "src", replace(SYN, src=value)) is right
 
 
-@given(st.sets(st.tuples(st.integers(0x0A010000, 0x0A010007), st.integers(78, 83), st.sampled_from(["tcp", "udp"])), max_size=8), st.sampled_from([SYN, UDP]), st.integers(0, 7))
+@given(
+    st.sets(st.tuples(st.integers(0x0A010000, 0x0A010007), st.integers(78, 83), st.sampled_from(["tcp", "udp"])), max_size=8),
+    st.sampled_from([SYN, UDP]),
+    st.integers(0, 7),
+)
 def test_address_and_port_against_brute_force(table: set[tuple[int, int, str]], packet: Packet, low: int) -> None:
     """hash:ip,port: address, protocol and port must all be those of one entry."""
     sent = replace(packet, dst=0x0A010000 | low)
@@ -76,14 +80,27 @@ def test_index_against_every_entry(kind: str, members: list[str], packet: Packet
 @pytest.mark.parametrize(
     ("kind", "members", "directions", "right"),
     [
-        ("hash:ip", ("10.1.0.2", "10.9.0.9"), "src", True), ("hash:ip", ("10.1.0.2",), "dst", False), ("hash:ip", ("10.1.0.0/24",), "src", True), ("hash:ip", (), "src", False),
+        ("hash:ip", ("10.1.0.2", "10.9.0.9"), "src", True),
+        ("hash:ip", ("10.1.0.2",), "dst", False),
+        ("hash:ip", ("10.1.0.0/24",), "src", True),
+        ("hash:ip", (), "src", False),
         ("hash:ip", ("10.1.0.2 timeout 60",), "src", True),
-        ("bitmap:ip", ("10.1.0.0-10.1.0.9",), "src", True), ("bitmap:ip", ("10.1.0.3-10.1.0.9",), "src", False), ("bitmap:port", ("80",), "dst", True), ("bitmap:port", ("81-90",), "dst", False),
-        ("hash:net,port", ("10.2.0.0/16,tcp:80",), "dst,dst", True), ("hash:net,port", ("10.2.0.0/16,80-90",), "dst,dst", True), ("hash:net,port", ("10.2.0.0/16,udp:80",), "dst,dst", False),
-        ("hash:ip,port,ip", ("10.2.0.2,tcp:80,10.1.0.2",), "dst,dst,src", True), ("hash:ip,port,ip", ("10.2.0.2,tcp:80,10.2.0.2",), "dst,dst,src", False),
-        ("hash:ip,port,net", ("10.2.0.2,6:80,10.1.0.0/24",), "dst,dst,src", True), ("hash:net,net", ("10.1.0.0/24,10.2.0.0/24",), "src,dst", True),
-        ("hash:net,iface", ("10.1.0.0/24,eth0",), "src,src", True), ("hash:net,iface", ("10.1.0.0/24,eth0",), "src,dst", False), ("hash:net,iface", ("10.1.0.0/24,eth1",), "src,dst", True),
-        ("hash:ip,mark", ("10.1.0.2,0x00000005",), "src,src", True), ("hash:ip,mark", ("10.1.0.2,0x00000006",), "src,src", False),
+        ("bitmap:ip", ("10.1.0.0-10.1.0.9",), "src", True),
+        ("bitmap:ip", ("10.1.0.3-10.1.0.9",), "src", False),
+        ("bitmap:port", ("80",), "dst", True),
+        ("bitmap:port", ("81-90",), "dst", False),
+        ("hash:net,port", ("10.2.0.0/16,tcp:80",), "dst,dst", True),
+        ("hash:net,port", ("10.2.0.0/16,80-90",), "dst,dst", True),
+        ("hash:net,port", ("10.2.0.0/16,udp:80",), "dst,dst", False),
+        ("hash:ip,port,ip", ("10.2.0.2,tcp:80,10.1.0.2",), "dst,dst,src", True),
+        ("hash:ip,port,ip", ("10.2.0.2,tcp:80,10.2.0.2",), "dst,dst,src", False),
+        ("hash:ip,port,net", ("10.2.0.2,6:80,10.1.0.0/24",), "dst,dst,src", True),
+        ("hash:net,net", ("10.1.0.0/24,10.2.0.0/24",), "src,dst", True),
+        ("hash:net,iface", ("10.1.0.0/24,eth0",), "src,src", True),
+        ("hash:net,iface", ("10.1.0.0/24,eth0",), "src,dst", False),
+        ("hash:net,iface", ("10.1.0.0/24,eth1",), "src,dst", True),
+        ("hash:ip,mark", ("10.1.0.2,0x00000005",), "src,src", True),
+        ("hash:ip,mark", ("10.1.0.2,0x00000006",), "src,src", False),
         ("hash:ip,port", ("10.2.0.2,tcp:80",), "dst", False),
     ],
 )
@@ -99,7 +116,17 @@ def test_physdev() -> None:
     assert inside(ipset("hash:net,iface", "10.1.0.0/24,physdev:veth2"), "src,dst", SYN, BRIDGED) is True
 
 
-@pytest.mark.parametrize(("entry", "right"), [("10.2.0.2,icmp:8/0", True), ("10.2.0.2,icmp:8", True), ("10.2.0.2,icmp:0/0", False), ("10.2.0.2,icmp:echo-request", True), ("10.2.0.2,icmp:echo-reply", False), ("10.2.0.2,tcp:80", False)])
+@pytest.mark.parametrize(
+    ("entry", "right"),
+    [
+        ("10.2.0.2,icmp:8/0", True),
+        ("10.2.0.2,icmp:8", True),
+        ("10.2.0.2,icmp:0/0", False),
+        ("10.2.0.2,icmp:echo-request", True),
+        ("10.2.0.2,icmp:echo-reply", False),
+        ("10.2.0.2,tcp:80", False),
+    ],
+)
 def test_icmp(entry: str, right: bool) -> None:
     """ICMP entries hold type and code in the place of a port."""
     assert inside(ipset("hash:ip,port", entry), "dst,dst", PING) is right

@@ -154,7 +154,11 @@ def test_no_such_route(parameters: dict[str, str]) -> None:
             {"dst": "10.8.0.0/16"},
         ),
         ("ip route add 10.8.0.0/16 dev eth0 scope link metric 50", "route.replace", {"dst": "10.8.0.0/16", "dev": "eth0", "new_via": "10.1.0.7"}),
-        ("ip route add 10.8.0.0/16 via 10.1.0.8 mtu 1400 proto static", "route.replace", {"dst": "10.8.0.0/16", "via": "10.1.0.8", "new_via": "10.1.0.7"}),
+        (
+            "ip route add 10.8.0.0/16 via 10.1.0.8 mtu 1400 proto static",
+            "route.replace",
+            {"dst": "10.8.0.0/16", "via": "10.1.0.8", "new_via": "10.1.0.7"},
+        ),
         ("ip addr add 10.1.0.2/24 dev eth0", "route.source", {"dst": "10.1.0.0/24", "dev": "eth0", "source": "10.1.0.2"}),
         ("true", "route.add", {"dst": "10.9.0.0/16", "via": "10.1.0.8", "metric": "50", "src": "10.1.0.1"}),
     ],

@@ -206,7 +206,7 @@ def test_nobody_answers() -> None:
 
 
 def test_a_container_hangs_on_its_own_node() -> None:
-    """A pod whose wire the evidence does not show (``ifconfig``) is no neighbour of other machines, whatever address they ask for; on its own node it may be."""
+    """A pod whose wire the evidence does not show (``ifconfig``) is no neighbour of other machines; on its own node it may be."""
     world = lan()
     world.stack("client", "web").device("eth0", "10.9.0.5/24")
     world.stack("client").device("cni0", "10.9.0.1/24")

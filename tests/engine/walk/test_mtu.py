@@ -100,7 +100,7 @@ def test_filtered_error_is_a_black_hole() -> None:
     ],
 )
 def test_bridge_loses_large_frames(port: int, end: int, call: bool, size: int, sees: str) -> None:
-    """Measured: a bridge port loses what is more than 4 octets over its MTU (whatever is over it, if iptables is called), a receiving veth end too."""
+    """Measured: a bridge port loses what is more than 4 octets over its MTU (all of it, if iptables is called), a receiving veth end too."""
     assert bridged(port, end, call=call).sees("n1/a", "10.3.0.2", protocol="icmp", size=size) == sees
 
 

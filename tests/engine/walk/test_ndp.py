@@ -25,7 +25,13 @@ def test_firewall_that_knows_no_neighbours() -> None:
     trace = pair().walk("a", "2001:db8::b")
     assert trace.client_sees == "EHOSTUNREACH"
     drop = found(trace, "drop", direction="request")
-    assert (drop.node, drop.get("by"), drop.get("chain"), drop.get("protocol"), drop.get("dst")) == ("b", "policy", "INPUT", "icmpv6", "ff02::1:ff00:b")
+    assert (drop.node, drop.get("by"), drop.get("chain"), drop.get("protocol"), drop.get("dst")) == (
+        "b",
+        "policy",
+        "INPUT",
+        "icmpv6",
+        "ff02::1:ff00:b",
+    )
 
 
 def test_firewall_that_lets_neighbours_in() -> None:

@@ -35,7 +35,7 @@ def lost(world: World, flow: Flow = FLOW) -> list[tuple[object, ...]]:
 
 
 def test_full_segment_is_the_smaller_of_both_ends() -> None:
-    """A full segment is as large as the route of the sender and the MSS of the other end allow (measured: MSS 1348 + 52 = 1400 towards a server of 1400)."""
+    """A full segment is as large as the sender's route and the other end's MSS allow (measured: MSS 1348 + 52 towards a server of 1400)."""
     assert full_size(lan().network(), FLOW).size == 1500
     world = lan()
     world.stack("server").devices["eth0"].mtu = 1400
@@ -122,4 +122,4 @@ def test_data_of_the_server() -> None:
 def test_length_match_kills_data() -> None:
     """A rule on the length of packets lets handshakes pass: full segments end there (told with their size)."""
     world = narrow("-A FORWARD -m length --length 1000:65535 -j DROP", mtu=1499)
-    assert [each for each in lost(world) if each[1] == "rule"][0][:3] == ("router", "rule", "request")
+    assert next(each for each in lost(world) if each[1] == "rule")[:3] == ("router", "rule", "request")

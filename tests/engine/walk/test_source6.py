@@ -23,8 +23,10 @@ ADDRESSES = ("2001:db8:1::2/64", "2001:db8:2:1::5/64", "fd00:1::5/64", "fe80::5/
     ],
 )
 def test_rules_in_their_order(dst: str, source: str) -> None:
-    """The destination itself, fitting scope, the outgoing device, the same label, the longest common prefix (RFC 6724); an address of another
-    device is taken only where the outgoing one has none of that scope."""
+    """The destination itself, fitting scope, the outgoing device, the same label, the longest common prefix (RFC 6724).
+
+    An address of another device is taken only where the outgoing one has none of that scope.
+    """
     world = World()
     stack = world.host("n1", *ADDRESSES)
     device = "eth0"

@@ -1,6 +1,7 @@
 """Connections of the lab that stay open: a client that holds many, or a server that never accepts.
 
-Usage: ``hold ADDRESS PORT COUNT`` opens COUNT connections; ``hold listen PORT BACKLOG`` listens and accepts nobody.  Either leaves a process behind that keeps them.
+Usage: ``hold ADDRESS PORT COUNT`` opens COUNT connections; ``hold listen PORT BACKLOG`` listens and accepts nobody.
+Either leaves a process behind that keeps them.
 """
 
 from __future__ import annotations
