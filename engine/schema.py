@@ -93,6 +93,7 @@ KINDS: Final[dict[str, Kind]] = {
             "rx_packets": "int",
             "tx_packets": "int",
             "rx_dropped": "int",
+            "rx_missed": "int: packets for which the card's ring had no room",
             "tx_dropped": "int",
         },
     ),

@@ -135,10 +135,12 @@ def link(message: Mapping[str, Any], by_index: Mapping[int, str]) -> Object:
 
 def statistics(counters: Mapping[str, int]) -> Object:
     """Counters by direction."""
-    return {
+    made: dict[str, Object] = {
         side: {what: counters.get(f"{side}_{what}", 0) for what in ("bytes", "packets", "errors", "dropped")}
         for side in ("rx", "tx")
     }
+    made["rx"]["missed_errors"] = counters.get("rx_missed_errors", 0)
+    return dict(made)
 
 
 def link_info(info: Mapping[str, Any], by_index: Mapping[int, str]) -> Object:

@@ -30,7 +30,8 @@ _ADDRESS_FLAGS = frozenset({
     "optimistic", "autojoin", "permanent",
 })
 _ADDRESS_VALUED = frozenset({"any", "metric", "proto", "flags"})
-_COUNTERS = {"packets": "packets", "dropped": "dropped"}
+_COUNTERS = {"packets": "packets", "dropped": "dropped", "missed": "missed", "missed_errors": "missed"}
+"""Columns of ``ip -s`` and keys of its JSON → part of a field's name."""
 _KIND_TEXTS: dict[str, dict[str, tuple[str, ...]]] = {
     "vxlan": {"vxlan_local": ("local", "local6"), "vxlan_remote": ("group", "remote", "group6", "remote6"), "vxlan_device": ("dev", "link")},
     "macvlan": {"macvlan_mode": ("mode",)},
@@ -399,10 +400,10 @@ def _json_counters(fields: dict[str, Any], entry: dict[str, Any]) -> None:
     """Counters of ``-s``."""
     stats = dict_of(entry, "stats64") or dict_of(entry, "stats")
     for side in ("rx", "tx"):
-        for name in _COUNTERS:
+        for name, field in _COUNTERS.items():
             value = int_of(dict_of(stats, side), name)
             if value is not None:
-                fields[f"{side}_{name}"] = value
+                fields[f"{side}_{field}"] = value
 
 
 def _shown(fields: dict[str, Any]) -> str:
