@@ -1022,7 +1022,7 @@ class Walker:
         """
         end = self._nested(at.stack, outer)
         if end.disposition is not Disposition.DELIVERED:
-            return self._tunnel_died(at, end, name, told(end.error) if end.error else "")
+            return tunnels.learned(self, at, outer, end, name) or self._tunnel_died(at, end, name, told(end.error) if end.error else "")
         far = tunnels.unpacking(end.stack, end.packet, kind)
         if far is None:
             error = tunnels.refusal(end.stack, kind)

@@ -123,3 +123,41 @@ def test_length_match_kills_data() -> None:
     """A rule on the length of packets lets handshakes pass: full segments end there (told with their size)."""
     world = narrow("-A FORWARD -m length --length 1000:65535 -j DROP", mtu=1499)
     assert next(each for each in lost(world) if each[1] == "rule")[:3] == ("router", "rule", "request")
+
+
+# --- tunnels ----------------------------------------------------------------------------------------------------------
+
+
+def overlay(kind: str, mtu: int, *, wire: int = 1500) -> World:
+    """Two nodes with a tunnel between them, 10.9.0.1 and 10.9.0.2, over a router whose second wire may be narrow."""
+    world = lan()
+    for name, own, other, inside in (("client", "10.1.0.2", "10.2.0.2", "10.9.0.1/24"), ("server", "10.2.0.2", "10.1.0.2", "10.9.0.2/24")):
+        words = f"vxlan id 7 remote {other} local {own} dstport 4789" if kind == "vxlan" else f"ipip remote {other} local {own}"
+        world.stack(name).device("tun0", inside, kind=words, mtu=mtu)
+    world.stack("router").route(f"10.2.0.0/24 dev eth1 proto kernel scope link src 10.2.0.1 mtu {wire}")
+    return world
+
+
+INSIDE = FLOW._replace(dst="10.9.0.2")
+
+
+@pytest.mark.parametrize(("mtu", "wire"), [(1450, 1500), (1500, 1500), (1450, 1400)])
+def test_vxlan_cuts_what_does_not_fit(mtu: int, wire: int) -> None:
+    """Measured: the outer packets of VXLAN have no DF: what does not fit is sent in fragments, at home and by routers, even where ICMP is filtered."""
+    world = overlay("vxlan", mtu, wire=wire)
+    world.stack("router").filter(NO_ICMP)
+    assert not lost(world, INSIDE)
+
+
+@pytest.mark.parametrize(("mtu", "wire"), [(1480, 1500), (1500, 1500), (1480, 1400)])
+def test_ipip_passes_on_what_it_learns(mtu: int, wire: int) -> None:
+    """The outer packets of IP-in-IP have DF; the sender of the inner one is told what fits (from the source: ``tnl_update_pmtu``)."""
+    assert not lost(overlay("ipip", mtu, wire=wire), INSIDE)
+
+
+def test_ipip_over_a_black_hole() -> None:
+    """Where nobody tells the near end of the tunnel, full packets inside die."""
+    world = overlay("ipip", 1480, wire=1400)
+    world.stack("router").filter(NO_ICMP)
+    assert world.sees("client", "10.9.0.2") == "connected"
+    assert ("router", "too-big", "request", 1500, 1400) in lost(world, INSIDE)
