@@ -42,8 +42,9 @@ def by_scenario(scenarios: list[Scenario]) -> pytest.MarkDecorator:
 
 
 def where(scenario: Scenario) -> list[pytest.MarkDecorator]:
-    """The mark of what only Debian's kernel can show."""
-    return [pytest.mark.vm] if scenario.kernel == "debian" else []
+    """The group of the file's tests, which share a lab; and the mark of what only Debian's kernel can show."""
+    marks = [pytest.mark.xdist_group(scenario.name)]
+    return [*marks, pytest.mark.vm] if scenario.kernel == "debian" else marks
 
 
 def silent(diagnosis: Diagnosis, rule: str) -> None:
