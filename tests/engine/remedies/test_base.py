@@ -22,6 +22,7 @@ PARAMETERS = {
     "route.add": {"dst": "10.0.0.0/8", "dev": "eth0"},
     "route.delete": {"dst": "10.0.0.0/8"},
     "route.source": {"dst": "10.0.0.0/8", "dev": "eth0", "source": "10.0.0.1"},
+    "module.load": {"module": "br_netfilter"},
     "rule.add": {"dst": "10.0.0.0/8", "before": "100"},
     "rule.delete": {"priority": "100"},
     "docker.move-network": {"bridge": "docker0"},
