@@ -1,8 +1,8 @@
 """TPROXY: the packet is given to a local socket as it is, if routing then delivers it here (a policy rule for the mark, and a local route).
 
 Source: Linux ``net/netfilter/xt_TPROXY.c``, ``net/ipv4/netfilter/nf_tproxy_ipv4.c``.
-Measured on Linux 6.18: without a transparent listener on the port the packet is dropped; with one, but without the local route, it is dropped before FORWARD;
-the listener answers from the address that the client asked for.
+Measured on Linux 6.18: without a transparent listener on the port the packet is dropped; with one, but without the local route, it is dropped before
+FORWARD; the listener answers from the address that the client asked for.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
 def divert(passage: Passage, rule: Rule, chain: Chain) -> bool:
     """Assign the packet to its listener; ``False`` = there is none, and the packet is dropped."""
-    options, packet, stack = rule.target.options, passage.packet, passage.stack
+    options, packet = rule.target.options, passage.packet
     port = int(options.get("--on-port", "0")) or packet.dport
     if not _listens(passage, packet.protocol, port):
         return False
     value, _, mask = options.get("--tproxy-mark", "0/0").partition("/")
     bits = int(mask, 0) if mask else 0xFFFFFFFF
     passage.packet = replace(packet, mark=(packet.mark & ~bits) ^ int(value, 0), listener=port)
-    who = stack.node if stack.is_host else stack.name
-    passage.recorder.step("netfilter", f"{chain.table.name} {chain.name}: for the listener on port {port} of {who}", "rewrite", rule_line(chain, rule))
+    passage.recorder.step("netfilter", f"{chain.table.name} {chain.name}: for the listener on port {port}", "rewrite", rule_line(chain, rule))
     return True
 
 

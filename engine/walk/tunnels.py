@@ -45,7 +45,7 @@ def refusal(stack: NetStack, kind: str) -> str:
     return "icmp-proto-unreachable"
 
 
-def learned(walker: Walker, at: At, outer: Packet, end: End, name: str) -> End | None:  # noqa: PLR0917 - as the walker knows it
+def learned(walker: Walker, at: At, outer: Packet, end: End, name: str) -> End | None:
     """IP tunnels set DF outside and pass on what they learn: the sender of an inner packet with DF is told what would fit."""
     packet = at.packet
     if end.disposition is not Disposition.TOO_BIG or not end.mtu or (packet.family == 4 and not packet.df) or not _heard(walker, at, end):

@@ -156,8 +156,8 @@ class Helper:
 
     def listen(self, wanted: list[list[Any]]) -> None:
         """Open listeners; UDP is echoed by a thread, TCP needs no help to be connected to."""
-        for protocol, address, port in wanted:
-            protocol, _, transparent = protocol.partition("+")
+        for words, address, port in wanted:
+            protocol, _, transparent = words.partition("+")
             kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
             family = _family(address)
             server = socket.socket(family, kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.fuzz.scenario import Probe, Scenario, Stack
@@ -122,4 +122,15 @@ class World:
 
     def scenario(self, count: int) -> Scenario:
         """The scenario with so many probes."""
-        return Scenario(self.stacks, self.links, self.probes(count))
+        return self._sized(Scenario(self.stacks, self.links, self.probes(count)))
+
+    def _sized(self, scenario: Scenario) -> Scenario:
+        """Some scenarios are about sizes: a wire is narrower (at one end or at both), and some probes are large."""
+        if not self.links or not self.chance(0.2):
+            return scenario
+        one, a, other, b = self.pick(self.links)
+        for stack, device in self.pick((((one, a),), ((other, b),), ((one, a), (other, b)))):
+            self.run(stack, f"link set {device} mtu {self.pick((1300, 1400, 1450))}")
+        sizes = (0, 1300, 1301, 1304, 1305, 1400, 1401, 1404, 1405, 1450, 1454, 1455, 1500, 1501)
+        scenario.probes = [p if p.protocol == "tcp" else replace(p, size=self.pick(sizes)) for p in scenario.probes]
+        return scenario

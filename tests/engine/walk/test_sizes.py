@@ -143,7 +143,7 @@ INSIDE = FLOW._replace(dst="10.9.0.2")
 
 @pytest.mark.parametrize(("mtu", "wire"), [(1450, 1500), (1500, 1500), (1450, 1400)])
 def test_vxlan_cuts_what_does_not_fit(mtu: int, wire: int) -> None:
-    """Measured: the outer packets of VXLAN have no DF: what does not fit is sent in fragments, at home and by routers, even where ICMP is filtered."""
+    """Measured: the outer packets of VXLAN have no DF: what does not fit is cut, at home and by routers, even where ICMP is filtered."""
     world = overlay("vxlan", mtu, wire=wire)
     world.stack("router").filter(NO_ICMP)
     assert not lost(world, INSIDE)
