@@ -25,7 +25,7 @@ lab-vm:  ## what only Debian's kernel can show, in an emulated machine; as root
 	$(BIN)/python -m pytest tests/lab -m vm --timeout=1000 $(PYTEST_ARGS)
 
 lint:  ## ruff, mypy, the import contracts, the rulebase
-	@tools/venv.sh dev
+	@tools/venv.sh test dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
