@@ -198,8 +198,8 @@ def _devices(stack: NetStack, flow: Fact, facts: Sequence[Fact]) -> Iterable[Fac
         yield _limit(stack, flow, dropped, resource="softnet", key="net.core.netdev_max_backlog", full=False, lost=lost, seen=taken)
     hops = [f for f in facts if f.kind == "hop" and (f.node, f.stack) == (stack.node, stack.name)]
     for name in dict.fromkeys(str(f.fields.get(side)) for f in hops for side in ("in_device", "out_device") if f.fields.get(side)):
-        link = stack.links.get(name)
-        missed = link.fact.fields.get("rx_missed", 0) if link is not None and link.fact is not None else 0
-        received = link.fact.fields.get("rx_packets", 0) if link is not None and link.fact is not None else 0
+        # The counters may be in another output (ip -s link) than the rest.
+        link = next((f for f in stack.facts("link") if f.fields.get("name") == name and "rx_missed" in f.fields), None)
+        missed, received = (link.fields.get(key, 0) for key in ("rx_missed", "rx_packets")) if link is not None else (0, 0)
         if link is not None and missed >= LEAST and missed * RARE >= received:
-            yield _limit(stack, flow, link.fact, resource="ring", full=False, lost=missed, seen=received, device=name)
+            yield _limit(stack, flow, link, resource="ring", full=False, lost=missed, seen=received, device=name)
