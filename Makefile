@@ -17,8 +17,6 @@ demo:  ## install, then diagnose an example
 test:  ## all tests; as root also those that break and mend real networks
 	@tools/venv.sh test
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not vm" --cov --cov-report=term:skip-covered --timeout=300 $(PYTEST_ARGS)
-	@# One emulated machine runs these together; exit status 5: none was chosen.
-	$(BIN)/python -m pytest -m vm --timeout=300 $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 lab-vm:  ## what only Debian's kernel can show, in an emulated machine; as root
 	@tools/venv.sh test
