@@ -14,7 +14,7 @@ demo:  ## install, then diagnose an example
 	@tools/venv.sh
 	@tools/demo.sh
 
-test:  ## all tests; as root also those that break and mend real networks
+test:  ## the tests; as root also those that break and mend real networks
 	@tools/venv.sh test
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not vm" --cov --cov-report=term:skip-covered --timeout=300 $(PYTEST_ARGS)
 
