@@ -9,27 +9,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.model.network import Port
+from engine.walk import segment
+from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import resolve
 from engine.walk.recorder import line_of
 from engine.walk.routing import find_way, forwarding, validate_source
-from engine.walk.trace import Disposition, Unknown
+from engine.walk.trace import Disposition
 
 if TYPE_CHECKING:
     from engine.model.links import Link
     from engine.walk.netfilter import Passage
+    from engine.walk.place import At, End
     from engine.walk.routing import Way
-    from engine.walk.walker import At, End, Walker
+    from engine.walk.walker import Walker
 
 
 def arrive(walker: Walker, at: At, port: Link) -> At | End:
     """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
     stack, bridge = at.stack, port.master
-    passage = walker._passage(at)
-    called = calls_netfilter(walker, at, bridge, passage.packet.family)
+    passage = walker.passage(at)
+    called = calls_netfilter(stack, walker.choices, bridge, passage.packet.family)
     station = at.station
     if called:
         before = passage.packet
-        ended = walker._prerouting(replace(at, physin=port.name, device=bridge), passage, bridge, port.name)
+        ended = walker.prerouting(replace(at, physin=port.name, device=bridge), passage, bridge, port.name)
         if ended is not None:
             return ended
         if passage.packet.dst != before.dst:
@@ -39,12 +42,12 @@ def arrive(walker: Walker, at: At, port: Link) -> At | End:
             if way is not None:
                 found = resolve(walker.network, Port(stack, stack.link(bridge)), way.next_hop, passage.packet.family)
                 if not found.stations:
-                    return walker._unresolved(at, Port(stack, stack.link(bridge)), way, found.open_ends)
+                    return segment.unresolved(walker, at, Port(stack, stack.link(bridge)), way, found.open_ends)
                 station = found.stations[0]
     if station is None or (station.stack is stack and station.link.name == bridge):
         if called:
             return replace(at, device=bridge, how="routed", packet=passage.packet, state=passage.state, physin=port.name)
-        return walker._received(replace(at, device=bridge, how="frame"))
+        return walker.received(replace(at, device=bridge, how="frame"))
     return _out(walker, at, passage, bridge, port, station, called=called)
 
 
@@ -54,7 +57,7 @@ def _way(walker: Walker, at: At, bridge: str) -> Way | None:
     The stack must be willing to forward it (``br_nf_pre_routing_finish``; its fallback for stacks that do not forward is out of use).
     """
     stack, packet = at.stack, at.packet
-    way = find_way(stack, walker._key(packet, bridge), walker.choices)
+    way = find_way(stack, walker.key(packet, bridge), walker.choices)
     if way.type != "unicast" or way.device != bridge or forwarding(stack, bridge, packet.family).on is False:
         return None
     return way if validate_source(stack, packet, bridge, bridge).ok else None
@@ -74,7 +77,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
     )
     path = found.domain.path(station) if station.key in found.domain.reached else []
     if len(path) < 2:
-        return walker._stop(
+        return walker.stop(
             at,
             "bridge",
             Disposition.DROPPED,
@@ -85,7 +88,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
     walker.recorder.step("bridge", f"{bridge}: {port.name} to {out.name}")
     walker.recorder.leave(out.name)
     if out.name == port.name and not (out.hairpin or False):
-        return walker._stop(
+        return walker.stop(
             at,
             "bridge",
             Disposition.DROPPED,
@@ -97,7 +100,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
             physout=out.name,
         )
     if port.isolated and out.isolated:
-        return walker._stop(
+        return walker.stop(
             at,
             "bridge",
             Disposition.DROPPED,
@@ -112,11 +115,11 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
         ended = _hooks(walker, replace(at, device=bridge, physin=port.name), passage, bridge, port.name, out.name)
         if ended is not None:
             return ended
-    return walker.cross(replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
+    return segment.cross(walker, replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
 
 
 def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:  # noqa: PLR0917 - private, called once
-    ended = walker._hook(
+    ended = walker.hook(
         at,
         passage,
         "FORWARD",
@@ -129,22 +132,7 @@ def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, p
     if ended is not None:
         return ended
     passage.next_hop = passage.packet.dst
-    ended = walker._hook(at, passage, "POSTROUTING", out_device=bridge, physin=physin, physout=physout, bridged=True)
+    ended = walker.hook(at, passage, "POSTROUTING", out_device=bridge, physin=physin, physout=physout, bridged=True)
     if ended is None:
         passage.confirm()
     return ended
-
-
-def calls_netfilter(walker: Walker, at: At, bridge: str, family: int) -> bool:
-    """bridge-nf-call-iptables of the namespace, or the bridge's own switch."""
-    stack = at.stack
-    if stack.link(bridge).nf_call_iptables:
-        return True
-    key = "net.bridge.bridge-nf-call-iptables" if family == 4 else "net.bridge.bridge-nf-call-ip6tables"
-    value = stack.sysctl(key)
-    if value is not None:
-        return bool(value)
-    if stack.sysctls_complete or not (stack.netfilter.tables or stack.nftables.tables):
-        return False
-    unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", f"whether bridged packets on {bridge} pass iptables was not collected")
-    return walker.choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.model.netfilter.ruleset import HOOK_TABLES
+from engine.walk.trace import Unknown
 
 if TYPE_CHECKING:
     from engine.model.netfilter.ruleset import Chain
     from engine.model.nft.ruleset import NftChain
     from engine.model.stack import NetStack
+    from engine.walk.choices import Choices
 
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 """Priorities of the tables of iptables; nat has one for each direction."""
@@ -126,3 +128,17 @@ def _native(stack: NetStack, hook: str, family: int) -> list[Call]:
         for chain, order in _registered(stack, hook, family)
         if chain.hook is not None and chain.hook.type != "nat" and not chain.idle
     ]
+
+
+def calls_netfilter(stack: NetStack, choices: Choices, bridge: str, family: int) -> bool:
+    """bridge-nf-call-iptables of the namespace, or the bridge's own switch."""
+    if stack.link(bridge).nf_call_iptables:
+        return True
+    key = "net.bridge.bridge-nf-call-iptables" if family == 4 else "net.bridge.bridge-nf-call-ip6tables"
+    value = stack.sysctl(key)
+    if value is not None:
+        return bool(value)
+    if stack.sysctls_complete or not (stack.netfilter.tables or stack.nftables.tables):
+        return False
+    unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", f"whether bridged packets on {bridge} pass iptables was not collected")
+    return choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0

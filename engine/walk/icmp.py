@@ -11,7 +11,7 @@ from engine.model.packet import Packet, State
 from engine.walk.trace import Disposition
 
 if TYPE_CHECKING:
-    from engine.walk.walker import End
+    from engine.walk.place import End
 
 RESET_SIZE = 40
 """Octets of a TCP reset: it bears no options."""

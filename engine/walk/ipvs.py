@@ -16,6 +16,8 @@ from engine.inet import to_text
 from engine.model.fib import Key
 from engine.model.ipvs import KUBE_DEVICE
 from engine.model.packet import Packet, State, Tuple
+from engine.walk import tunnels
+from engine.walk.place import At, End
 from engine.walk.recorder import line_of
 from engine.walk.routing import find_way
 from engine.walk.trace import Disposition, Unknown
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from engine.model.stack import NetStack
     from engine.walk.netfilter import Passage
     from engine.walk.routing import Way
-    from engine.walk.walker import At, End, Walker
+    from engine.walk.walker import Walker
 
 NO_SERVER = {4: "icmp-port-unreachable", 6: "icmp6-port-unreachable"}
 NO_ROUTE = {4: "icmp-host-unreachable", 6: "icmp6-addr-unreachable"}
@@ -88,13 +90,11 @@ def _request(walker: Walker, at: At, passage: Passage, hook: str, connections: l
 
 def _refuse(walker: Walker, at: At, passage: Passage, hook: str, text: str, by: str, error: str, origin: Fact) -> End:  # noqa: PLR0917 - one way out of all
     disposition = Disposition.NO_ROUTE if by == "no-route" else Disposition.REJECTED
-    return walker._stop(at, by, disposition, text, line_of(origin), error=error, origin=origin, hook=hook, state=passage.state)
+    return walker.stop(at, by, disposition, text, line_of(origin), error=error, origin=origin, hook=hook, state=passage.state)
 
 
 def _unseen(walker: Walker, at: At, passage: Passage) -> End | None:
     """A service address of kube-proxy on a node whose services nobody collected."""
-    from engine.walk.walker import End
-
     stack, packet = at.stack, passage.packet
     own = stack.own(packet.dst, packet.family)
     if not stack.ipvs.unseen or own is None or own.device != KUBE_DEVICE:
@@ -128,7 +128,7 @@ def _send(walker: Walker, at: At, passage: Passage, hook: str, server: Server) -
     if way.type == "local" and server.forward != "masq":
         return None
     if way.type not in {"local", "unicast"}:
-        unknown = walker._unknown_routes(at, way)
+        unknown = walker.unknown_routes(at, way)
         if unknown is not None:
             return unknown
         text = f"ipvs: no route to the server {to_text(server.address, before.family)}"
@@ -197,12 +197,12 @@ def _again(walker: Walker, at: At, passage: Passage, hook: str, way: Way) -> At 
     """OUTPUT once more, then POSTROUTING."""
     forwarded = hook == "INPUT"
     if forwarded:
-        walker._note_route(at, way, "forward")
+        walker.note_route(at, way, "forward")
     passage.way = way
-    ended = walker._hook(at, passage, "OUTPUT", out_device=way.device)
+    ended = walker.hook(at, passage, "OUTPUT", out_device=way.device)
     if ended is not None:
         return ended
-    return walker._post(replace(at, packet=passage.packet), passage, passage.way, "forward" if forwarded else "output", at.device)
+    return walker.post(replace(at, packet=passage.packet), passage, passage.way, "forward" if forwarded else "output", at.device)
 
 
 def _encapsulate(walker: Walker, at: At, passage: Passage, server: Server) -> At | End:
@@ -211,4 +211,4 @@ def _encapsulate(walker: Walker, at: At, passage: Passage, server: Server) -> At
     packet = passage.packet
     outer = Packet(4, 0, server.address, "ipip", size=packet.size + 20, mark=packet.mark)
     # Errors about the outer packet are told to the client as they are (ip_vs_in_icmp).
-    return walker._carried(replace(at, packet=packet), outer, "ipip", "ipvs", lambda error: error)
+    return tunnels.carried(walker, replace(at, packet=packet), outer, "ipip", "ipvs", lambda error: error)

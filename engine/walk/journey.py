@@ -13,11 +13,12 @@ from engine.walk.choices import Asked, Choices, replays
 from engine.walk.errors import seen_as
 from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
+from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import forwarding
 from engine.walk.sockets import known, listeners, queue_full, takes
 from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
-from engine.walk.walker import At, End, Walker
+from engine.walk.walker import Walker
 
 if TYPE_CHECKING:
     from engine.facts import Fact

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.packet import Packet, State
-from engine.walk import bridges
+from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import asked_from
+from engine.walk.place import At, End
 
 if TYPE_CHECKING:
     from engine.model.network import Port
     from engine.model.stack import NetStack
-    from engine.walk.walker import At, End, Walker
+    from engine.walk.walker import Walker
 
 SOLICIT, ADVERTISE = 135, 136
 OCTETS = 72
@@ -45,10 +46,8 @@ def unanswered(walker: Walker, at: At, path: list[Port], next_hop: int) -> End |
 
 
 def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | None:
-    from engine.walk.walker import End
-
     recorder = walker.recorder
-    for place in _hooks(walker, at, path):
+    for place in _hooks(walker, path):
         hops, facts, steps = len(recorder.hops), len(recorder.facts), len(recorder.hops[-1].steps) if recorder.hops else 0
         if recorder.hops and recorder.hops[-1].stack is not place.stack:
             recorder.enter(place.stack, str(place.devices.get("in_device", "")), packet)
@@ -62,13 +61,13 @@ def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | Non
     return None
 
 
-def _hooks(walker: Walker, at: At, path: list[Port]) -> list[Passed]:
+def _hooks(walker: Walker, path: list[Port]) -> list[Passed]:
     """Hooks on the way, in order; only stacks that have rules count."""
     start, station = path[0], path[-1]
     found = [Passed(start.stack, "OUTPUT", {"out_device": start.link.name}), Passed(start.stack, "POSTROUTING", {"out_device": start.link.name})]
     for here, bridge, there in zip(path, path[1:], path[2:], strict=False):
         name = bridge.link.name
-        if here.link.master == name == there.link.master and bridges.calls_netfilter(walker, replace(at, stack=here.stack), name, 6):
+        if here.link.master == name == there.link.master and calls_netfilter(here.stack, walker.choices, name, 6):
             devices: dict[str, str | bool] = {"physin": here.link.name, "physout": there.link.name, "bridged": True}
             found.append(Passed(here.stack, "FORWARD", {"in_device": name, "out_device": name, **devices}))
     return found + [Passed(station.stack, hook, {"in_device": station.link.name}) for hook in ("PREROUTING", "INPUT")]

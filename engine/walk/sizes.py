@@ -24,9 +24,9 @@ from engine.model.links import TUNNEL_TYPES
 from engine.walk.icmp import attached, error_packet
 from engine.walk.journey import Journey, Run, follow
 from engine.walk.mtu import HEADERS, LEAST, MOST, route_mtu
+from engine.walk.place import At
 from engine.walk.routing import find_way
 from engine.walk.trace import Disposition, Walked
-from engine.walk.walker import At
 
 if TYPE_CHECKING:
     from engine.facts import Fact
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
+    from engine.walk.place import End
     from engine.walk.trace import Flow, Trace
-    from engine.walk.walker import End
 
 MAX_LESSONS = 8
 """ICMP errors about the size that one sender learns from; a way with more narrow places than that does not exist."""

@@ -5,19 +5,28 @@ Source: Linux ``net/ipv4/ip_tunnel.c`` (ip_tunnel_lookup, tnl_update_pmtu), ``ip
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.inet import to_text
+from engine.inet import to_int, to_text
+from engine.model.fib import Key
+from engine.model.network import Port
+from engine.model.packet import Packet
 from engine.walk import mtu
+from engine.walk.errors import seen_as
 from engine.walk.icmp import attached, error_packet
+from engine.walk.layer2 import source_prefix
+from engine.walk.place import At, End
 from engine.walk.recorder import line_of
-from engine.walk.trace import Disposition
+from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.model.links import Link
-    from engine.model.packet import Packet
     from engine.model.stack import NetStack
-    from engine.walk.walker import At, End, Walker
+    from engine.walk.routing import Way
+    from engine.walk.walker import Walker
 
 UNSET = frozenset({"", "any", "0.0.0.0"})  # noqa: S104 - how tunnels print an end that is not set
 """Tunnel ends that are chosen per packet."""
@@ -52,7 +61,7 @@ def learned(walker: Walker, at: At, outer: Packet, end: End, name: str) -> End |
         return None
     limit = mtu.Limit(end.mtu - (outer.size - packet.size), name, at.stack.link(name).fact)
     local = at.how == "output"
-    return walker._stop(
+    return walker.stop(
         at,
         "too-big",
         Disposition.TOO_BIG,
@@ -71,11 +80,106 @@ def _heard(walker: Walker, at: At, end: End) -> bool:
     """Whether the near end of the tunnel learns that its packet was too big."""
     if not end.error:
         return end.at_sender and bool(end.errno)
-    from engine.walk.walker import At as Place
-
     before, walker.recorder.direction = walker.recorder.direction, "error"
     walker.depth += 1
-    back = walker.carry(Place(end.stack, "", error_packet(end), "output", state=attached(end)))
+    back = walker.carry(At(end.stack, "", error_packet(end), "output", state=attached(end)))
     walker.depth -= 1
     walker.recorder.direction = before
     return back.disposition is Disposition.DELIVERED and back.stack is at.stack
+
+
+def nested(walker: Walker, stack: NetStack, outer: Packet) -> End:
+    """Walk an outer packet from the stack that makes it."""
+    walker.depth += 1
+    try:
+        if walker.depth > 4:
+            return End(Disposition.LOOPED, stack, outer)
+        return walker.carry(At(stack, "", outer, "output"))
+    finally:
+        walker.depth -= 1
+
+
+def died(walker: Walker, at: At, end: End, name: str, error: str = "") -> End:
+    """The outer packet did not arrive (its drop fact stands): the inner one is lost, mostly without a word."""
+    walker.recorder.step("encapsulate", f"the outer packet of {name} does not arrive", "drop")
+    local = at.how == "output"
+    errno = seen_as(error, at.packet.protocol) if local and error else ""
+    return End(
+        end.disposition,
+        at.stack,
+        at.packet,
+        name,
+        "" if errno == "timeout" else errno,
+        "" if local else error,
+        left_by=end.left_by,
+        at_sender=local,
+    )
+
+
+def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
+    """A packet sent by an IP-in-IP, SIT or GRE device."""
+    packet = at.packet
+    remote = link.tunnel_remote if link.tunnel_remote not in UNSET else to_text(way.next_hop, packet.family)
+    local = link.tunnel_local if link.tunnel_local not in UNSET else ""
+    walker.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")
+    outer = Packet(
+        4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark
+    )
+    # A tunnel with a fixed remote end turns errors about its packets into this one, any other ignores them (ipip_err).
+    told = "icmp-host-unreachable" if link.tunnel_remote not in UNSET else ""
+    return carried(walker, at, outer, link.type, link.name, lambda _: told)
+
+
+def carried(walker: Walker, at: At, outer: Packet, kind: str, name: str, told: Callable[[str], str]) -> At | End:  # noqa: PLR0917 - two packets and what is between them
+    """Send the outer packet of an IP tunnel (a device's, or IPVS's); the inner one goes on where it is unpacked.
+
+    ``told``: ICMP error about the outer packet → what the inner packet's sender is told.
+    """
+    end = nested(walker, at.stack, outer)
+    if end.disposition is not Disposition.DELIVERED:
+        return learned(walker, at, outer, end, name) or died(walker, at, end, name, told(end.error) if end.error else "")
+    far = unpacking(end.stack, end.packet, kind)
+    if far is None:
+        error = refusal(end.stack, kind)
+        end = walker.stop(
+            At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet", error=error
+        )
+        return died(walker, at, end, name, told(error))
+    walker.recorder.enter(end.stack, end.device, end.packet)
+    walker.recorder.step("decapsulate", f"{far.name}: {kind}", "rewrite")
+    return At(end.stack, far.name, replace(at.packet, mark=end.packet.mark), "frame", Port(end.stack, far))
+
+
+def to_program(walker: Walker, at: At, link: Link, way: Way) -> At | End:
+    """A tunnel run by a program (flannel's UDP backend): it comes out on the same-named device of the node whose subnet holds the destination."""
+    packet = at.packet
+    for other in walker.network.stacks.values():
+        if other is at.stack or link.name not in other.links:
+            continue
+        found = other.fib.lookup(Key(packet.family, packet.dst, iif=link.name))
+        inside = found.type == "local" or (
+            found.type == "unicast"
+            and found.route is not None
+            and found.route.dst.length > 0
+            and all(h.device != link.name and not h.gateway for h in found.route.hops)
+        )
+        if inside:
+            walker.recorder.assume(
+                Unknown(at.stack.node, at.stack.name, link.name, "", f"the program behind {link.name} carries the packet to {other.node}")
+            )
+            return At(other, link.name, packet, "frame", Port(other, other.link(link.name)))
+    family = packet.family
+    src = to_text(packet.src, family)
+    walker.recorder.step("encapsulate", f"handed to the program behind {link.name}", "unknown")
+    walker.recorder.fact(
+        "left_evidence",
+        at.stack,
+        (),
+        way.fact,
+        device=link.name,
+        next_hop=to_text(way.next_hop, family),
+        dst=to_text(packet.dst, family),
+        src=src,
+        source_prefix=source_prefix(walker.network, packet.src, family, src),
+    )
+    return End(Disposition.LEFT_EVIDENCE, at.stack, packet, link.name, state=at.state)

@@ -7,90 +7,34 @@ pass netfilter first if bridge-nf calls it (``br_netfilter_hooks.c``); tunnels s
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from engine.inet import to_int, to_text
+from engine.inet import to_text
 from engine.model.fib import Key
 from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
-from engine.model.packet import Entry, Packet, State
-from engine.walk import bridges, ipvs, limits, mtu, ndp, otherwise, tunnels, wireguard
-from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name, seen_as
+from engine.walk import bridges, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
+from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import Call, calls, rivals
-from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
+from engine.walk.layer2 import on_link, source_prefix
 from engine.walk.netfilter import Passage, Verdict
-from engine.walk.recorder import Recorder, line_of
-from engine.walk.routing import Checked, Parameter, Way, find_way, forwarding, localnet_key, localnet_routed, martian, source_for, validate_source
+from engine.walk.place import At, End
+from engine.walk.recorder import Recorder, line_of, policy_line, rule_line
+from engine.walk.routing import Parameter, Way, find_way, forwarding, localnet_key, localnet_routed, martian, source_for, validate_source
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from engine.facts import Fact
-    from engine.model.links import Link
-    from engine.model.packet import HookContext
+    from engine.model.packet import Entry, HookContext, Packet, State
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
     from engine.walk.ipvs import Connection
 
 MAX_HOPS = 200
 """Stack traversals of one packet, whatever its TTL: bridges do not count it down, and tunnels start anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """Where a packet is next."""
-
-    stack: NetStack
-    device: str
-    packet: Packet
-    how: str
-    """``output`` (made by the stack) | ``frame`` (arrives on a device) | ``routed`` (from its bridge, PREROUTING done) | ``ipvs`` (by IPVS)"""
-    station: Port | None = None
-    """Frames: the device that the frame is addressed to on layer 2."""
-    state: State | None = None
-    """Conntrack state that travels with the packet inside one stack (loopback, bridge)."""
-    physin: str = ""
-    kept: Way | None = None
-    """Packets that left by lo: the decision by which they did; it is not made again (``skb_valid_dst``)."""
-    made_here: bool = False
-    """Such packets that this stack made: whatever their destination, they are delivered here (``__mkroute_output`` sets RTCF_LOCAL)."""
-    any_source: bool = False
-    """Output: the source need not be an address of the stack (FLOWI_FLAG_ANYSRC)."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a packet ended."""
-
-    disposition: Disposition
-    stack: NetStack
-    packet: Packet
-    device: str = ""
-    """Device it arrived by (delivered) or would leave by."""
-    errno: str = ""
-    """errno if the packet died on the stack that made it."""
-    error: str = ""
-    """iptables name of the ICMP error (or ``tcp-reset``) sent back; "" = silence."""
-    state: State | None = None
-    at_sender: bool = False
-    local: bool = False
-    """Rejected on INPUT: the packet was for this stack."""
-    closed: bool = False
-    """Delivered, but no socket takes it."""
-    left_by: Port | None = None
-    mtu: int = 0
-    """Too big: what would pass (and what the ICMP error tells)."""
-
-
-def _unheard(family: int) -> tuple[str, str]:
-    """(errno, ICMP error) where nobody answers ARP.
-
-    The stack tells its own senders by ICMP as well (``ipv4_link_failure``); a UDP socket ignores it.
-    """
-    return "", "icmp-host-unreachable" if family == 4 else "icmp6-addr-unreachable"
 
 
 def _described(packet: Packet) -> dict[str, object]:
@@ -115,14 +59,6 @@ def _decided(verdict: Verdict | None) -> dict[str, object]:
     if verdict.reject_with:
         told["reject_with"] = verdict.reject_with
     return told
-
-
-def _parted(path: list[Port]) -> tuple[Port, Port] | None:
-    """Ports of one bridge on a path that may not talk to each other."""
-    for one, bridge, other in zip(path, path[1:], path[2:], strict=False):
-        if one.link.master == bridge.link.name == other.link.master and one.link.isolated and other.link.isolated:
-            return one, other
-    return None
 
 
 @dataclass(slots=True)
@@ -150,7 +86,8 @@ class Walker:
 
     # --- plumbing -------------------------------------------------------------------------------------------------
 
-    def _passage(self, at: At) -> Passage:
+    def passage(self, at: At) -> Passage:
+        """The packet's way through the netfilter of the stack that it is in."""
         entries = self.conntrack.setdefault((at.stack.node, at.stack.name), [])
         passage = Passage(at.stack, at.packet, entries, self.choices, self.recorder)
         if at.state is not None:
@@ -163,11 +100,11 @@ class Walker:
         while isinstance(place, At):
             self.hops += 1
             if self.hops > MAX_HOPS:
-                return self._stop(place, "loop", Disposition.LOOPED, "the packet goes in circles until its TTL runs out")
+                return self.stop(place, "loop", Disposition.LOOPED, "the packet goes in circles until its TTL runs out")
             place = self._output(place) if place.how == "output" else self._arrive(place)
         return place
 
-    def _stop(
+    def stop(
         self,
         at: At,
         by: str,
@@ -231,7 +168,7 @@ class Walker:
             return None
         local = at.how == "output"
         text = f"{packet.size} octets do not fit the MTU of {limit.octets} on the way out by {limit.device}"
-        return self._stop(
+        return self.stop(
             at,
             "too-big",
             Disposition.TOO_BIG,
@@ -247,15 +184,9 @@ class Walker:
             limit=limit,
         )
 
-    def lost(self, at: At, limit: mtu.Limit, packet: Packet, out: str = "", physout: str = "") -> End:
-        """A frame larger than the device takes is dropped without a word."""
-        text = f"{packet.size} octets do not fit the MTU of {limit.device}: the frame is dropped in silence"
-        lines = line_of(limit.fact)
-        return self._stop(at, "too-big", Disposition.TOO_BIG, text, lines, origin=limit.fact, packet=packet, out=out, physout=physout, limit=limit)
-
     # --- netfilter ------------------------------------------------------------------------------------------------
 
-    def _hook(self, at: At, passage: Passage, hook: str, **devices: str | bool) -> At | End | None:
+    def hook(self, at: At, passage: Passage, hook: str, **devices: str | bool) -> At | End | None:
         """Run all that is on a hook in order; ``None`` = the packet goes on.
 
         On OUTPUT the packet is routed again where a function changed what routing looks at; the hook's own devices stay those of the first routing
@@ -292,7 +223,7 @@ class Walker:
 
     def pass_hook(self, at: At, hook: str, devices: Mapping[str, str | bool]) -> At | End | None:
         """Run a hook for a packet beside the walked one; ``None`` = it passes."""
-        return self._hook(at, self._passage(at), hook, **devices)
+        return self.hook(at, self.passage(at), hook, **devices)
 
     def _note_rivals(self, passage: Passage, call: Call, queue: list[Call], context: HookContext) -> None:
         """Say that another backend's chain of equal priority refuses the packet too: which of them runs first cannot be read from a dump."""
@@ -318,7 +249,7 @@ class Walker:
         key = ("netfilter", stack.node, stack.name, family)
         if (whole or "filter" in missing) and self.choices.ask(key, ("passes", "drops"), unknown):
             summary = "dropped by a packet filter that was not collected (assumed)"
-            return self._stop(at, "unknown", Disposition.DROPPED, summary, packet=passage.packet)
+            return self.stop(at, "unknown", Disposition.DROPPED, summary, packet=passage.packet)
         if "nat" in missing and self._may_masquerade(at, passage, hook, devices):
             why = f"whether {stack.node} translates the sources of what it forwards was not collected"
             unknown = Unknown(stack.node, stack.name, "netfilter nat", f"{command} -t nat", why)
@@ -346,7 +277,7 @@ class Walker:
         errno = "EPERM" if at.how == "output" and packet.protocol != "tcp" else ""
         if verdict.name == "reject":
             error = reject_name(verdict.reject_with)
-            end = self._stop(
+            end = self.stop(
                 at,
                 "rule",
                 Disposition.REJECTED,
@@ -363,7 +294,7 @@ class Walker:
             )
             return replace(end, errno=errno, local=hook == "INPUT")
         by = verdict.by or ("rule" if rule else "policy")
-        end = self._stop(
+        end = self.stop(
             at,
             by,
             Disposition.DROPPED,
@@ -383,8 +314,6 @@ class Walker:
 
     @staticmethod
     def _lines(verdict: Verdict) -> tuple[Line, ...]:
-        from engine.walk.recorder import policy_line, rule_line
-
         if verdict.chain is None:
             return ()
         return rule_line(verdict.chain, verdict.rule) if verdict.rule is not None else policy_line(verdict.chain)
@@ -393,20 +322,20 @@ class Walker:
 
     def _output(self, at: At) -> At | End:
         stack, packet = at.stack, at.packet
-        way = find_way(stack, self._key(packet), self.choices)
+        way = find_way(stack, self.key(packet), self.choices)
         source = packet.src or (source_for(stack, way, packet.family, packet.dst) if way.type in {"unicast", "local"} else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
         if way.type not in {"unicast", "local"}:
             return self._unroutable(at, way, packet, None)
         if packet.src == 0:
             if source is None:
-                return self._stop(
+                return self.stop(
                     at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL"
                 )
             packet = replace(packet, src=source)
             if not packet.error and not self.depth:
                 # connect() looks the way up again with the source that it chose (ip_route_connect); ICMP errors and tunnels do not.
-                way = find_way(stack, self._key(packet), self.choices)
+                way = find_way(stack, self.key(packet), self.choices)
                 if way.type not in {"unicast", "local"}:
                     return self._unroutable(at, way, packet, None)
         at = replace(at, packet=packet)
@@ -416,19 +345,19 @@ class Walker:
         refused = self._portless(at, way, packet)
         if refused is not None:
             return refused
-        passage = self._passage(at)
+        passage = self.passage(at)
         passage.way = way
-        ended = self._hook(at, passage, "OUTPUT", out_device=self._out(way))
+        ended = self.hook(at, passage, "OUTPUT", out_device=self._out(way))
         if ended is not None:
             return ended
-        return self._post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
+        return self.post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
 
     def _foreign(self, at: At, way: Way) -> End | None:
         """What a stack makes must bear an address of its own, unless its maker asked for freedom (``ip_route_output_key_hash_rcu``)."""
         stack, packet = at.stack, at.packet
         if packet.family != 4 or at.any_source or not stack.collected("addresses") or stack.address_type(4, packet.src) == "LOCAL":
             return None
-        return self._stop(at, "no-route", Disposition.NO_ROUTE, f"{to_text(packet.src)} is no address of this stack", way.lines, errno="EINVAL")
+        return self.stop(at, "no-route", Disposition.NO_ROUTE, f"{to_text(packet.src)} is no address of this stack", way.lines, errno="EINVAL")
 
     def _portless(self, at: At, way: Way, packet: Packet) -> End | None:
         """Connect() finds no local port (``__inet_hash_connect``)."""
@@ -439,13 +368,13 @@ class Walker:
             return None
         fact = at.stack.sysctls.get(limits.RANGE)
         text = f"no local port from {bounds[0]} to {bounds[1]} is free towards {to_text(packet.dst, packet.family)} port {packet.dport}"
-        return self._stop(at, "ports", Disposition.DROPPED, text, line_of(fact), errno="EADDRNOTAVAIL", origin=fact, packet=packet, out=way.device)
+        return self.stop(at, "ports", Disposition.DROPPED, text, line_of(fact), errno="EADDRNOTAVAIL", origin=fact, packet=packet, out=way.device)
 
     def _loopback_source(self, at: At, way: Way, packet: Packet) -> End | None:
         """127.0.0.0/8 leaves by lo only, unless route_localnet is on (``__mkroute_output``)."""
         if packet.family != 4 or packet.src >> 24 != 127 or self._out(way) == "lo" or localnet_routed(at.stack, way.device):
             return None
-        return self._stop(
+        return self.stop(
             at,
             "martian",
             Disposition.NO_ROUTE,
@@ -466,10 +395,11 @@ class Walker:
         now = passage.packet
         if (now.dst, now.src, now.mark) == (before.dst, before.src, before.mark):
             return way
-        return find_way(passage.stack, self._key(now), self.choices)
+        return find_way(passage.stack, self.key(now), self.choices)
 
     @staticmethod
-    def _key(packet: Packet, iif: str = "") -> Key:
+    def key(packet: Packet, iif: str = "") -> Key:
+        """What the FIB is asked for a packet."""
         key = Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport)
         return key._replace(kernel=True) if packet.error else key
 
@@ -477,7 +407,7 @@ class Walker:
         """A lookup that gave no next hop; forwarded packets are answered by ICMP, local ones by an errno."""
         stack = at.stack
         local = at.how == "output"
-        unknown = self._unknown_routes(at, way)
+        unknown = self.unknown_routes(at, way)
         if unknown is not None:
             return unknown
         kind = "none" if way.type == "unreachable" and way.found.route is None else way.type
@@ -493,7 +423,7 @@ class Walker:
         else:
             summary, by = f"{way.type} {'route' if way.found.route is not None else 'rule'} covers {dst}", "blocked-route"
         lines = way.lines or self._listing(stack, summary)
-        return self._stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=way.fact, packet=packet, state=state)
+        return self.stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=way.fact, packet=packet, state=state)
 
     @staticmethod
     def _listing(stack: NetStack, summary: str) -> tuple[Line, ...]:
@@ -501,7 +431,7 @@ class Walker:
         listed = next((f for f in stack.facts("collected") if f.fields.get("what") == "routes"), None) or next(iter(stack.facts("route")), None)
         return (Line(stack.node, stack.name, listed.source.name, 0, summary),) if listed is not None else ()
 
-    def _unknown_routes(self, at: At, way: Way) -> End | None:
+    def unknown_routes(self, at: At, way: Way) -> End | None:
         """No route in tables that were never seen is no finding."""
         stack, family = at.stack, at.packet.family
         missing = [t for t in way.found.unknown if t not in {"default", "local"}]
@@ -527,22 +457,23 @@ class Walker:
         if at.how == "frame":
             self.recorder.enter(stack, at.device, at.packet)
             if link.up is False:
-                return self._stop(at, "device", Disposition.DROPPED, f"{link.name} is down", line_of(link.fact), origin=link.fact)
+                return self.stop(at, "device", Disposition.DROPPED, f"{link.name} is down", line_of(link.fact), origin=link.fact)
             if link.master and stack.is_bridge(link.master):
                 return bridges.arrive(self, at, link)
-        return self._received(at)
+        return self.received(at)
 
-    def _received(self, at: At) -> At | End:
+    def received(self, at: At) -> At | End:
         """``ip_rcv``: PREROUTING, then the routing decision."""
-        passage = self._passage(at)
+        passage = self.passage(at)
         if at.how != "routed":
-            ended = self._prerouting(at, passage, at.device, "")
+            ended = self.prerouting(at, passage, at.device, "")
             if ended is not None:
                 return ended
         return self._route_input(replace(at, packet=passage.packet), passage)
 
-    def _prerouting(self, at: At, passage: Passage, device: str, physin: str) -> At | End | None:
-        return self._hook(at, passage, "PREROUTING", in_device=device, physin=physin, bridged=bool(physin))
+    def prerouting(self, at: At, passage: Passage, device: str, physin: str) -> At | End | None:
+        """The first hook of a packet that arrives."""
+        return self.hook(at, passage, "PREROUTING", in_device=device, physin=physin, bridged=bool(physin))
 
     def _route_input(self, at: At, passage: Passage) -> At | End:
         stack, packet, device = at.stack, passage.packet, at.device
@@ -553,8 +484,8 @@ class Walker:
             return self._forward(replace(at, packet=packet), passage, at.kept)
         invalid = martian(stack, packet, device)
         if invalid is not None:
-            return self._stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter)
-        way = find_way(stack, self._key(packet, device), self.choices)
+            return self.stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter)
+        way = find_way(stack, self.key(packet, device), self.choices)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
             if refused is None and way.type == "broadcast" and packet.protocol == "tcp":
@@ -589,11 +520,11 @@ class Walker:
         if checked.unknown is not None:
             answer = self.choices.ask(("rp", at.stack.node, at.stack.name, at.device), ("off or loose", "strict"), checked.unknown)
             if answer:
-                return self._stop(at, "rp-filter", Disposition.SOURCE_INVALID, checked.unknown.why, packet=packet)
+                return self.stop(at, "rp-filter", Disposition.SOURCE_INVALID, checked.unknown.why, packet=packet)
             return None
         if checked.ok:
             return None
-        return self._stop(
+        return self.stop(
             at,
             checked.by,
             Disposition.SOURCE_INVALID,
@@ -610,7 +541,7 @@ class Walker:
         state = forwarding(stack, at.device, packet.family)
         out = way.device if way.type == "unicast" else ""
         if state.on is False:
-            return self._stop(
+            return self.stop(
                 at,
                 "forwarding",
                 Disposition.NOT_FORWARDED,
@@ -636,7 +567,7 @@ class Walker:
                 f"{stack.node if stack.is_host else stack.name} must forward this packet, and {state.key} was not collected",
             )
             if self.choices.ask(("forwarding", stack.node, stack.name, at.device, packet.family), ("on", "off"), unknown):
-                return self._stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet, out=out)
+                return self.stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet, out=out)
         return None
 
     # --- forward and send -----------------------------------------------------------------------------------------
@@ -645,22 +576,23 @@ class Walker:
         if at.packet.ttl <= 1:
             text = "the packet goes in circles until its TTL runs out"
             error = "icmp-time-exceeded" if at.packet.family == 4 else "icmp6-time-exceeded"
-            return self._stop(at, "loop", Disposition.LOOPED, text, way.lines, error=error, packet=at.packet, state=passage.state)
+            return self.stop(at, "loop", Disposition.LOOPED, text, way.lines, error=error, packet=at.packet, state=passage.state)
         if at.packet.listener:
             text = f"meant for the proxy on port {at.packet.listener}, but routed on: no local route delivers it to the proxy (ip_forward drops it)"
-            return self._stop(at, "socket", Disposition.DROPPED, text, way.lines, packet=at.packet, state=passage.state)
+            return self.stop(at, "socket", Disposition.DROPPED, text, way.lines, packet=at.packet, state=passage.state)
         passage.way = way
         refused = self._too_big(at, way, at.packet, passage.state)
         if refused is not None:
             return refused
         passage.packet = replace(passage.packet, ttl=passage.packet.ttl - 1)
-        self._note_route(at, way, "forward")
-        ended = self._hook(at, passage, "FORWARD", in_device=at.device, out_device=way.device, physin=at.physin)
+        self.note_route(at, way, "forward")
+        ended = self.hook(at, passage, "FORWARD", in_device=at.device, out_device=way.device, physin=at.physin)
         if ended is not None:
             return ended
-        return self._post(replace(at, packet=passage.packet), passage, way, "forward", at.device)
+        return self.post(replace(at, packet=passage.packet), passage, way, "forward", at.device)
 
-    def _note_route(self, at: At, way: Way, how: str) -> None:
+    def note_route(self, at: At, way: Way, how: str) -> None:
+        """Step and ``hop`` fact of a routing decision."""
         route = way.found.route
         family = at.packet.family
         src, dst = to_text(at.packet.src, family), to_text(at.packet.dst, family)
@@ -684,14 +616,14 @@ class Walker:
             source_prefix=source_prefix(self.network, at.packet.src, family, src),
         )
 
-    def _post(self, at: At, passage: Passage, way: Way, how: str, in_device: str) -> At | End:
+    def post(self, at: At, passage: Passage, way: Way, how: str, in_device: str) -> At | End:
         """POSTROUTING, then transmission."""
         out = self._out(way)
         if how == "output":
-            self._note_route(at, way, "output")
+            self.note_route(at, way, "output")
         passage.next_hop = way.next_hop
         before = passage.packet
-        ended = self._hook(at, passage, "POSTROUTING", in_device=in_device, out_device=out, physin=at.physin)
+        ended = self.hook(at, passage, "POSTROUTING", in_device=in_device, out_device=out, physin=at.physin)
         if ended is not None:
             return ended
         entry = passage.state.entry
@@ -730,7 +662,7 @@ class Walker:
         if out == "lo":
             return At(stack, "lo", packet, "frame", state=at.state, kept=way, made_here=at.how == "output" or at.made_here)
         if link.up is False:
-            return self._stop(
+            return self.stop(
                 at,
                 "device",
                 Disposition.DROPPED,
@@ -741,338 +673,24 @@ class Walker:
                 errno="ENETUNREACH" if at.how == "output" else "",
             )
         if link.type == "vxlan":
-            return self._vxlan(at, link, way)
+            return vxlan.send(self, at, link, way)
         if link.type in {"ipip", "sit", "gre"}:
-            return self._ip_tunnel(at, link, way)
+            return tunnels.send(self, at, link, way)
         if link.type == "tun":
-            return self._tun(at, link, way)
+            return tunnels.to_program(self, at, link, way)
         if link.type == "wireguard":
             return wireguard.send(self, at, link)
         if link.type == "dummy":
-            return self._stop(
+            return self.stop(
                 at, "device", Disposition.DROPPED, f"{out} is a dummy device: it swallows what is sent", line_of(link.fact), origin=link.fact, out=out
             )
-        return self._on_segment(at, Port(stack, link), way)
-
-    def _on_segment(self, at: At, port: Port, way: Way) -> At | End:
-        """Resolve the next hop and put the frame on the wire."""
-        stack, packet = at.stack, at.packet
-        if not usable(port):
-            errno, error = _unheard(packet.family)
-            return self._stop(
-                at,
-                "device",
-                Disposition.DROPPED,
-                f"{port.link.name} has no carrier",
-                line_of(port.link.fact),
-                origin=port.link.fact,
-                out=port.link.name,
-                errno=errno,
-                error=error,
-            )
-        found = resolve(self.network, port, way.next_hop, packet.family, packet.src)
-        hop = to_text(way.next_hop, packet.family)
-        asker = self.met.get((port.key, way.next_hop))
-        if not found.stations and (asker is None or asker.key not in found.domain.reached):
-            return self._unresolved(at, port, way, found.open_ends)
-        station = found.stations[0] if found.stations else asker
-        assert station is not None  # noqa: S101 - asked only where somebody answered
-        if len(found.stations) > 1:
-            names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
-            unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
-            station = found.stations[self.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
-        self.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
-        refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 and asker is None else None
-        if refused is not None:
-            return self._unanswered(at, station, refused)
-        asked_as = asked_from(port, way.next_hop, packet.family, packet.src)
-        if asked_as is not None and asker is None:
-            self.met[station.key, asked_as] = port
-        path = found.domain.path(station)
-        parted = _parted(path) if (port.link.name, way.next_hop) not in stack.neighbors else None
-        if parted is not None:
-            text = f"{parted[0].link.name} and {parted[1].link.name} are isolated ports"
-            return self._unanswered(at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
-        if packet.family == 6 and asker is None:
-            ended = ndp.unanswered(self, at, path, way.next_hop)
-            if ended is not None:
-                return replace(ended, stack=at.stack, packet=packet, state=at.state, at_sender=at.how == "output", errno="", error=_unheard(6)[1])
-        return self.cross(at, path, station, packet)
-
-    def _unanswered(self, at: At, station: Port, refused: Checked) -> End:
-        """ARP gets no answer, for the same reason for which the packet would be dropped there; the sender's stack tells that nobody is there."""
-        there = At(station.stack, station.link.name, at.packet, "frame")
-        self.recorder.enter(station.stack, station.link.name, at.packet)
-        disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
-        end = self._stop(there, refused.by, disposition, f"ARP is not answered: {refused.summary}", refused.lines)
-        return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=_unheard(at.packet.family)[1])
-
-    def cross(self, at: At, path: list[Port], station: Port, packet: Packet, *, filtered: bool = False) -> At | End:
-        """The first device across a wire: inside one stack a bridge and its ports are one step.
-
-        ``filtered``: the frame passed iptables on a bridge.
-        """
-        for here, there in pairwise(path):
-            inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
-            if not inside:
-                lost = self._frame_fits(at, here, there, packet, filtered=filtered)
-                marked = packet if here.stack is there.stack else replace(packet, mark=0, listener=0)
-                return lost or At(there.stack, there.link.name, marked, "frame", station)
-        return At(station.stack, station.link.name, packet, "frame", station)
-
-    def _frame_fits(self, at: At, here: Port, there: Port, packet: Packet, *, filtered: bool) -> End | None:
-        """Whether a frame is as small as the bridge port that sends it and the device that receives it ask for."""
-        limit = mtu.port_limit(here.link, filtered=filtered) if here.link.master else None
-        if limit is not None and packet.size > limit.octets:
-            return self.lost(at, limit, packet, here.link.master, here.link.name)
-        limit = mtu.port_limit(there.link)
-        if limit is None or packet.size <= limit.octets:
-            return None
-        if self.network.peer(here) is None:
-            why = f"whether the card {there.link.name} takes frames larger than its MTU of {there.link.mtu} is up to its driver"
-            unknown = Unknown(there.stack.node, there.stack.name, f"MTU of {there.link.name}", f"ip -s link show {there.link.name}", why)
-            if self.choices.ask(("card", *there.key), ("drops", "takes them"), unknown):
-                return None
-        lost = self.lost(At(there.stack, there.link.name, packet, "frame"), limit, packet)
-        # A raw socket learns that its own device refused the frame, UDP does not ask (ip_send_skb, IP_RECVERR).
-        direct = at.how == "output" and not here.link.master and packet.protocol in {"icmp", "icmpv6"} and not packet.error
-        return replace(lost, stack=at.stack, at_sender=True, errno="ENOBUFS") if direct else lost
-
-    def _unresolved(self, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:
-        stack, packet = at.stack, at.packet
-        hop = to_text(way.next_hop, packet.family)
-        entry = stack.neighbors.get((port.link.name, way.next_hop))
-        failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
-        if failed or not open_ends:
-            errno, error = _unheard(packet.family)
-            text = f"nobody answers for {hop} on {port.link.name}"
-            return self._stop(
-                at,
-                "neighbor",
-                Disposition.NEIGHBOR_FAILED,
-                text,
-                line_of(entry) or way.lines,
-                origin=entry,
-                out=port.link.name,
-                gateway=way.gateway,
-                errno=errno,
-                error=error,
-                state=at.state,
-            )
-        family = packet.family
-        src = to_text(packet.src, family)
-        self.recorder.step(
-            "neighbor", f"leaves the evidence by {open_ends[0].stack.node} {open_ends[0].link.name} towards {hop}", "unknown", line_of(entry)
-        )
-        self.recorder.fact(
-            "left_evidence",
-            stack,
-            (),
-            entry or way.fact,
-            device=open_ends[0].link.name,
-            next_hop=hop,
-            dst=to_text(packet.dst, family),
-            src=src,
-            source_prefix=source_prefix(self.network, packet.src, family, src),
-            on_link=on_link(stack, port.link.name, packet.dst, family),
-            return_via=self.came_via.get((stack.node, stack.name)) if self.recorder.direction != "request" else None,
-        )
-        return End(Disposition.LEFT_EVIDENCE, stack, packet, port.link.name, left_by=open_ends[0], state=at.state)
-
-    # --- tunnels --------------------------------------------------------------------------------------------------
-
-    def _vxlan(self, at: At, link: Link, way: Way) -> At | End:
-        """Encapsulate: neighbour entry → MAC → forwarding database → remote VTEP; the outer packet is a local one."""
-        stack, packet = at.stack, at.packet
-        remote, mac, lines = self._vtep(stack, link, way)
-        if remote is None:
-            unknown = self._overlay_peer(stack, link, way, packet)
-            if unknown is None:
-                # With a neighbour entry the frame is made and lost; without one, the question for the address is.
-                errno, error = ("", "") if mac else _unheard(packet.family)
-                hop = to_text(way.next_hop, packet.family)
-                return self._stop(
-                    at,
-                    "fdb",
-                    Disposition.NEIGHBOR_FAILED,
-                    f"{link.name} knows no VTEP for {hop}",
-                    lines or way.lines,
-                    out=link.name,
-                    gateway=way.gateway,
-                    errno=errno,
-                    error=error,
-                )
-            remote, mac = unknown
-        self.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {remote}", "rewrite", lines)
-        outer = Packet(
-            4 if ":" not in remote else 6,
-            to_int(link.vxlan_local) if link.vxlan_local else 0,
-            to_int(remote),
-            "udp",
-            49152,
-            link.vxlan_port or 8472,
-            mark=packet.mark,
-            size=packet.size + (50 if ":" not in remote else 70),
-            df=False,
-        )
-        end = self._nested(stack, outer)
-        if end.disposition is not Disposition.DELIVERED:
-            return self._tunnel_died(at, end, link.name)
-        far = next(
-            (x for x in end.stack.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == end.packet.dport),
-            None,
-        )
-        if far is None:
-            return self._stop(
-                At(end.stack, end.device, packet, "frame"),
-                "device",
-                Disposition.DROPPED,
-                f"no VXLAN device with VNI {link.vxlan_id} and port {end.packet.dport} here",
-            )
-        if mac and far.mac and mac != far.mac and not far.master:
-            return self._stop(
-                At(end.stack, far.name, packet, "frame"), "fdb", Disposition.DROPPED, f"the frame is for {mac}, {far.name} is {far.mac}", lines
-            )
-        self.recorder.enter(end.stack, end.device, end.packet)
-        self.recorder.step("decapsulate", f"{far.name}: VXLAN {link.vxlan_id}", "rewrite")
-        return At(end.stack, far.name, replace(packet, mark=end.packet.mark), "frame", Port(end.stack, far))
-
-    def _nested(self, stack: NetStack, outer: Packet) -> End:
-        self.depth += 1
-        try:
-            if self.depth > 4:
-                return End(Disposition.LOOPED, stack, outer)
-            return self.carry(At(stack, "", outer, "output"))
-        finally:
-            self.depth -= 1
-
-    def _tunnel_died(self, at: At, end: End, name: str, error: str = "") -> End:
-        """The outer packet did not arrive (its drop fact stands): the inner one is lost, mostly without a word."""
-        self.recorder.step("encapsulate", f"the outer packet of {name} does not arrive", "drop")
-        local = at.how == "output"
-        errno = seen_as(error, at.packet.protocol) if local and error else ""
-        return End(
-            end.disposition,
-            at.stack,
-            at.packet,
-            name,
-            "" if errno == "timeout" else errno,
-            "" if local else error,
-            left_by=end.left_by,
-            at_sender=local,
-        )
-
-    @staticmethod
-    def _vtep(stack: NetStack, link: Link, way: Way) -> tuple[str | None, str, tuple[Line, ...]]:
-        entry = stack.neighbors.get((link.name, way.next_hop))
-        mac = str(entry.fields.get("mac", "")) if entry is not None else ""
-        table = [f for f in stack.facts("fdb") if f.fields.get("device") == link.name and f.fields.get("dst")]
-        exact = next((f for f in table if mac and f.fields.get("mac") == mac), None)
-        if exact is not None:
-            return str(exact.fields["dst"]), mac, (*line_of(entry), *line_of(exact))
-        flood = next((f for f in table if f.fields.get("mac") == "00:00:00:00:00:00"), None)
-        if flood is not None:
-            return str(flood.fields["dst"]), mac, line_of(flood)
-        if link.vxlan_remote and not link.vxlan_remote.startswith(("224.", "239.", "ff")):
-            return link.vxlan_remote, mac, line_of(link.fact)
-        return None, mac, line_of(entry)
-
-    def _overlay_peer(self, stack: NetStack, link: Link, way: Way, packet: Packet) -> tuple[str, str] | None:
-        """Where no forwarding database was collected: the other node whose VTEP owns the next hop."""
-        if stack.collected("fdb") and stack.collected("neighbors"):
-            return None
-        for other in self.network.stacks.values():
-            if other is stack:
-                continue
-            far = next((x for x in other.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id), None)
-            if far is None or not (other.own(way.next_hop, packet.family) or other.address_type(packet.family, packet.dst) == "LOCAL"):
-                continue
-            outer = far.vxlan_local or next(
-                (a.text for a in other.addresses if a.family == 4 and a.scope == "global" and a.device not in {far.name, "lo"}), ""
-            )
-            if outer:
-                self.recorder.assume(
-                    Unknown(
-                        stack.node,
-                        stack.name,
-                        "fdb",
-                        f"bridge fdb show dev {link.name}",
-                        f"the forwarding database of {link.name} was not collected: {other.node} is taken for the VTEP",
-                    )
-                )
-                return outer, ""
-        return None
-
-    def _ip_tunnel(self, at: At, link: Link, way: Way) -> At | End:
-        packet = at.packet
-        remote = link.tunnel_remote if link.tunnel_remote not in tunnels.UNSET else to_text(way.next_hop, packet.family)
-        local = link.tunnel_local if link.tunnel_local not in tunnels.UNSET else ""
-        self.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")
-        outer = Packet(
-            4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark
-        )
-        # A tunnel with a fixed remote end turns errors about its packets into this one, any other ignores them (ipip_err).
-        told = "icmp-host-unreachable" if link.tunnel_remote not in tunnels.UNSET else ""
-        return self._carried(at, outer, link.type, link.name, lambda _: told)
-
-    def _carried(self, at: At, outer: Packet, kind: str, name: str, told: Callable[[str], str]) -> At | End:
-        """Send the outer packet of an IP tunnel (a device's, or IPVS's); the inner one goes on where it is unpacked.
-
-        ``told``: ICMP error about the outer packet → what the inner packet's sender is told.
-        """
-        end = self._nested(at.stack, outer)
-        if end.disposition is not Disposition.DELIVERED:
-            return tunnels.learned(self, at, outer, end, name) or self._tunnel_died(at, end, name, told(end.error) if end.error else "")
-        far = tunnels.unpacking(end.stack, end.packet, kind)
-        if far is None:
-            error = tunnels.refusal(end.stack, kind)
-            end = self._stop(
-                At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet", error=error
-            )
-            return self._tunnel_died(at, end, name, told(error))
-        self.recorder.enter(end.stack, end.device, end.packet)
-        self.recorder.step("decapsulate", f"{far.name}: {kind}", "rewrite")
-        return At(end.stack, far.name, replace(at.packet, mark=end.packet.mark), "frame", Port(end.stack, far))
-
-    def _tun(self, at: At, link: Link, way: Way) -> At | End:
-        """A tunnel run by a program (flannel's UDP backend): it comes out on the same-named device of the node whose subnet holds the destination."""
-        packet = at.packet
-        for other in self.network.stacks.values():
-            if other is at.stack or link.name not in other.links:
-                continue
-            found = other.fib.lookup(Key(packet.family, packet.dst, iif=link.name))
-            inside = found.type == "local" or (
-                found.type == "unicast"
-                and found.route is not None
-                and found.route.dst.length > 0
-                and all(h.device != link.name and not h.gateway for h in found.route.hops)
-            )
-            if inside:
-                self.recorder.assume(
-                    Unknown(at.stack.node, at.stack.name, link.name, "", f"the program behind {link.name} carries the packet to {other.node}")
-                )
-                return At(other, link.name, packet, "frame", Port(other, other.link(link.name)))
-        family = packet.family
-        src = to_text(packet.src, family)
-        self.recorder.step("encapsulate", f"handed to the program behind {link.name}", "unknown")
-        self.recorder.fact(
-            "left_evidence",
-            at.stack,
-            (),
-            way.fact,
-            device=link.name,
-            next_hop=to_text(way.next_hop, family),
-            dst=to_text(packet.dst, family),
-            src=src,
-            source_prefix=source_prefix(self.network, packet.src, family, src),
-        )
-        return End(Disposition.LEFT_EVIDENCE, at.stack, packet, link.name, state=at.state)
+        return segment.send(self, at, Port(stack, link), way)
 
     # --- local delivery -------------------------------------------------------------------------------------------
 
     def _local(self, at: At, passage: Passage) -> At | End:
         self.recorder.step("route", f"{to_text(at.packet.dst, at.packet.family)} is an address of this stack: delivered locally")
-        ended = self._hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
+        ended = self.hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
         if ended is not None:
             return ended
         passage.confirm()

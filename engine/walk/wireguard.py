@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from engine.inet import family_of, prefix, to_int, to_text
 from engine.model.network import Port
 from engine.model.packet import Packet
+from engine.walk import tunnels
+from engine.walk.place import At, End
 from engine.walk.recorder import line_of
 from engine.walk.trace import Disposition, Unknown
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from engine.facts import Fact
     from engine.model.links import Link
     from engine.model.stack import NetStack
-    from engine.walk.walker import At, End, Walker
+    from engine.walk.walker import Walker
 
 OVERHEAD = {4: 60, 6: 80}
 """Octets around the inner packet, by the family of the outer one."""
@@ -39,8 +41,6 @@ def peer_for(stack: NetStack, device: str, value: int, family: int) -> Fact | No
 def send(walker: Walker, at: At, link: Link) -> At | End:
     """Choose the peer and send; a packet without one is refused, to a local sender by an errno."""
     stack, packet = at.stack, at.packet
-    from engine.walk.walker import End
-
     if not stack.collected("wireguard"):
         unknown = Unknown(stack.node, stack.name, "wireguard", f"wg show {link.name}", f"the peers of {link.name} were not collected")
         walker.choices.ask(("wireguard", stack.node, stack.name), ("unknown",), unknown)
@@ -62,8 +62,8 @@ def _refuse(walker: Walker, at: At, link: Link, text: str, errno: str, origin: F
     place = at if local else replace(at, how="frame")
     lines = line_of(origin)
     if local:
-        return walker._stop(place, "device", Disposition.DROPPED, text, lines, origin=origin, out=link.name, errno=errno)
-    return walker._stop(place, "device", Disposition.DROPPED, text, lines, origin=origin, out=link.name, error=error)
+        return walker.stop(place, "device", Disposition.DROPPED, text, lines, origin=origin, out=link.name, errno=errno)
+    return walker.stop(place, "device", Disposition.DROPPED, text, lines, origin=origin, out=link.name, error=error)
 
 
 def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
@@ -75,15 +75,15 @@ def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
     ports = own.fields.get("port", 0) if own else 0, peer.fields.get("endpoint_port", 0)
     mark = own.fields.get("fwmark", 0) if own else 0
     outer = Packet(family, 0, to_int(remote), "udp", *ports, mark=mark, size=packet.size + OVERHEAD[family], df=False)
-    end = walker._nested(stack, outer)
+    end = tunnels.nested(walker, stack, outer)
     if end.disposition is not Disposition.DELIVERED:
-        return walker._tunnel_died(at, end, link.name)
+        return tunnels.died(walker, at, end, link.name)
     far = next((f for f in end.stack.facts("wireguard_device") if f.fields.get("port") == end.packet.dport), None)
     text = "no WireGuard device listens on that port" if far is None else _unwanted(end.stack, far, own, packet)
     if far is None or text:
         place = replace(at, stack=end.stack, device=end.device, packet=end.packet, how="frame")
-        walker._stop(place, "device", Disposition.DROPPED, text, line_of(far), origin=far)
-        return walker._tunnel_died(at, end, link.name)
+        walker.stop(place, "device", Disposition.DROPPED, text, line_of(far), origin=far)
+        return tunnels.died(walker, at, end, link.name)
     device = end.stack.link(str(far.fields["device"]))
     walker.recorder.enter(end.stack, end.device, end.packet)
     walker.recorder.step("decapsulate", f"{device.name}: WireGuard", "rewrite")

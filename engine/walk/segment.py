@@ -1,0 +1,170 @@
+"""A packet on a layer 2 segment: the next hop is asked for, and the frame crosses wires and bridges as far as its size allows.
+
+Source: Linux ``net/ipv4/arp.c``, ``net/core/neighbour.c``, ``net/bridge/br_forward.c``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from engine.inet import to_text
+from engine.walk import mtu, ndp
+from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
+from engine.walk.place import At, End, unheard
+from engine.walk.recorder import line_of
+from engine.walk.routing import Checked
+from engine.walk.trace import Disposition, Unknown
+
+if TYPE_CHECKING:
+    from engine.model.network import Port
+    from engine.model.packet import Packet
+    from engine.walk.routing import Way
+    from engine.walk.walker import Walker
+
+
+def _parted(path: list[Port]) -> tuple[Port, Port] | None:
+    """Ports of one bridge on a path that may not talk to each other."""
+    for one, bridge, other in zip(path, path[1:], path[2:], strict=False):
+        if one.link.master == bridge.link.name == other.link.master and one.link.isolated and other.link.isolated:
+            return one, other
+    return None
+
+
+def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
+    """Resolve the next hop and put the frame on the wire."""
+    stack, packet = at.stack, at.packet
+    if not usable(port):
+        errno, error = unheard(packet.family)
+        return walker.stop(
+            at,
+            "device",
+            Disposition.DROPPED,
+            f"{port.link.name} has no carrier",
+            line_of(port.link.fact),
+            origin=port.link.fact,
+            out=port.link.name,
+            errno=errno,
+            error=error,
+        )
+    found = resolve(walker.network, port, way.next_hop, packet.family, packet.src)
+    hop = to_text(way.next_hop, packet.family)
+    asker = walker.met.get((port.key, way.next_hop))
+    if not found.stations and (asker is None or asker.key not in found.domain.reached):
+        return unresolved(walker, at, port, way, found.open_ends)
+    station = found.stations[0] if found.stations else asker
+    assert station is not None  # noqa: S101 - asked only where somebody answered
+    if len(found.stations) > 1:
+        names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
+        unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
+        station = found.stations[walker.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
+    walker.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
+    refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 and asker is None else None
+    if refused is not None:
+        return _unanswered(walker, at, station, refused)
+    asked_as = asked_from(port, way.next_hop, packet.family, packet.src)
+    if asked_as is not None and asker is None:
+        walker.met[station.key, asked_as] = port
+    path = found.domain.path(station)
+    parted = _parted(path) if (port.link.name, way.next_hop) not in stack.neighbors else None
+    if parted is not None:
+        text = f"{parted[0].link.name} and {parted[1].link.name} are isolated ports"
+        return _unanswered(walker, at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
+    if packet.family == 6 and asker is None:
+        ended = ndp.unanswered(walker, at, path, way.next_hop)
+        if ended is not None:
+            return replace(ended, stack=at.stack, packet=packet, state=at.state, at_sender=at.how == "output", errno="", error=unheard(6)[1])
+    return cross(walker, at, path, station, packet)
+
+
+def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
+    """ARP gets no answer, for the same reason for which the packet would be dropped there; the sender's stack tells that nobody is there."""
+    there = At(station.stack, station.link.name, at.packet, "frame")
+    walker.recorder.enter(station.stack, station.link.name, at.packet)
+    disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
+    end = walker.stop(there, refused.by, disposition, f"ARP is not answered: {refused.summary}", refused.lines)
+    return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=unheard(at.packet.family)[1])
+
+
+def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:
+    """Nobody in the evidence answers: the neighbour is missing, or the packet leaves the evidence."""
+    stack, packet = at.stack, at.packet
+    hop = to_text(way.next_hop, packet.family)
+    entry = stack.neighbors.get((port.link.name, way.next_hop))
+    failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
+    if failed or not open_ends:
+        errno, error = unheard(packet.family)
+        text = f"nobody answers for {hop} on {port.link.name}"
+        return walker.stop(
+            at,
+            "neighbor",
+            Disposition.NEIGHBOR_FAILED,
+            text,
+            line_of(entry) or way.lines,
+            origin=entry,
+            out=port.link.name,
+            gateway=way.gateway,
+            errno=errno,
+            error=error,
+            state=at.state,
+        )
+    family = packet.family
+    src = to_text(packet.src, family)
+    walker.recorder.step(
+        "neighbor", f"leaves the evidence by {open_ends[0].stack.node} {open_ends[0].link.name} towards {hop}", "unknown", line_of(entry)
+    )
+    walker.recorder.fact(
+        "left_evidence",
+        stack,
+        (),
+        entry or way.fact,
+        device=open_ends[0].link.name,
+        next_hop=hop,
+        dst=to_text(packet.dst, family),
+        src=src,
+        source_prefix=source_prefix(walker.network, packet.src, family, src),
+        on_link=on_link(stack, port.link.name, packet.dst, family),
+        return_via=walker.came_via.get((stack.node, stack.name)) if walker.recorder.direction != "request" else None,
+    )
+    return End(Disposition.LEFT_EVIDENCE, stack, packet, port.link.name, left_by=open_ends[0], state=at.state)
+
+
+def cross(walker: Walker, at: At, path: list[Port], station: Port, packet: Packet, *, filtered: bool = False) -> At | End:
+    """The first device across a wire: inside one stack a bridge and its ports are one step.
+
+    ``filtered``: the frame passed iptables on a bridge.
+    """
+    for here, there in pairwise(path):
+        inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
+        if not inside:
+            lost = _frame_fits(walker, at, here, there, packet, filtered=filtered)
+            marked = packet if here.stack is there.stack else replace(packet, mark=0, listener=0)
+            return lost or At(there.stack, there.link.name, marked, "frame", station)
+    return At(station.stack, station.link.name, packet, "frame", station)
+
+
+def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet, *, filtered: bool) -> End | None:
+    """Whether a frame is as small as the bridge port that sends it and the device that receives it ask for."""
+    limit = mtu.port_limit(here.link, filtered=filtered) if here.link.master else None
+    if limit is not None and packet.size > limit.octets:
+        return _lost(walker, at, limit, packet, here.link.master, here.link.name)
+    limit = mtu.port_limit(there.link)
+    if limit is None or packet.size <= limit.octets:
+        return None
+    if walker.network.peer(here) is None:
+        why = f"whether the card {there.link.name} takes frames larger than its MTU of {there.link.mtu} is up to its driver"
+        unknown = Unknown(there.stack.node, there.stack.name, f"MTU of {there.link.name}", f"ip -s link show {there.link.name}", why)
+        if walker.choices.ask(("card", *there.key), ("drops", "takes them"), unknown):
+            return None
+    lost = _lost(walker, At(there.stack, there.link.name, packet, "frame"), limit, packet)
+    # A raw socket learns that its own device refused the frame, UDP does not ask (ip_send_skb, IP_RECVERR).
+    direct = at.how == "output" and not here.link.master and packet.protocol in {"icmp", "icmpv6"} and not packet.error
+    return replace(lost, stack=at.stack, at_sender=True, errno="ENOBUFS") if direct else lost
+
+
+def _lost(walker: Walker, at: At, limit: mtu.Limit, packet: Packet, out: str = "", physout: str = "") -> End:  # noqa: PLR0917 - private; what a drop tells
+    """A frame larger than the device takes is dropped without a word."""
+    text = f"{packet.size} octets do not fit the MTU of {limit.device}: the frame is dropped in silence"
+    lines = line_of(limit.fact)
+    return walker.stop(at, "too-big", Disposition.TOO_BIG, text, lines, origin=limit.fact, packet=packet, out=out, physout=physout, limit=limit)
