@@ -307,6 +307,7 @@ KINDS: Final[dict[str, Kind]] = {
             "return_via": "str: on a reply, address of the stack that had sent the request here",
             "size": "int: octets of the packet, on walks of full-size packets (and by too-big)",
             "mtu": "int: too-big: octets that would pass", "device": "str: too-big: device (or device of the route) whose MTU is exceeded",
+            "tunnel": "str: device that made the packet: it is the outer one of a tunnel", "overhead": "int: octets by which that packet is larger than the inner one",
         },
         "walk",
     ),
@@ -374,7 +375,8 @@ KINDS: Final[dict[str, Kind]] = {
     "left_evidence": Kind(
         "The walk left what was collected.",
         {"flow": "int", "direction": "str", "device": "str", "next_hop": "str", "dst": "str", "src": "str", "source_prefix": "str", "on_link": "str: on-link prefix that holds the destination, '' if it is behind a gateway",
-         "return_via": "str: on a reply, address of the stack that had sent the request here"},
+         "return_via": "str: on a reply, address of the stack that had sent the request here",
+         "tunnel": "str: as in drop", "overhead": "int: as in drop"},
         "walk",
     ),
     "marked": Kind(

@@ -56,6 +56,8 @@ class Recorder:
         self.hops: list[_OpenHop] = []
         self.facts: list[Fact] = []
         self.assumed: dict[tuple[str, str, str], Unknown] = {}
+        self.outer: dict[str, str | int] = {}
+        """While a tunnel's outer packet is walked: fields that say so in ``drop`` and ``left_evidence`` facts."""
         self._seq = 0
 
     def turn(self, direction: str) -> tuple[Hop, ...]:
@@ -83,6 +85,8 @@ class Recorder:
         """A derived fact, placed on a stack; its evidence is the given line or the origin's."""
         clean = {k: v for k, v in fields.items() if v is not None}
         clean.update(flow=self.flow, direction=self.direction)
+        if kind in {"drop", "left_evidence"}:
+            clean.update(self.outer)
         source, number, shown = (origin.source, origin.line, origin.shown) if origin is not None else (None, 0, "")
         if lines and source is None:
             from engine.facts import Source

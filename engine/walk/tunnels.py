@@ -88,15 +88,18 @@ def _heard(walker: Walker, at: At, end: End) -> bool:
     return back.disposition is Disposition.DELIVERED and back.stack is at.stack
 
 
-def nested(walker: Walker, stack: NetStack, outer: Packet) -> End:
-    """Walk an outer packet from the stack that makes it."""
+def nested(walker: Walker, at: At, outer: Packet, name: str) -> End:
+    """Walk the outer packet of what device ``name`` sends, from the stack that makes it."""
+    recorder = walker.recorder
+    before, recorder.outer = recorder.outer, {"tunnel": name, "overhead": outer.size - at.packet.size}
     walker.depth += 1
     try:
         if walker.depth > 4:
-            return End(Disposition.LOOPED, stack, outer)
-        return walker.carry(At(stack, "", outer, "output"))
+            return End(Disposition.LOOPED, at.stack, outer)
+        return walker.carry(At(at.stack, "", outer, "output"))
     finally:
         walker.depth -= 1
+        recorder.outer = before
 
 
 def died(walker: Walker, at: At, end: End, name: str, error: str = "") -> End:
@@ -135,7 +138,7 @@ def carried(walker: Walker, at: At, outer: Packet, kind: str, name: str, told: C
 
     ``told``: ICMP error about the outer packet → what the inner packet's sender is told.
     """
-    end = nested(walker, at.stack, outer)
+    end = nested(walker, at, outer, name)
     if end.disposition is not Disposition.DELIVERED:
         return learned(walker, at, outer, end, name) or died(walker, at, end, name, told(end.error) if end.error else "")
     far = unpacking(end.stack, end.packet, kind)

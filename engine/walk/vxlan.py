@@ -57,7 +57,7 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
         size=packet.size + (50 if ":" not in remote else 70),
         df=False,
     )
-    end = tunnels.nested(walker, stack, outer)
+    end = tunnels.nested(walker, at, outer, link.name)
     if end.disposition is not Disposition.DELIVERED:
         return tunnels.died(walker, at, end, link.name)
     far = next(

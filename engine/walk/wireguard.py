@@ -75,7 +75,7 @@ def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
     ports = own.fields.get("port", 0) if own else 0, peer.fields.get("endpoint_port", 0)
     mark = own.fields.get("fwmark", 0) if own else 0
     outer = Packet(family, 0, to_int(remote), "udp", *ports, mark=mark, size=packet.size + OVERHEAD[family], df=False)
-    end = tunnels.nested(walker, stack, outer)
+    end = tunnels.nested(walker, at, outer, link.name)
     if end.disposition is not Disposition.DELIVERED:
         return tunnels.died(walker, at, end, link.name)
     far = next((f for f in end.stack.facts("wireguard_device") if f.fields.get("port") == end.packet.dport), None)

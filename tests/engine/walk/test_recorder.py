@@ -49,6 +49,15 @@ def test_facts() -> None:
     assert [recorder.sequence(), recorder.sequence()] == [1, 2]
 
 
+def test_facts_of_an_outer_packet() -> None:
+    """What ends a tunnel's packet says which device made it; a hop of it does not."""
+    recorder = Recorder(0)
+    recorder.outer = {"tunnel": "flannel.1", "overhead": 50}
+    recorder.fact("drop", STACK, by="rule")
+    recorder.fact("hop", STACK)
+    assert [(f.get("tunnel"), f.get("overhead")) for f in recorder.facts] == [("flannel.1", 50), (None, None)]
+
+
 def test_assumptions_are_said_once() -> None:
     """The same assumption is kept once, and each use is a step."""
     recorder = Recorder(0)
