@@ -244,6 +244,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"id": "str", "name": "str", "runtime": "str: docker | podman | containerd | crio", "state": "str: running | exited | …", "pid": "int",
          "image": "str", "hostname": "str", "network_mode": "str", "namespace": "str: sandbox path or namespace name",
          "endpoints": "tuple[dict]: {network, address, prefixlen, gateway, mac}", "ports": "tuple[dict]: {host_ip, host_port, container_port, protocol}",
+         "exposed": "tuple[str]: ports that it declares but does not publish: 80/tcp",
          "labels": "dict[str, str]", "pod": "str: namespace/name of its pod"},
     ),
     "published_port": Kind(
@@ -418,11 +419,32 @@ KINDS: Final[dict[str, Kind]] = {
         },
         "walk",
     ),
+    "bound": Kind(
+        "What waits on the port that was asked for, on the stack that refused (or that may be the target) and takes nothing there.",
+        {"flow": "int", "direction": "str", "dst": "str: address asked for, as it is there", "port": "int", "protocol": "str: tcp | udp",
+         "sure": "bool: the walk ended there; else the stack may be the target, as far as the evidence tells",
+         "how": "str: none | other-protocol | loopback | other-address | other-family | other-device | other-port (published) | unpublished (only exposed)",
+         "by": "str: socket | published; absent where nothing waits", "address": "str: that it is bound to", "process": "str", "pid": "int", "device": "str",
+         "container": "str: that publishes the port", "host_port": "int", "container_port": "int",
+         "others": "tuple[int]: ports of that protocol on which the stack listens for others",
+         "unit": "str: service unit that usually listens there", "wanted": "str: address that would take it: the one asked for, or any in a container"},
+        "walk",
+    ),
     "limit": Kind(
         "A bounded table or queue on the path of a flow that lives is full, or has turned packets away; placed on the stack that holds it.",
         {"flow": "int", "direction": "str", "resource": "str: conntrack | neighbors | listen-queue | softnet | ring", "used": "int: entries now", "max": "int: its bound",
          "key": "str: kernel parameter that is the bound", "full": "bool: it takes no more now", "lost": "int: packets turned away since the start",
          "seen": "int: packets (or connections) that it took since the start", "device": "str", "port": "int", "process": "str"},
+        "walk",
+    ),
+    "tunnelled": Kind(
+        "The walked packet was put into a VXLAN tunnel; placed on the stack that encapsulates, with the line of the entry that says where it goes.",
+        {"flow": "int", "direction": "str", "device": "str", "vni": "int", "port": "int: UDP", "local": "str: outer source, where the device has one",
+         "next_hop": "str: overlay address", "mac": "str: that the frame is for", "source_mac": "str: of the device",
+         "remote": "str: outer destination", "lost": "str: '' (it came out at the other end) | no-entry | own-address | outer (the outer packet died) | left (the evidence) | "
+         "no-device | other-mac | own-mac", "peer": "str: node that the outer packet arrived on", "peer_device": "str", "peer_mac": "str",
+         "owner": "str: node whose VXLAN device of that VNI has the next hop's address", "owner_device": "str", "owner_mac": "str",
+         "owner_outer": "str: its address for tunnel packets"},
         "walk",
     ),
     "depends": Kind(

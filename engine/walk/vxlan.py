@@ -1,6 +1,6 @@
 """A packet sent by a VXLAN device: next hop, MAC, forwarding database, remote VTEP, and out again at its device.
 
-Source: Linux ``drivers/net/vxlan/vxlan_core.c`` (vxlan_xmit, vxlan_rcv).
+Source: Linux ``drivers/net/vxlan/vxlan_core.c`` (vxlan_xmit, encap_bypass_if_local, vxlan_rcv, vxlan_set_mac).
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.inet import to_int, to_text
+from engine.inet import family_of, to_int, to_text
 from engine.model.network import Port
 from engine.model.packet import Packet
-from engine.walk import tunnels
+from engine.walk import overlay, tunnels
+from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
-from engine.walk.recorder import line_of
-from engine.walk.trace import Disposition, Line, Unknown
+from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
     from engine.model.links import Link
@@ -26,77 +26,110 @@ if TYPE_CHECKING:
 def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
     """Encapsulate: neighbour entry → MAC → forwarding database → remote VTEP; the outer packet is a local one."""
     stack, packet = at.stack, at.packet
-    remote, mac, lines = _vtep(stack, link, way)
-    if remote is None:
-        unknown = _overlay_peer(walker, stack, link, way, packet)
-        if unknown is None:
-            # With a neighbour entry the frame is made and lost; without one, the question for the address is.
-            errno, error = ("", "") if mac else unheard(packet.family)
-            hop = to_text(way.next_hop, packet.family)
-            return walker.stop(
-                at,
-                "fdb",
-                Disposition.NEIGHBOR_FAILED,
-                f"{link.name} knows no VTEP for {hop}",
-                lines or way.lines,
-                out=link.name,
-                gateway=way.gateway,
-                errno=errno,
-                error=error,
-            )
-        remote, mac = unknown
-    walker.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {remote}", "rewrite", lines)
+    found = _vtep(stack, link, way)
+    if not found.remote:
+        peer = _overlay_peer(walker, stack, link, way, packet)
+        if peer is None:
+            return _unknown(walker, at, link, way, found)
+        found = found._replace(**peer._asdict()) if peer.mac else found._replace(remote=peer.remote)
+    walker.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {found.remote}", "rewrite", found.lines)
+    family = family_of(found.remote)
+    if stack.address_type(family, to_int(found.remote)) == "LOCAL":
+        return _bypass(walker, at, link, way, found)
     outer = Packet(
-        4 if ":" not in remote else 6,
+        family,
         to_int(link.vxlan_local) if link.vxlan_local else 0,
-        to_int(remote),
+        to_int(found.remote),
         "udp",
         49152,
         link.vxlan_port or 8472,
         mark=packet.mark,
-        size=packet.size + (50 if ":" not in remote else 70),
+        size=packet.size + (50 if family == 4 else 70),
         df=False,
     )
     end = tunnels.nested(walker, at, outer, link.name)
     if end.disposition is not Disposition.DELIVERED:
+        overlay.note(walker, at, link, way, found, "left" if end.disposition is Disposition.LEFT_EVIDENCE else "outer")
         return tunnels.died(walker, at, end, link.name)
-    far = next(
-        (x for x in end.stack.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == end.packet.dport),
-        None,
-    )
+    far = _device(end.stack, link, end.packet.dport)
     if far is None:
+        overlay.note(walker, at, link, way, found, "no-device", end.stack)
         return walker.stop(
             At(end.stack, end.device, packet, "frame"),
             "device",
             Disposition.DROPPED,
             f"no VXLAN device with VNI {link.vxlan_id} and port {end.packet.dport} here",
         )
-    if mac and far.mac and mac != far.mac and not far.master:
-        return walker.stop(
-            At(end.stack, far.name, packet, "frame"), "fdb", Disposition.DROPPED, f"the frame is for {mac}, {far.name} is {far.mac}", lines
-        )
+    return _unpack(walker, at, link, way, found, end, far)
+
+
+def _unpack(walker: Walker, at: At, link: Link, way: Way, found: Entry, end: End, far: Link) -> At | End:  # noqa: PLR0917 - both ends of a tunnel
+    """The frame comes out: addressed to another station, or from one with the device's own MAC, it is dropped (``vxlan_set_mac``)."""
+    lost, text = "", ""
+    if found.mac and far.mac and found.mac != far.mac and not far.master:
+        lost, text = "other-mac", f"the frame is for {found.mac}, {far.name} is {far.mac}"
+    if far.mac and far.mac == link.mac and not link.master:
+        lost, text = "own-mac", f"the frame comes from {link.mac}, which is the MAC of {far.name} itself: taken for a loop"
+    overlay.note(walker, at, link, way, found, lost, end.stack, far)
+    if lost:
+        return walker.stop(At(end.stack, far.name, at.packet, "frame"), "fdb", Disposition.DROPPED, text, found.lines)
     walker.recorder.enter(end.stack, end.device, end.packet)
     walker.recorder.step("decapsulate", f"{far.name}: VXLAN {link.vxlan_id}", "rewrite")
-    return At(end.stack, far.name, replace(packet, mark=end.packet.mark), "frame", Port(end.stack, far))
+    return At(end.stack, far.name, replace(at.packet, mark=end.packet.mark), "frame", Port(end.stack, far))
 
 
-def _vtep(stack: NetStack, link: Link, way: Way) -> tuple[str | None, str, tuple[Line, ...]]:
+def _bypass(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At | End:
+    """The remote VTEP is an address of this very stack: the packet is not sent, it comes back by the device, whatever MAC it bears."""
+    far = _device(at.stack, link, link.vxlan_port or 8472)
+    overlay.note(walker, at, link, way, found, "own-address", at.stack, far)
+    if far is None:
+        text = f"{found.remote} is an address of this stack, which has no such VXLAN device"
+        return walker.stop(at, "device", Disposition.DROPPED, text, found.lines)
+    walker.recorder.step("decapsulate", f"{found.remote} is an address of this stack: the packet comes back by {far.name}", "rewrite", found.lines)
+    return At(at.stack, far.name, at.packet, "frame", Port(at.stack, far))
+
+
+def _device(stack: NetStack, link: Link, port: int) -> Link | None:
+    """The device that takes what ``link`` sends: of its VNI, on the port that the packet came to."""
+    fits = (x for x in stack.links.values() if x.type == "vxlan" and x.vxlan_id == link.vxlan_id and (x.vxlan_port or 8472) == port)
+    return next(fits, None)
+
+
+def _unknown(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> End:
+    """Nobody is known behind the device: with a neighbour entry the frame is made and lost; without one, the question for the address is."""
+    errno, error = ("", "") if found.mac else unheard(at.packet.family)
+    overlay.note(walker, at, link, way, found, "no-entry")
+    return walker.stop(
+        at,
+        "fdb",
+        Disposition.NEIGHBOR_FAILED,
+        f"{link.name} knows no VTEP for {to_text(way.next_hop, at.packet.family)}",
+        found.lines or way.lines,
+        out=link.name,
+        gateway=way.gateway,
+        errno=errno,
+        error=error,
+    )
+
+
+def _vtep(stack: NetStack, link: Link, way: Way) -> Entry:
+    """The remote VTEP by the neighbour entry of the next hop and the forwarding database, else where floods go, else the device's own remote."""
     entry = stack.neighbors.get((link.name, way.next_hop))
     mac = str(entry.fields.get("mac", "")) if entry is not None else ""
     table = [f for f in stack.facts("fdb") if f.fields.get("device") == link.name and f.fields.get("dst")]
     exact = next((f for f in table if mac and f.fields.get("mac") == mac), None)
     if exact is not None:
-        return str(exact.fields["dst"]), mac, (*line_of(entry), *line_of(exact))
+        return Entry(str(exact.fields["dst"]), mac, entry, exact)
     flood = next((f for f in table if f.fields.get("mac") == "00:00:00:00:00:00"), None)
     if flood is not None:
-        return str(flood.fields["dst"]), mac, line_of(flood)
+        return Entry(str(flood.fields["dst"]), mac, entry, flood)
     if link.vxlan_remote and not link.vxlan_remote.startswith(("224.", "239.", "ff")):
-        return link.vxlan_remote, mac, line_of(link.fact)
-    return None, mac, line_of(entry)
+        return Entry(link.vxlan_remote, mac, entry, link.fact)
+    return Entry("", mac, entry, None)
 
 
-def _overlay_peer(walker: Walker, stack: NetStack, link: Link, way: Way, packet: Packet) -> tuple[str, str] | None:
-    """Where no forwarding database was collected: the other node whose VTEP owns the next hop."""
+def _overlay_peer(walker: Walker, stack: NetStack, link: Link, way: Way, packet: Packet) -> Entry | None:
+    """Where the entries were not collected: the other node whose VTEP owns the next hop."""
     if stack.collected("fdb") and stack.collected("neighbors"):
         return None
     for other in walker.network.stacks.values():
@@ -118,5 +151,13 @@ def _overlay_peer(walker: Walker, stack: NetStack, link: Link, way: Way, packet:
                     f"the forwarding database of {link.name} was not collected: {other.node} is taken for the VTEP",
                 )
             )
-            return outer, ""
+            return _held_for(stack, link, outer, far)
     return None
+
+
+def _held_for(stack: NetStack, link: Link, outer: str, far: Link) -> Entry:
+    """What a forwarding database without its neighbours tells of a VTEP: a MAC only if none of those that lead there is the VTEP's own."""
+    there = [f for f in stack.facts("fdb") if f.fields.get("device") == link.name and f.fields.get("dst") == outer and f.fields.get("mac")]
+    if not there or not far.mac or any(f.fields["mac"] in {far.mac, "00:00:00:00:00:00"} for f in there):
+        return Entry(outer, "", None, None)
+    return Entry(outer, str(there[0].fields["mac"]), None, there[0])
