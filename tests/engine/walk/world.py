@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from collectors.classify import from_command
 from collectors.evidence import parser_of
@@ -122,6 +123,10 @@ class Stack:
     def device(self, name: str, *addresses: str, **more: Any) -> Stack:
         """Add a device; ``more`` are fields of :class:`Device`."""
         index = more.pop("index", 0) or len(self.devices) + 2
+        if more.get("kind", "").startswith("vxlan"):
+            # A tunnel's two ends must not have one MAC.
+            number = crc32(f"{self.node}/{self.name}/{name}".encode())
+            more.setdefault("mac", f"02:01:{number >> 24:02x}:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}")
         self.devices[name] = Device(name, addresses, index, **more)
         return self
 
