@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab-vm lint bench fuzz wheel pyz clean
+.PHONY: help demo test lab-vm lint docs bench fuzz wheel pyz clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1  /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "make %-6s%s\n", name, $$0 }'
@@ -28,6 +28,10 @@ lint:  ## ruff, mypy, the import contracts, the rulebase
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/diagnose rules lint
+
+docs:  ## docs/failure-modes, from the rules, their playbooks and their proofs
+	@tools/venv.sh
+	$(BIN)/diagnose rules docs -o docs/failure-modes --proofs .
 
 bench:  ## time the program against its limits
 	@tools/venv.sh

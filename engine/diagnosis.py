@@ -225,8 +225,8 @@ class Diagnoser:
         extra = {"branch": match.branch.name}
         if spec.when and templates.render(spec.when, match.bindings, extra).strip().lower() != "true":
             return None, None
-        given = {k: _rendered(v, match, extra) for k, v in spec.parameters.items()}
-        place = match.bindings.get(str(given.pop("on", ""))) or _main(match)
+        given = {k: rendered(v, match, extra) for k, v in spec.parameters.items()}
+        place = match.bindings.get(str(given.pop("on", ""))) or main_of(match)
         stack = state.network.stack(place.node, place.stack)
         site = Site(state.facts, place.node, place.stack, stack.entry if stack is not None else "")
         return OPERATIONS[spec.op](given, site), site
@@ -264,7 +264,7 @@ class Diagnoser:
         seen = changed.plus(f for t in traces.values() for f in t.facts)
         needed = [r for r in self.rules if r.derive or r.id == candidate.rule.id]
         same = [m for m in infer(needed, seen) if m.rule.id == candidate.rule.id and set(_flows(m)) & set(candidate.flows)]
-        return any(m.branch.name == candidate.match.branch.name and _main(m).node == _main(candidate.match).node for m in same)
+        return any(m.branch.name == candidate.match.branch.name and main_of(m).node == main_of(candidate.match).node for m in same)
 
     def _remedy(self, spec: RemedySpec, operation: Operation, site: Site, match: Match, verified: Verified) -> RemedyPlan:
         from engine import templates
@@ -295,18 +295,18 @@ class Diagnoser:
         """Mend the first fault on the model, walk on, and name what would stop the flow next."""
         found: list[Finding] = []
         chain = [c for c in candidates if c.standing is Standing.ROOT_CAUSE and not c.restores and c.mended is not None][:1]
-        known = {(c.rule.id, _main(c.match).node, _main(c.match).stack) for c in candidates}
+        known = {(c.rule.id, main_of(c.match).node, main_of(c.match).stack) for c in candidates}
         while chain and len(found) < MAX_FAULTS:
             last = chain[-1]
             assert last.mended is not None  # noqa: S101 - only candidates with an effect enter the chain
             state = self._state(last.mended, build(last.mended, self.start.network))
             following = [c for c in self._candidates(state) if c.standing is Standing.ROOT_CAUSE and set(c.flows) & set(last.flows)]
-            following = [c for c in following if (c.rule.id, _main(c.match).node, _main(c.match).stack) not in known]
+            following = [c for c in following if (c.rule.id, main_of(c.match).node, main_of(c.match).stack) not in known]
             if not following:
                 break
             for candidate in following:
                 self._plan(candidate, state)
-                known.add((candidate.rule.id, _main(candidate.match).node, _main(candidate.match).stack))
+                known.add((candidate.rule.id, main_of(candidate.match).node, main_of(candidate.match).stack))
             following.sort(key=lambda c: not c.restores)
             step = following[0]
             restored = step.restores
@@ -327,7 +327,7 @@ class Diagnoser:
         from engine import templates
 
         rule, match = candidate.rule, candidate.match
-        main = _main(match)
+        main = main_of(match)
         plans = tuple(self._with_others(p) if candidate.together and p.verified is Verified.NO_EFFECT else p for p in candidate.plans)
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
         try:
@@ -446,13 +446,14 @@ def _outcome(trace: Trace, match: Match) -> str:
     return sizes[0] if sizes else "connected"
 
 
-def _rendered(value: Any, match: Match, extra: Mapping[str, Any]) -> Any:
+def rendered(value: Any, match: Match, extra: Mapping[str, Any]) -> Any:
+    """A parameter of a remedy with its templates filled; raises :class:`RuleError`."""
     from engine import templates
 
     if isinstance(value, str):
         return templates.render(value, match.bindings, extra)
     if isinstance(value, (list, tuple)):
-        return [_rendered(v, match, extra) for v in value]
+        return [rendered(v, match, extra) for v in value]
     return value
 
 
@@ -470,7 +471,7 @@ def _on_path(match: Match) -> bool:
     return any(f.kind in PATH_KINDS for f in match.bindings.values())
 
 
-def _main(match: Match) -> Fact:
+def main_of(match: Match) -> Fact:
     """The bound fact that places the finding: where the packet ends, else where it is changed, else the first one."""
     facts = list(match.bindings.values())
     for kind in ("drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):

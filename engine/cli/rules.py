@@ -72,6 +72,17 @@ def new(rule_id: str, folder: str) -> int:
     return _print(commands.new_rule(rule_id, folder))
 
 
+@rules.command()
+@click.option("-o", "--output", required=True, metavar="DIR", help="Folder to write to; pages of rules that are gone are removed.")
+@click.option("--proofs", metavar="DIR", help="Checkout whose tests/lab and docs/proofs.md prove the rules.")
+@own_rules
+def docs(output: str, proofs: str | None, folders: tuple[str, ...]) -> int:
+    """Write the catalogue of failure modes: one page a rule, in English and Chinese."""
+    from engine.catalogue.writing import write_catalogue
+
+    return _print(write_catalogue(output, folders, proofs))
+
+
 def _print(answer: tuple[str, ExitStatus]) -> int:
     from engine.report.clean import block
 

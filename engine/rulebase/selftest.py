@@ -53,7 +53,7 @@ def _faults(rule: Rule, test: RuleTest, others: Sequence[Rule], matcher: str) ->
     expected = {expectation.id: expectation for expectation in test.expect}
     known = {other.id: other for other in others} | {rule.id: rule}
     watched = {rule.id, *expected}
-    active = _with_sources([known[name] for name in sorted(watched) if name in known], list(known.values()))
+    active = with_sources([known[name] for name in sorted(watched) if name in known], list(known.values()))
     # A rule that only derives fires like any other here: the test is about its patterns.
     fired: dict[str, list[Match]] = {}
     for match in infer([_as_finding(one) for one in active], FactBase(test.facts), matcher):
@@ -69,7 +69,7 @@ def _as_finding(rule: Rule) -> Rule:
     return rule if rule.finding else replace(rule, finding=True)
 
 
-def _with_sources(rules: Sequence[Rule], known: Sequence[Rule]) -> list[Rule]:
+def with_sources(rules: Sequence[Rule], known: Sequence[Rule]) -> list[Rule]:
     """Rules with all that derive a kind that one of them reads."""
     chosen = {rule.id: rule for rule in rules}
     open_ = list(rules)

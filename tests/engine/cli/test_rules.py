@@ -29,3 +29,11 @@ def test_unknown_rule_is_bad_input(run: Run, tmp_path: Path) -> None:
     result = run("rules", "show", "our-rul", "--rules", str(tmp_path))
     assert result.exit_code == 2
     assert "our-rule" in result.stderr
+
+
+def test_docs_writes_the_catalogue(run: Run, tmp_path: Path) -> None:
+    """``rules docs`` writes an index and a page for each mode, in both languages."""
+    result = run("rules", "docs", "-o", str(tmp_path / "out"))
+    assert result.exit_code == 0
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"README.md", "README.zh.md", "docker-forward-drop.md", "docker-forward-drop.zh.md"} <= names

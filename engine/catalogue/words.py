@@ -1,0 +1,239 @@
+"""The catalogue's fixed words in English and Chinese, and conditions of rules as sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.report.strings import STRINGS, sees
+from engine.rulebase.model import Ref
+from engine.schema import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.rulebase.model import Condition, Guard, Join, Operand, Pattern
+
+Text = tuple[str, str]
+"""English and Chinese."""
+
+WORDS: Final[dict[str, Text]] = {
+    "index": ("Failure modes", "故障模式"),
+    "index-about": (
+        "What `diagnose` names, one page each: {n} modes. Written by `{command}` from the rules, their playbooks and their proofs; do not edit.",
+        "`diagnose` 能指出的故障，每种一页，共 {n} 种。由 `{command}` 根据规则、说明模板和验证材料生成，请勿手工修改。",
+    ),
+    "mode": ("mode", "模式"),
+    "for-example": ("for example", "例如"),
+    "client": ("the client sees", "客户端看到"),
+    "other": ("[中文](README.zh.md)", "[English](README.md)"),
+    "back": ("[All modes](README.md) · [中文]({id}.zh.md)", "[全部模式](README.zh.md) · [English]({id}.md)"),
+    "names": ("Names and addresses below are those of an example.", "下文中的名称和地址取自一个例子。"),
+    "wrong": ("What is wrong", "问题是什么"),
+    "recognise": ("How to recognise it", "如何识别"),
+    "happens": ("What happens to the packet", "报文经历了什么"),
+    "mend": ("How to mend it", "如何修复"),
+    "proof": ("How it is proved", "如何证明"),
+    "references": ("References", "参考"),
+    "facts": ("Layer: {layer}. Severity: {severity}.", "层次：{layer}。严重程度：{severity}。"),
+    "client-sees": ("The client sees: {what}.", "客户端看到：{what}。"),
+    "client-any": ("It shows in no error of its own.", "它没有特定的报错。"),
+    "evidence": ("What the program looks for, all of it:", "程序查找的证据（须同时满足）："),
+    "absent": ("not there: {what}", "不存在：{what}"),
+    "one-of": ("and in the case “{name}”:", "并且，在“{name}”情形下："),
+    "is": ("It is this:", "属于本模式的情形（英文）："),
+    "is-not": ("It looks like this, but is not:", "看似相同、实则不属于本模式的情形（英文）："),
+    "variant": ("Variant “{name}”: {title}", "变体“{name}”：{title}"),
+    "risk": ("Risk: {risk}.", "风险：{risk}。"),
+    "persist": ("To make it last:", "持久化："),
+    "undo": ("To take it back:", "回退："),
+    "no-mend": ("There is no command that mends this; see above for what to do.", "没有可以直接执行的修复命令，处理办法见上文。"),
+    "own-tests": (
+        "The rule's own tests: {fires} in which it fires and {silent} in which it must stay silent (`diagnose rules test`).",
+        "规则自带的测试：{fires} 个必须命中，{silent} 个必须不命中（`diagnose rules test`）。",
+    ),
+    "lab": (
+        "`{file}` breaks {kernel}, diagnoses it, runs the printed commands, sees the traffic pass, and undoes them",
+        "`{file}` 在{kernel}上制造故障、诊断、执行打印出的命令、确认流量恢复，再回退",
+    ),
+    "kernel": ("a real network in namespaces", "命名空间中的真实网络"),
+    "kernel-vm": ("a real network in an emulated machine", "模拟机器中的真实网络"),
+    "alike": ("healthy look-alikes that must give no finding: {names}", "看似相同但健康、不得报告任何问题的网络：{names}"),
+    "same-place": ("same place as `{alias}`", "与 `{alias}` 同处"),
+    "same": ("`{field}` is `{other}`", "`{field}` 等于 `{other}`"),
+    "semicolon": ("; ", "；"),
+    "comma": (", ", "、"),
+    "bracket": (" ({text})", "（{text}）"),
+    "dash": (": ", "："),
+}
+"""Key → (English, Chinese)."""
+
+NAMES: Final[dict[str, Text]] = {
+    "drop": ("where the walked packet ends", "报文在推演中终止之处"),
+    "flow": ("the flow that was asked about", "所问的流"),
+    "hop": ("a hop of the walked packet", "报文推演的一跳"),
+    "nat": ("a translation of the walked packet", "报文经历的一次地址转换"),
+    "no_nat": ("the walked packet leaves untranslated", "报文未经源地址转换离开"),
+    "nat_skipped": ("a translation that did not happen", "未发生的地址转换"),
+    "arrival": ("where the request comes in", "请求到达之处"),
+    "lookup": ("the routing decision that ended the walk", "终止推演的路由决策"),
+    "other_way": ("a route that was passed over", "被跳过的另一条路由"),
+    "left_evidence": ("where the walk leaves the evidence", "推演离开证据范围之处"),
+    "limit": ("a full table or queue on the path", "路径上已满的表或队列"),
+    "rule_seen": ("a rule on the way", "途经的规则"),
+    "set_decided": ("the ipset that decided", "起决定作用的 ipset"),
+    "later_accept": ("an accepting rule that comes too late", "位置太靠后的放行规则"),
+    "other_verdict": ("an accepting rule in another base chain", "另一条基础链中的放行规则"),
+    "marked": ("a rule that set the packet's mark", "设置报文标记的规则"),
+    "symptom": ("the words of the complaint", "症状描述"),
+    "route": ("a route: `ip route show table all`", "路由：`ip route show table all`"),
+    "routing_rule": ("a policy rule: `ip rule`", "策略路由规则：`ip rule`"),
+    "address": ("an address: `ip addr`", "地址：`ip addr`"),
+    "link": ("a device: `ip -d link`", "网络设备：`ip -d link`"),
+    "neighbor": ("a neighbour: `ip neigh`", "邻居表项：`ip neigh`"),
+    "fdb": ("an entry of `bridge fdb`", "`bridge fdb` 的表项"),
+    "netfilter_chain": ("a chain: `iptables-save`", "iptables 链：`iptables-save`"),
+    "netfilter_rule": ("a rule: `iptables-save`", "iptables 规则：`iptables-save`"),
+    "ipset": ("a set: `ipset save`", "集合：`ipset save`"),
+    "sysctl": ("a kernel parameter: `sysctl -a`", "内核参数：`sysctl -a`"),
+    "socket": ("a socket: `ss -ntup`", "套接字：`ss -ntup`"),
+    "conntrack": ("a tracked connection: `conntrack -L`", "连接跟踪表项：`conntrack -L`"),
+    "counter": ("a counter: `nstat -az`", "内核计数器：`nstat -az`"),
+    "container": ("a container: `docker ps`", "容器：`docker ps`"),
+    "container_network": ("a container network: `docker network inspect`", "容器网络：`docker network inspect`"),
+    "published_port": ("a published port: `docker ps`", "发布的端口：`docker ps`"),
+    "cni_config": ("a file in `/etc/cni/net.d`", "`/etc/cni/net.d` 中的文件"),
+    "flannel_subnet": ("`/run/flannel/subnet.env`", "`/run/flannel/subnet.env`"),
+    "k8s_node": ("a node: `kubectl get nodes -o yaml`", "节点：`kubectl get nodes -o yaml`"),
+    "pod": ("a pod: `kubectl get pods -A -o wide`", "Pod：`kubectl get pods -A -o wide`"),
+    "service": ("a service: `kubectl get svc -A`", "Service：`kubectl get svc -A`"),
+    "endpoints": ("endpoints: `kubectl get endpoints -A`", "端点：`kubectl get endpoints -A`"),
+    "ippool": ("a pool: `calicoctl get ippool -o yaml`", "地址池：`calicoctl get ippool -o yaml`"),
+    "docker_pool": ("a default subnet of docker's", "docker 的默认子网"),
+    "ipvs_service": ("a virtual service: `ipvsadm -Ln`", "虚拟服务：`ipvsadm -Ln`"),
+    "ipvs_timeouts": ("`ipvsadm -L --timeout`", "`ipvsadm -L --timeout`"),
+    "dns_config": ("`/etc/resolv.conf`", "`/etc/resolv.conf`"),
+    "host": ("the machine itself: `uname -a`", "主机本身：`uname -a`"),
+    "collected": ("a listing that is complete", "完整的输出"),
+}
+"""Kind of fact → what it is, with the command that shows it; of others, the first words of the schema."""
+
+OPERATORS: Final[dict[str, Text]] = {
+    "eq": ("is {0}", "为 {0}"),
+    "ne": ("is not {0}", "不为 {0}"),
+    "in": ("is one of {0}", "是 {0} 之一"),
+    "not-in": ("is none of {0}", "不是 {0} 中的任何一个"),
+    "lt": ("is less than {0}", "小于 {0}"),
+    "le": ("is at most {0}", "不大于 {0}"),
+    "gt": ("is more than {0}", "大于 {0}"),
+    "ge": ("is at least {0}", "不小于 {0}"),
+    "prefix": ("begins with {0}", "以 {0} 开头"),
+    "not-prefix": ("does not begin with {0}", "不以 {0} 开头"),
+    "suffix": ("ends with {0}", "以 {0} 结尾"),
+    "contains": ("contains {0}", "包含 {0}"),
+    "not-contains": ("does not contain {0}", "不包含 {0}"),
+    "matches": ("looks like {0}", "形如 {0}"),
+    "not-matches": ("does not look like {0}", "不形如 {0}"),
+    "in-prefix": ("lies in {0}", "位于 {0} 之内"),
+    "not-in-prefix": ("lies outside of {0}", "位于 {0} 之外"),
+    "overlaps": ("overlaps {0}", "与 {0} 重叠"),
+    "not-overlaps": ("does not overlap {0}", "与 {0} 不重叠"),
+    "before": ("stands before {0}", "位于 {0} 之前"),
+}
+"""Operator → how its condition reads."""
+
+SINGLE: Final = {"in": "eq", "not-in": "ne"}
+"""How operators on a list read if it has one element."""
+
+SYMPTOMS: Final[dict[str, Text]] = {
+    "reset": ("a connection that is cut off", "连接被中断"),
+    "dns": ("a name that does not resolve", "域名无法解析"),
+    "slow": ("slowness", "缓慢"),
+    "intermittent": ("failures now and then", "时断时续"),
+    "wrong-source": ("a server that sees another source address", "服务端看到的源地址不对"),
+    "EADDRNOTAVAIL": ('"Cannot assign requested address" (EADDRNOTAVAIL)', "“无法分配请求的地址”(EADDRNOTAVAIL)"),
+    "ENOPROTOOPT": ('"Protocol not available" (ENOPROTOOPT)', "“协议不可用”(ENOPROTOOPT)"),
+}
+"""Error classes that reports have no words for."""
+
+SEVERITIES: Final[dict[str, Text]] = {
+    "low": ("low", "低"),
+    "medium": ("medium", "中"),
+    "high": ("high", "高"),
+    "critical": ("critical", "严重"),
+}
+LAYERS: Final[dict[str, Text]] = {
+    "link": ("link", "链路"),
+    "route": ("routing", "路由"),
+    "kernel": ("kernel", "内核"),
+    "netfilter": ("packet filter and NAT", "包过滤与 NAT"),
+    "tunnel": ("tunnels and overlays", "隧道与覆盖网络"),
+    "cni": ("container networks", "容器网络（CNI）"),
+    "service": ("services", "服务"),
+    "dns": ("names", "域名解析"),
+    "app": ("programs", "应用程序"),
+}
+
+
+def pick(pair: Text, lang: str) -> str:
+    """One of a pair."""
+    return pair[1 if lang == "zh" else 0]
+
+
+def word(key: str, lang: str, **values: object) -> str:
+    """A fixed text with its places filled."""
+    text = pick(WORDS[key], lang)
+    return text.format(**values) if values else text
+
+
+def symptom(name: str, lang: str) -> str:
+    """What a client sees, in words."""
+    if f"sees-{name}" not in STRINGS and name in SYMPTOMS:
+        return pick(SYMPTOMS[name], lang)
+    return sees(name, lang)
+
+
+def signs(pattern: Pattern, lang: str) -> str:
+    """A pattern as a sentence: what the fact is, and what must hold for it."""
+    name = pick(NAMES[pattern.kind], lang) if pattern.kind in NAMES else KINDS[pattern.kind].about.partition(".")[0] if pattern.kind in KINDS else ""
+    head = f"`{pattern.alias or pattern.kind}`" + (word("bracket", lang, text=name) if name else "")
+    said = [_condition(one, lang) for one in pattern.where]
+    said += dict.fromkeys(_join(one, lang) for one in pattern.joins)
+    said += [guard(one, lang) for one in pattern.guards]
+    return f"{head}{word('dash', lang)}{word('semicolon', lang).join(said)}" if said else head
+
+
+def _condition(condition: Condition, lang: str) -> str:
+    if condition.op == "exists":
+        text = ("is there", "存在") if condition.operand else ("is not there", "不存在")
+        return f"`{condition.field}` {pick(text, lang)}"
+    op = SINGLE.get(condition.op, condition.op) if isinstance(condition.operand, (list, tuple)) and len(condition.operand) == 1 else condition.op
+    return f"`{condition.field}` {pick(OPERATORS[op], lang).format(_value(condition.operand, lang))}"
+
+
+def _join(join: Join, lang: str) -> str:
+    if join.field in {"node", "stack"} and join.ref.field == join.field:
+        return word("same-place", lang, alias=join.ref.alias)
+    return word("same", lang, field=join.field, other=join.ref)
+
+
+def guard(one: Guard, lang: str) -> str:
+    """A comparison of bound facts as a sentence."""
+    single = not isinstance(one.right, Ref) and isinstance(one.right.value, (list, tuple)) and len(one.right.value) == 1
+    op = SINGLE.get(one.op, one.op) if single else one.op
+    return f"{_operand(one.left, lang)} {pick(OPERATORS[op], lang).format(_operand(one.right, lang))}"
+
+
+def _operand(operand: Operand, lang: str) -> str:
+    return f"`{operand}`" if isinstance(operand, Ref) else _value(operand.value, lang)
+
+
+def _value(value: Any, lang: str) -> str:
+    return word("comma", lang).join(_shown(value))
+
+
+def _shown(value: Any) -> Iterator[str]:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            yield from _shown(each)
+    else:
+        yield f"`{str(value).lower() if isinstance(value, bool) else value}`" if str(value).strip() else '`""`'
