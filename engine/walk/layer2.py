@@ -14,12 +14,15 @@ from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import Packet
 from engine.walk.routing import Checked, forwarding, validate_source
+from engine.walk.trace import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.model.stack import NetStack
 
+FELIX = "cali"
+"""Begins the names of calico's workload devices, on which felix switches proxy_arp on."""
 DEAD_PORT_STATES = frozenset({"disabled", "blocking", "listening", "learning"})
 
 
@@ -138,13 +141,16 @@ def _behind(network: Network, port: Port, next_hop: int, family: int) -> bool:
 
 
 def answers(port: Port, value: int, family: int, asker: int | None = None) -> str:
-    """How a device would answer ARP/ND for an address: ``own`` (the device holds it), ``local`` (the stack does), ``proxy``, or ""."""
+    """How a device would answer ARP/ND for an address, "" if not at all.
+
+    ``own``: the device holds it; ``local``: the stack does; ``proxy``; ``assumed``: as a proxy, as felix sets it where the parameter was not collected.
+    """
     stack, name = port.stack, port.link.name
     if port.link.master and stack.is_bridge(port.link.master):
         return ""
     own = stack.own(value, family)
     if own is None:
-        return "proxy" if _proxies(stack, name, value, family) else ""
+        return _proxies(stack, name, value, family)
     here = own.device == name
     if family == 6:
         return "own" if here else ""
@@ -154,19 +160,22 @@ def answers(port: Port, value: int, family: int, asker: int | None = None) -> st
     return ("own" if here else "local") if replies else ""
 
 
-def _proxies(stack: NetStack, device: str, value: int, family: int) -> bool:
+def _proxies(stack: NetStack, device: str, value: int, family: int) -> str:
+    """Whether a device answers for others: ``proxy``, ``assumed``, or ""."""
+    how = "proxy"
     if family == 4:
-        on = (stack.sysctl("net.ipv4.conf.all.proxy_arp") or 0) or (stack.device_sysctl(4, device, "proxy_arp")[0] or 0)
-        key = device
-        if not on and not stack.sysctls_complete and device.startswith("cali"):
-            on = 1  # calico's felix sets proxy_arp on every workload device it makes; the key was not collected
-        if not on or key == "lo" or forwarding(stack, device, 4).on is False:
-            return False
+        own = stack.device_sysctl(4, device, "proxy_arp")[0]
+        on = stack.sysctl("net.ipv4.conf.all.proxy_arp") or own
+        if not on and own is None and not stack.sysctls_complete and device.startswith(FELIX):
+            on, how = 1, "assumed"
+        if not on or device == "lo" or forwarding(stack, device, 4).on is False:
+            return ""
     found = stack.fib.lookup(Key(family, value, iif=device))
     if found.type == "local":
-        return True
+        return how
     # proxy_arp answers for what is routed by another device
-    return found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops) and family == 4
+    elsewhere = found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops) and family == 4
+    return how if elsewhere else ""
 
 
 class Resolution(NamedTuple):
@@ -176,6 +185,8 @@ class Resolution(NamedTuple):
     """Who answers (several: duplicate address)."""
     open_ends: tuple[Port, ...]
     domain: Domain
+    assumed: Unknown | None = None
+    """What was taken for granted of the station."""
 
 
 def resolve(network: Network, start: Port, next_hop: int, family: int, source: int = 0) -> Resolution:
@@ -186,7 +197,7 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
     if start.link.master and start.stack.is_bridge(start.link.master):
         return Resolution((), (), Domain())  # answers that arrive on a port are the bridge's
     domain = explore(network, start, next_hop, family)
-    by_rank: dict[str, list[Port]] = {"own": [], "local": [], "proxy": []}
+    by_rank: dict[str, list[Port]] = {"own": [], "local": [], "proxy": [], "assumed": []}
     asker = asked_from(start, next_hop, family, source)
     for key, port in domain.reached.items():
         if key == start.key or port.stack is start.stack:
@@ -194,14 +205,22 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
         rank = answers(port, next_hop, family, asker)
         if rank:
             by_rank[rank].append(port)
-    found = by_rank["own"] or by_rank["local"] or by_rank["proxy"]
+    found = by_rank["own"] or by_rank["local"] or by_rank["proxy"] or by_rank["assumed"]
     mac = _known_mac(start, next_hop)
     if mac:
         same = [p for p in found if p.link.mac == mac]
         found = same or found or [p for k, p in domain.reached.items() if k != start.key and p.link.mac == mac and p.stack is not start.stack]
     known = not found and any(_apart(start, holder, next_hop, family) for holder in network.holders(next_hop, family))
     # Whoever has the address was collected, and is elsewhere: nobody beyond the evidence answers for it.
-    return Resolution(tuple(_distinct(found)), () if known else tuple(domain.open_ends), domain)
+    stations = tuple(_distinct(found))
+    guess = _assumption(stations[0]) if stations and not mac and stations[0] in by_rank["assumed"] else None
+    return Resolution(stations, () if known else tuple(domain.open_ends), domain, guess)
+
+
+def _assumption(port: Port) -> Unknown:
+    """That a workload device of calico answers for everybody, as felix wants it."""
+    stack, key = port.stack, f"net.ipv4.conf.{port.link.name}.proxy_arp"
+    return Unknown(stack.node, stack.name, key, f"sysctl {key}", f"{key} was not collected: calico switches it on")
 
 
 def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked | None:

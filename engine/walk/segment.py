@@ -59,6 +59,8 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
         names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
         unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
         station = found.stations[walker.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
+    if found.assumed is not None:
+        walker.recorder.assume(found.assumed)
     walker.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
     refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 and asker is None else None
     if refused is not None:

@@ -94,7 +94,29 @@ def test_calico_devices_answer_for_everything() -> None:
     world.host("n1", "192.0.2.1/24", gateway="192.0.2.254").device("cali1", index=9, peer=4)
     assert not answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4)
     world.stack("n1").unseen("sysctl -a")
-    assert answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4) == "proxy"
+    assert answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4) == "assumed"
+    world.stack("n1").shows("sysctl net.ipv4.conf.cali1.proxy_arp", "net.ipv4.conf.cali1.proxy_arp = 0\n")
+    assert not answers(port(world, "n1", "cali1"), to_int("169.254.1.1"), 4)
+
+
+def workload(*, seen: bool) -> World:
+    """A pod behind a device of calico on n1, whose parameters were collected or not."""
+    world = World()
+    node = world.host("n1", "192.0.2.1/24", gateway="192.0.2.254").device("cali1", index=9, peer=4).route("10.4.0.2 dev cali1 scope link").router()
+    world.stack("n1", "pod").device("eth0", "10.4.0.2/32", index=4, peer=9).route("169.254.1.1 dev eth0", "default via 169.254.1.1 dev eth0")
+    if seen:
+        node.sysctl(conf__cali1__proxy_arp=1)
+    else:
+        node.unseen("sysctl -a")
+    return world
+
+
+def test_guess_about_calico_is_told() -> None:
+    """A walk that takes proxy_arp of a workload device for granted lists it as assumed, with the command that would settle it; a known one is not."""
+    trace = workload(seen=False).walk("n1/pod", "192.0.2.1", 0, "icmp")
+    assert [u.command for u in trace.assumed if "proxy_arp" in u.what] == ["sysctl net.ipv4.conf.cali1.proxy_arp"]
+    trace = workload(seen=True).walk("n1/pod", "192.0.2.1", 0, "icmp")
+    assert (trace.client_sees, [u for u in trace.assumed if "proxy_arp" in u.what]) == ("connected", [])
 
 
 def segment() -> World:
