@@ -432,7 +432,7 @@ SIGNATURES: Final = (
     ),
     ("nft", r"^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{"),
     ("rule", r"^\d+:[ \t]+(?:not[ \t]+)?from\s"),
-    ("fdb", rf"^{MAC} dev \S+"),
+    ("fdb", rf"^{MAC} d(?:ev|st) \S+"),
     ("brctl", r"^bridge name[ \t]+bridge id"),
     ("port", r"^\d+: \S+ .*\bstate (?:forwarding|disabled|blocking|listening|learning) priority \d+"),
     (

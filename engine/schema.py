@@ -29,7 +29,7 @@ KINDS: Final[dict[str, Kind]] = {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
             "conntrack | ipvs | wireguard | modules | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
-            "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors), "
+            "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), "
             "'nft-native' (nft list ruleset), or a sysctl key that does not exist",
             "backend": "str: legacy | nft (netfilter only, absent if the output does not tell)",
@@ -124,7 +124,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "fdb": Kind(
         "A forwarding database entry of a bridge port or VXLAN device.",
-        {"mac": "str", "device": "str", "dst": "str: remote VTEP", "port": "int", "vni": "int", "master": "str", "vlan": "int",
+        {"mac": "str", "device": "str: absent if a listing of one device does not tell which", "dst": "str: remote VTEP", "port": "int", "vni": "int", "master": "str", "vlan": "int",
          "self": "bool", "permanent": "bool", "flags": "tuple[str]"},
     ),
     # --- routing -------------------------------------------------------------------------------------------------

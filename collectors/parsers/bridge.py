@@ -43,38 +43,45 @@ def parse_fdb(source: Source, place: Place) -> list[Fact]:
     """Facts of ``bridge fdb show``."""
     out = Emitter(source, place)
     whole = True
+    call = invocation(source.command, "bridge")
+    filters = [word for word in call.words[1:] if word not in {"show", "list", "lst", "ls"}] if call else []
+    # What the listing was restricted to is not said again on its lines.
+    device = next((name for word, name in pairwise(filters) if word == "dev"), "")
     if is_json(source.text):
         read = read_json(source.text)
         emit_broken(out, read)
         whole = read.complete
         entries = [(number, _fdb_words(entry) if isinstance(entry, dict) else [], entry) for number, entry in read.items]
         for number, words, entry in entries:
-            _add_fdb(out, number, words, " ".join(words), str(entry))
+            _add_fdb(out, number, words, device, " ".join(words), str(entry))
     else:
         for number, line in clean_lines(source.text):
             if line.strip():
-                _add_fdb(out, number, line.split(), "", line)
-    call = invocation(source.command, "bridge")
-    filters = [word for word in call.words[1:] if word not in {"show", "list", "lst", "ls"}] if call else []
-    if whole and out.whole and not filters and not (call and call.piped):
-        out.collected("fdb")
+                _add_fdb(out, number, line.split(), device, "", line)
+    if whole and out.whole and not (call and call.piped) and (not filters or (device and len(filters) == 2)):
+        out.collected("fdb", device or "all")
     return out.done()
 
 
-def _add_fdb(out: Emitter, number: int, words: Sequence[str], shown: str, text: str) -> None:
+def _add_fdb(out: Emitter, number: int, words: Sequence[str], device: str, shown: str, text: str) -> None:  # noqa: PLR0917 - what a line and its listing say
     """Emit one entry, or count it as not understood."""
-    fields = _fdb(words)
+    fields = _fdb(words, device)
     if fields:
         out.add("fdb", fields, number, shown)
     else:
         out.unparsed.add(number, text)
 
 
-def _fdb(words: Sequence[str]) -> dict[str, Any] | None:
-    """Fields of ``MAC dev X [dst Y] [vlan N] [port N] [vni N] [master B] [self] [permanent]``."""
-    if len(words) < 3 or words[0].count(":") != 5 or "dev" not in words:
+def _fdb(words: Sequence[str], device: str) -> dict[str, Any] | None:
+    """Fields of ``MAC dev X [dst Y] [vlan N] [port N] [vni N] [master B] [self] [permanent]``; ``device``: what the listing was restricted to.
+
+    An entry of a tunnel whose device neither the line nor the command line tells has none.
+    """
+    if len(words) < 3 or words[0].count(":") != 5 or not (device or {"dev", "dst"} & set(words)):
         return None
     fields: dict[str, Any] = {"mac": words[0].lower()}
+    if device:
+        fields["device"] = device
     for key, value in pairwise(words[1:]):
         if key == "dev":
             fields["device"] = value
@@ -90,7 +97,9 @@ def _fdb(words: Sequence[str]) -> dict[str, Any] | None:
 
 def _fdb_words(entry: dict[str, Any]) -> list[str]:
     """The words that ``bridge fdb`` would print for a JSON object."""
-    words = [text_of(entry, "mac"), "dev", text_of(entry, "ifname")]
+    words = [text_of(entry, "mac")]
+    device = text_of(entry, "ifname")
+    words += ["dev", device] if device else []
     for key in ("dst", "vlan", "port", "vni", "master"):
         value = text_of(entry, key)
         words += [key, value] if value else []

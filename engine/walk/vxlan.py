@@ -130,7 +130,7 @@ def _vtep(stack: NetStack, link: Link, way: Way) -> Entry:
 
 def _overlay_peer(walker: Walker, stack: NetStack, link: Link, way: Way, packet: Packet) -> Entry | None:
     """Where the entries were not collected: the other node whose VTEP owns the next hop."""
-    if stack.collected("fdb") and stack.collected("neighbors"):
+    if stack.collected("fdb", link.name) and stack.collected("neighbors", link.name):
         return None
     for other in walker.network.stacks.values():
         if other is stack:

@@ -34,6 +34,24 @@ def test_entries(recorded: Recorded) -> None:
     assert recorded.only(facts, "fdb", mac="02:00:0a:f4:01:06").fields.items() >= static.items()
 
 
+@pytest.mark.parametrize(
+    ("command", "text", "device"),
+    [
+        ("bridge fdb show dev flannel.1", "5e:0a:51:00:00:99 dst 192.168.10.12 self permanent\n", "flannel.1"),
+        (
+            "bridge -j fdb show dev flannel.1",
+            '[{"mac":"5e:0a:51:00:00:99","dst":"192.168.10.12","flags":["self"],"state":"permanent"}]\n',
+            "flannel.1",
+        ),
+        ("", "5e:0a:51:00:00:99 dst 192.168.10.12 self permanent\n", None),
+    ],
+)
+def test_entries_of_one_device(recorded: Recorded, command: str, text: str, device: str | None) -> None:
+    """Measured: iproute2 leaves the device out of the lines where it was asked for one only."""
+    entry = recorded.only(recorded.text(parse_fdb, text, command), "fdb")
+    assert (entry.get("mac"), entry.get("dst"), entry.get("device")) == ("5e:0a:51:00:00:99", "192.168.10.12", device)
+
+
 @pytest.mark.parametrize("options", ["", "-s", "-d", "-s -s -d -t", "-j", "-d -j"])
 def test_ports_agree_with_the_details_of_links(recorded: Recorded, options: str) -> None:
     """``bridge link`` tells of a port what ``ip -d link`` tells of the device."""
@@ -88,7 +106,8 @@ def test_one_entry_tells_them_apart(recorded: Recorded, command: str, tool: str,
         ("bridge fdb show", {("fdb", "all", 0)}),
         ("bridge link", {("bridge_ports", "all", 0)}),
         ("brctl show", {("bridge_ports", "all", 0)}),
-        ("bridge fdb show dev flannel.1", set()),
+        ("bridge fdb show dev flannel.1", {("fdb", "flannel.1", 0)}),
+        ("bridge fdb show dev flannel.1 dynamic", set()),
         ("bridge link show dev veth1", set()),
         ("brctl show cni0", set()),
         ("bridge fdb | grep 02:", set()),
