@@ -73,6 +73,24 @@ def new(rule_id: str, folder: str) -> int:
 
 
 @rules.command()
+@click.argument("kinds", nargs=-1, metavar="[KIND]...")
+def facts(kinds: tuple[str, ...]) -> int:
+    """List the kinds of facts that rules may match with their fields; of a KIND, what its fields mean."""
+    from engine.catalogue.reference import describe_facts
+
+    return _print(describe_facts(kinds))
+
+
+@rules.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def operations(names: tuple[str, ...]) -> int:
+    """List the operations that remedies may use with their parameters; of a NAME, what they mean."""
+    from engine.catalogue.reference import describe_operations
+
+    return _print(describe_operations(names))
+
+
+@rules.command()
 @click.option("-o", "--output", required=True, metavar="DIR", help="Folder to write to; pages of rules that are gone are removed.")
 @click.option("--proofs", metavar="DIR", help="Checkout whose tests/lab and docs/proofs.md prove the rules.")
 @own_rules

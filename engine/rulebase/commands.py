@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.data import builtin
 from engine.errors import ExitStatus, RuleError
 from engine.rulebase import sources
 from engine.rulebase.issues import Issue, render
@@ -165,6 +166,9 @@ def new_rule(name: str, folder: str | Path) -> Answer:
     if not NAME.match(name):
         message = f"{name!r} is no rule id: use lower-case words joined by hyphens"
         raise RuleError(message)
+    if any(file.name == f"{name}.yaml" for file in sources.rule_files(builtin("rules"))):
+        message = f"there is a built-in rule {name!r}, and an id names one rule"
+        raise RuleError(message, f"choose another id; to change the built-in rule or switch it off, write an override: `override: {name}`")
     base = Path(folder)
     files = {base / f"{name}.yaml": SKELETON.replace("@ID@", name), base / sources.PLAYBOOKS / f"{name}.j2": PLAYBOOK.replace("@ID@", name)}
     for file in files:
@@ -183,7 +187,7 @@ def new_rule(name: str, folder: str | Path) -> Answer:
 
 
 SKELETON = """\
-# One failure mode.  The language: docs/rules.md; kinds of facts and their fields: engine/schema.py.
+# One failure mode.  The language: docs/rules.md; kinds of facts: diagnose rules facts; remedies: diagnose rules operations.
 id: @ID@
 title:
   en: "{{ drop.node }}: a packet to {{ drop.dst }} is dropped in chain {{ drop.chain }}"

@@ -37,3 +37,20 @@ def test_docs_writes_the_catalogue(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert {"README.md", "README.zh.md", "docker-forward-drop.md", "docker-forward-drop.zh.md"} <= names
+
+
+def test_what_rules_may_speak_of_is_listed(run: Run) -> None:
+    """Kinds of facts and operations can be looked up without the source; a mistyped one ends with status 2."""
+    assert "netfilter_table" in run("rules", "facts").stdout
+    assert "reject_with" in run("rules", "facts", "drop").stdout
+    assert "iptables.insert" in run("rules", "operations").stdout
+    assert run("rules", "operations", "nft.inset").exit_code == 2
+
+
+def test_a_built_in_id_is_refused(run: Run, tmp_path: Path) -> None:
+    """``rules new`` with the id of a built-in rule writes nothing and says what to do instead."""
+    result = run("rules", "new", "docker-forward-drop", "--dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert "built-in rule 'docker-forward-drop'" in result.stderr
+    assert "override" in result.stderr
+    assert not list(tmp_path.iterdir())
