@@ -8,7 +8,7 @@ from engine.model.network import STACK_KINDS
 from engine.schema import KINDS, fields_of
 from engine.views import EXPANDERS
 
-TYPES = ("str", "int", "bool", "tuple", "dict")
+TYPES = ("str", "int", "float", "bool", "tuple", "dict")
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
