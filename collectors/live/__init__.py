@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.live.options import SCHEMA_VERSION, CollectOptions, Item, Summary
 from collectors.naming import command_file
+from engine.facts import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collectors.live.namespaces import Namespace
     from collectors.live.sinks import Sink
     from collectors.live.stack import Got
+
+PLAIN_USER = "not run as root: firewall rules, namespaces and other users' sockets cannot be read; run it with sudo"
+"""Said of a collection that could not see what decides most questions."""
 
 __all__ = ["CollectOptions", "Item", "Summary", "collect", "snapshot"]
 
@@ -56,7 +60,10 @@ def node_name(options: CollectOptions) -> str:
 
 
 def gather(options: CollectOptions, sink: Sink, path: str) -> Summary:
-    """Read everything into ``sink``; a failing item never stops the rest."""
+    """Read everything into ``sink``; a failing item never stops the rest.
+
+    Raises :class:`engine.errors.EvidenceError` for a wanted namespace that does not exist.
+    """
     from collectors.live import host
     from collectors.live.namespaces import discover, own
 
@@ -64,7 +71,8 @@ def gather(options: CollectOptions, sink: Sink, path: str) -> Summary:
     node = node_name(options)
     asked = list(host.runtimes(options))
     others, missing = discover(options.netns, host.container_names(asked))
-    notes = [f"network namespace {name!r} does not exist on this node" for name in missing]
+    _check_wanted(missing, host.container_names(asked))
+    notes = [] if os.geteuid() == 0 else [PLAIN_USER]
     once = (*asked, *host.identity(options), *host.files(options), *host.cluster(options))
     spaces = [own(), *others]
     items = [keep(got, node, spaces[0], sink) for got in once]
@@ -74,6 +82,25 @@ def gather(options: CollectOptions, sink: Sink, path: str) -> Summary:
     write_manifest(node, items, sink)
     notes.extend(f"{item.command} was cut off at {options.max_bytes} octets" for item in items if item.truncated and not item.error)
     return Summary(path, node, tuple(space.name for space in spaces), tuple(items), time.monotonic() - began, tuple(notes))
+
+
+def _check_wanted(missing: Sequence[str], containers: Mapping[int, str]) -> None:
+    """Refuse names of namespaces that do not exist: evidence without the very container that was meant misleads."""
+    from difflib import get_close_matches
+
+    from collectors.live.namespaces import discover
+    from engine.errors import EvidenceError
+
+    wrong = [name for name in missing if name != HOST]
+    if not wrong:
+        return
+    known = sorted(space.name for space in discover(None, containers)[0])
+    near = [other for name in wrong for other in get_close_matches(name, known, n=3, cutoff=0.6)]
+    others = f"there are: {', '.join(known[:20])}" if known else "there is none besides its own"
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else others
+    unseen = "" if os.geteuid() == 0 else " (those of other users' containers are seen by root only: run with sudo)"
+    message = f"no network namespace {', '.join(map(repr, wrong))} on this node"
+    raise EvidenceError(message, hint + unseen)
 
 
 def _each_namespace(spaces: Sequence[Namespace], node: str, options: CollectOptions, sink: Sink) -> Iterable[tuple[list[Item], list[str]]]:

@@ -81,8 +81,7 @@ def open_sink(out: Path, when: float) -> Iterator[Sink]:
     try:
         refuse_overwriting(out)
         if not name:
-            out.mkdir(mode=0o700, parents=True, exist_ok=True)
-            yield FolderSink(out)
+            yield from _folder(out)
             return
         out.parent.mkdir(parents=True, exist_ok=True)
         with _archive(out) as archive:
@@ -99,6 +98,18 @@ def refuse_overwriting(out: Path) -> None:
     if out.exists() or out.is_symlink():
         message = f"{out} exists already"
         raise EvidenceError(message, "choose another path with -o, or remove it first")
+
+
+def _folder(out: Path) -> Iterator[FolderSink]:
+    """A sink for a folder, which is taken away again if nothing could be collected at all."""
+    made = not out.exists()
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield FolderSink(out)
+    except EvidenceError:
+        if made and not any(out.iterdir()):
+            out.rmdir()
+        raise
 
 
 @contextmanager

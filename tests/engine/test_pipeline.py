@@ -91,7 +91,7 @@ def test_unreadable(tmp_path: Path) -> None:
 
 def test_this_node() -> None:
     """Without a bundle this very node is read."""
-    evidence = evidence_of(Request(node="here", netns=("none",)))
+    evidence = evidence_of(Request(node="here", netns=("host",)))
     facts = fact_base(evidence)
     assert {fact.node for fact in facts.of_kind("link")} == {"here"}
     assert facts.of_kind("netfilter_rule") is not None

@@ -296,13 +296,37 @@ def test_a_snapshot_names_sources_by_commands(lab: tuple[str, str]) -> None:
     """Live evidence is shown as commands that a person can run on the node."""
     code = (
         "from collectors.live import snapshot, CollectOptions\n"
-        f"e = snapshot(CollectOptions(node='n1', netns=({lab[1]!r}, 'cl-none')))\n"
+        f"e = snapshot(CollectOptions(node='n1', netns=({lab[1]!r},)))\n"
         "print(sorted({f.source.name for f in e.facts if f.kind in ('route', 'netfilter_table')}), e.warnings)"
     )
     shown = python(lab[0], code)
     assert f"'ip netns exec {lab[1]} ip -j route show table all'" in shown
     assert "'iptables-legacy-save -c'" in shown
-    assert "network namespace 'cl-none' does not exist on this node" in shown
+
+
+def test_a_mistyped_namespace_is_refused_with_the_near_one(lab: tuple[str, str], tmp_path: Path) -> None:
+    """Evidence without the namespace that was meant would mislead: an error names those that are spelt alike, and nothing is written."""
+    code = (
+        "from pathlib import Path\nfrom collectors.live import collect, CollectOptions\nfrom engine.errors import EvidenceError\n"
+        f"try:\n    collect(CollectOptions(node='n1', netns=({lab[1] + 'x'!r},)), Path({str(tmp_path / 'b')!r}))\n"
+        "except EvidenceError as error:\n    print(error, error.hint)\n"
+    )
+    shown = python(lab[0], code)
+    assert f"no network namespace '{lab[1]}x' on this node" in shown
+    assert f"did you mean {lab[1]}" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plain_user_is_told_to_use_sudo(lab: tuple[str, str]) -> None:
+    """What a collection without privileges cannot see decides most questions, so its first note says how to run it; root's has no such note."""
+    # Read once as root: whatever is imported on the way may lie where a plain user must not look.
+    code = (
+        "import os\nfrom collectors.live import snapshot, CollectOptions\n"
+        "for user in (0, 65534):\n    os.setuid(user)\n    print(snapshot(CollectOptions(node='n1', netns=())).warnings[:1])"
+    )
+    root, plain = python(lab[0], code).splitlines()
+    assert "run it with sudo" in plain
+    assert "sudo" not in root
 
 
 @pytest.mark.parametrize("name", ["b", "b.tar.gz"])

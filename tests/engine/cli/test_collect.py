@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 def test_collect_writes_a_bundle_that_info_reads(run: Run, tmp_path: Path) -> None:
     """The bundle of this machine is there, under the name given, and can be read again."""
     bundle = tmp_path / "bundle"
-    result = run("collect", "-o", str(bundle), "--node", "here", "--netns", "none-of-this-name", "--timeout", "5")
+    result = run("collect", "-o", str(bundle), "--node", "here", "--netns", "host", "--timeout", "5")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{bundle}: ")
     assert "node here: " in run("bundle", "info", str(bundle)).stdout
+
+
+def test_a_namespace_that_does_not_exist_is_an_error(run: Run, tmp_path: Path) -> None:
+    """A mistyped --netns ends with status 2 and the name, and leaves no bundle behind."""
+    result = run("collect", "-o", str(tmp_path / "bundle"), "--netns", "none-of-this-name")
+    assert result.exit_code == 2
+    assert "no network namespace 'none-of-this-name'" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_collect_does_not_overwrite(run: Run, tmp_path: Path) -> None:
