@@ -329,6 +329,20 @@ KINDS: Final[dict[str, Kind]] = {
         {"cidr": "str", "taken": "str: what overlaps it: network | route; absent if it is free", "by": "str: prefix that overlaps it", "name": "str: network, or device of the route"},
         "engine",
     ),
+    "vtep_stale": Kind(
+        "What a VXLAN device that routes holds of another machine's, where that has another MAC or another address; or what a node's annotation tells of its own (computed).",
+        {"device": "str", "vni": "int", "entry": "str: neighbor | fdb | annotation: what is wrong", "address": "str: overlay next hop that it is about, if known",
+         "mac": "str: as held (or announced)", "dst": "str: outer address that frames to that MAC are sent to", "peer": "str: machine or Node that is meant",
+         "peer_device": "str", "peer_mac": "str: as it really is (or is announced)", "peer_outer": "str: outer address, if known",
+         "program": "str: flannel | calico, where that is known", "permanent": "bool"},
+        "engine",
+    ),
+    "vtep_twin": Kind(
+        "Two machines' VXLAN devices of one VNI have one MAC; placed on the second, or on the machine whose entries show it (computed).",
+        {"device": "str", "vni": "int", "mac": "str", "known_by": "str: device | annotation | neighbor", "one": "str: machine, Node, or overlay address",
+         "one_outer": "str", "other": "str", "other_outer": "str", "address": "str: overlay address of the second", "program": "str: flannel | calico"},
+        "engine",
+    ),
     "symptom": Kind(
         "What the user complained of; on every node's own stack.",
         {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said"},
@@ -367,7 +381,8 @@ KINDS: Final[dict[str, Kind]] = {
     "hop": Kind(
         "The walked packet was routed on a stack.",
         {"flow": "int", "direction": "str", "seq": "int", "how": "str: output | forward | input", "in_device": "str", "out_device": "str", "src": "str",
-         "dst": "str", "gateway": "str", "table": "str: routing table that decided", "route": "str: prefix that decided", "source_prefix": "str"},
+         "dst": "str", "gateway": "str", "table": "str: routing table that decided", "route": "str: prefix that decided", "source_prefix": "str",
+         "tunnel": "str: as in drop", "overhead": "int: as in drop"},
         "walk",
     ),
     "nat": Kind(
@@ -473,13 +488,20 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "bound": Kind(
         "What waits on the port that was asked for, on the stack that refused (or that may be the target) and takes nothing there.",
-        {"flow": "int", "direction": "str", "dst": "str: address asked for, as it is there", "port": "int", "protocol": "str: tcp | udp",
+        {"flow": "int", "direction": "str", "dst": "str: address asked for, as it is there; absent if none was named", "port": "int", "protocol": "str: tcp | udp",
          "sure": "bool: the walk ended there; else the stack may be the target, as far as the evidence tells",
          "how": "str: none | other-protocol | loopback | other-address | other-family | other-device | other-port (published) | unpublished (only exposed)",
          "by": "str: socket | published; absent where nothing waits", "address": "str: that it is bound to", "process": "str", "pid": "int", "device": "str",
          "container": "str: that publishes the port", "host_port": "int", "container_port": "int",
          "others": "tuple[int]: ports of that protocol on which the stack listens for others",
          "unit": "str: service unit that usually listens there", "wanted": "str: address that would take it: the one asked for, or any in a container"},
+        "walk",
+    ),
+    "narrow": Kind(
+        "Large packets were asked about, and the TCP client announces an MSS that the way does not carry; what answers it is not in the evidence. "
+        "Placed on the stack that routes the request out by the narrow device.",
+        {"flow": "int", "direction": "str", "device": "str", "mtu": "int: of the device", "announced": "int: octets of the packets that the other end may send",
+         "sender_device": "str: device of the client", "sender_mtu": "int", "in_device": "str: device by which the request came", "overlay": "bool: the device carries an overlay"},
         "walk",
     ),
     "limit": Kind(
@@ -494,9 +516,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "device": "str", "vni": "int", "port": "int: UDP", "local": "str: outer source, where the device has one",
          "next_hop": "str: overlay address", "mac": "str: that the frame is for", "source_mac": "str: of the device",
          "remote": "str: outer destination", "lost": "str: '' (it came out at the other end) | no-entry | own-address | outer (the outer packet died) | left (the evidence) | "
-         "no-device | other-mac | own-mac", "peer": "str: node that the outer packet arrived on", "peer_device": "str", "peer_mac": "str",
-         "owner": "str: node whose VXLAN device of that VNI has the next hop's address", "owner_device": "str", "owner_mac": "str",
-         "owner_outer": "str: its address for tunnel packets"},
+         "no-device | other-mac | own-mac", "peer": "str: node that the outer packet arrived on", "peer_device": "str", "peer_mac": "str"},
         "walk",
     ),
     "dead_link": Kind(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from engine.model.stack import NetStack
 
 
+OUTER = frozenset({"drop", "hop", "left_evidence"})
+"""Kinds of facts that say whether they are about a tunnel's outer packet."""
+
+
 def line_of(fact: Fact | None) -> tuple[Line, ...]:
     """The evidence line of a fact; nothing for derived or inline facts without a text."""
     if fact is None or not (fact.text or fact.source.name):
@@ -57,7 +61,7 @@ class Recorder:
         self.facts: list[Fact] = []
         self.assumed: dict[tuple[str, str, str], Unknown] = {}
         self.outer: dict[str, str | int] = {}
-        """While a tunnel's outer packet is walked: fields that say so in ``drop`` and ``left_evidence`` facts."""
+        """While a tunnel's outer packet is walked: fields that say so in :data:`OUTER` facts."""
         self._seq = 0
 
     def turn(self, direction: str) -> tuple[Hop, ...]:
@@ -85,7 +89,7 @@ class Recorder:
         """A derived fact, placed on a stack; its evidence is the given line or the origin's."""
         clean = {k: v for k, v in fields.items() if v is not None}
         clean.update(flow=self.flow, direction=self.direction)
-        if kind in {"drop", "left_evidence"}:
+        if kind in OUTER:
             clean.update(self.outer)
         source, number, shown = (origin.source, origin.line, origin.shown) if origin is not None else (None, 0, "")
         if lines and source is None:

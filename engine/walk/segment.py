@@ -157,7 +157,9 @@ def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet,
     if walker.network.peer(here) is None:
         why = f"whether the card {there.link.name} takes frames larger than its MTU of {there.link.mtu} is up to its driver"
         unknown = Unknown(there.stack.node, there.stack.name, f"MTU of {there.link.name}", f"ip -s link show {there.link.name}", why)
-        if walker.choices.ask(("card", *there.key), ("drops", "takes them"), unknown):
+        if walker.large:
+            walker.recorder.assume(unknown._replace(command="", why=f"{why}; large packets are lost, so it is taken to drop them"))
+        elif walker.choices.ask(("card", *there.key), ("drops", "takes them"), unknown):
             return None
     lost = _lost(walker, At(there.stack, there.link.name, packet, "frame"), limit, packet)
     # A raw socket learns that its own device refused the frame, UDP does not ask (ip_send_skb, IP_RECVERR).

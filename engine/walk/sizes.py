@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from engine.inet import to_int
 from engine.model.fib import Key
 from engine.model.links import TUNNEL_TYPES
+from engine.walk import narrow
 from engine.walk.icmp import attached, error_packet
 from engine.walk.journey import Journey, Run, follow
 from engine.walk.mtu import HEADERS, LEAST, MOST, route_mtu
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 MAX_LESSONS = 8
 """ICMP errors about the size that one sender learns from; a way with more narrow places than that does not exist."""
+LARGE = 576
+"""Packets up to this size pass every network of IPv4 (RFC 791)."""
 PROBED = 1024
 """MSS that a sender falls back to where ``tcp_mtu_probing`` is on and nothing answers (``tcp_base_mss``)."""
 
@@ -98,6 +101,7 @@ class _Sized(Journey):
         super().__init__(network, flow._replace(size=0), number, choices, error_class)
         self.asked_size = flow.size or MOST
         self.walker.sized = True
+        self.walker.large = self.asked_size > LARGE and flow.size > 0
         self.lessons = 0
 
     def run(self) -> Run:
@@ -136,6 +140,11 @@ class _Sized(Journey):
         if sees == "connected" and self.delivered is not None:
             self.small = (self.delivered.packet, self.delivered.stack, back.packet)
         return sees
+
+    def _after(self, end: End) -> tuple[str, Walked | None]:
+        if end.disposition in {Disposition.LEFT_EVIDENCE, Disposition.DEPENDS} and self.walker.large and end.packet.mss:
+            narrow.note(self.network, self.recorder, end.packet.mss + HEADERS[end.packet.family])
+        return super()._after(end)
 
     def _mtu(self, stack: NetStack, dst: int, family: int) -> int:
         way = find_way(stack, Key(family, dst), self.choices)

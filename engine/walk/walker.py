@@ -81,6 +81,8 @@ class Walker:
     """The client left the choice of its port to the kernel."""
     sized: bool = False
     """The walk is about sizes: drops tell how big the packet was."""
+    large: bool = False
+    """Large packets are what was complained of: a card that may lose them is taken to do so."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
     """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 

@@ -50,11 +50,11 @@ def test_facts() -> None:
 
 
 def test_facts_of_an_outer_packet() -> None:
-    """What ends a tunnel's packet says which device made it; a hop of it does not."""
+    """What ends a tunnel's packet says which device made it; a translation of it does not."""
     recorder = Recorder(0)
     recorder.outer = {"tunnel": "flannel.1", "overhead": 50}
     recorder.fact("drop", STACK, by="rule")
-    recorder.fact("hop", STACK)
+    recorder.fact("nat", STACK)
     assert [(f.get("tunnel"), f.get("overhead")) for f in recorder.facts] == [("flannel.1", 50), (None, None)]
 
 

@@ -161,3 +161,17 @@ def test_ipip_over_a_black_hole() -> None:
     world.stack("router").filter(NO_ICMP)
     assert world.sees("client", "10.9.0.2") == "connected"
     assert ("router", "too-big", "request", 1500, 1400) in lost(world, INSIDE)
+
+
+def test_cards_are_taken_to_lose_what_is_complained_of() -> None:
+    """Where large packets are what was complained of, a card that may lose them does so in the walk, and the trace says that it assumed so."""
+    world = World()
+    for name, mtu in (("n1", 1500), ("n2", 1500)):
+        world.host(name, f"192.0.2.{name[1]}/24").listens("tcp 0.0.0.0:80").devices["eth0"].mtu = mtu
+    world.stack("n2").devices["eth0"].mtu = 1400
+    world.stack("n2").hidden.discard("ip route show table all")
+    world.stack("n2").route("192.0.2.1/32 dev eth0 mtu 1500")
+    flow = Flow("n1", "host", "", "192.0.2.2", 80, "tcp", size=1500)
+    trace = walk_full(world.network(), flow)
+    assert (trace.client_sees, [unknown.what for unknown in trace.assumed]) == ("timeout", ["MTU of eth0"])
+    assert walk_full(world.network(), flow._replace(size=0)).client_sees == "depends"

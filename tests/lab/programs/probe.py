@@ -1,7 +1,8 @@
 """Client of the lab: what one attempt to reach an address sees.
 
 Usage: probe PROTOCOL ADDRESS PORT SECONDS.  Prints ``SEES SOURCE``: ``connected``, ``timeout`` or an errno name, and the source address that the
-server says it saw (``-`` if there was no answer).
+server says it saw (``-`` if there was no answer).  Protocol ``connect`` is tcp to a server that does not speak first.  ``full`` is TCP with one
+segment as large as the connection allows in each direction: single ones, for bursts that are cut up late (GSO) pass veth pairs of any MTU.
 """
 
 from __future__ import annotations
@@ -26,14 +27,29 @@ def _echo_request() -> bytes:
     return struct.pack("!BBH", 8, 0, _checksum(struct.pack("!BBH", 8, 0, 0) + body)) + body
 
 
+def _full(client: socket.socket) -> bytes:
+    """Send one full segment, then read the server's to its end."""
+    client.send(b"?" * client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
+    client.shutdown(socket.SHUT_WR)
+    answer = b""
+    while more := client.recv(65536):
+        answer += more
+    return answer.strip()
+
+
 def attempt(protocol: str, address: str, port: int, seconds: float) -> str:
-    """Connect (tcp), or send one datagram and wait for the answer (udp, icmp); returns the source that the server saw."""
-    kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, socket.IPPROTO_ICMP)}
+    """Connect (tcp, full), or send one datagram and wait for the answer (udp, icmp); returns the source that the server saw."""
+    stream = (socket.SOCK_STREAM, 0)
+    kinds = {"tcp": stream, "full": stream, "connect": stream, "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, socket.IPPROTO_ICMP)}
     with socket.socket(socket.AF_INET, *kinds[protocol]) as client:
         client.settimeout(seconds)
         if protocol == "icmp":
             client.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         client.connect((address, port))
+        if protocol == "full":
+            return _full(client).decode()
+        if protocol == "connect":
+            return "-"
         if protocol != "tcp":
             client.send(_echo_request() if protocol == "icmp" else b"?")
         answer = client.recv(2048)
