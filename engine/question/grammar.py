@@ -81,6 +81,9 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
     """Give a side to mentions that nothing around them decides; a lone name with a port is asked for, not asking ("refused on db:5432")."""
     if senders and not targets and not loose and senders[-1].port:
         targets, senders = senders[-1:], senders[:-1]
+    if not targets and not loose and senders and all(m.role == "localhost" for m in senders):
+        # "psql on localhost": the client is there too, and it is what was asked.
+        return Roles((), tuple(senders), mutual)
     if mutual and not targets and (senders or loose):
         everyone = senders + loose
         return Roles(tuple(everyone[:1]), tuple(everyone[1:]) or tuple(everyone), mutual=True)

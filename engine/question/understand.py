@@ -244,6 +244,11 @@ class _Asking:
 
     def _likely_senders(self, goals: Sequence[Mention]) -> tuple[Endpoint, ...]:
         """Senders for a question that names none: who tried according to conntrack, else containers, else nodes, else a client outside."""
+        if goals and all(m.role == "localhost" or m.host.startswith("127.") or m.host == "::1" for m in goals):
+            # Only a machine itself reaches its loopback.
+            own = [e for e in self.cast.hosts() if e.seen and self.cast.node in {"", e.node}]
+            if own:
+                return tuple(own[:MAX_FALLBACK])
         targets = [e for m in goals for e in self.cast.target(m, None, loose=bool(self.options.to)).endpoints]
         places = {(e.node, e.stack) for e in targets if e.seen}
         addresses = {a for e in targets for a in e.addresses}

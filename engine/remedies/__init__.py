@@ -12,6 +12,7 @@ from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesIn
 from engine.remedies.nft import NftInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
+from engine.remedies.programs import DockerPublish, ProgramBind, ServiceStart
 from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace, RouteSource
 
 OPERATIONS: dict[str, type[Operation]] = {
@@ -38,6 +39,9 @@ OPERATIONS: dict[str, type[Operation]] = {
         DockerMoveNetwork,
         DockerAddressPools,
         DockerCreateNetwork,
+        DockerPublish,
+        ProgramBind,
+        ServiceStart,
     )
 }
 """Operations that rules may name under ``remedies``."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.rulebase.loader import Rulebase
     from engine.rulebase.model import Branch, Condition, Guard, Operand, Pattern, Rule, RuleTest
 
-TYPES = {"str": str, "int": int, "bool": bool, "tuple": tuple, "dict": dict}
+TYPES = {"str": str, "int": int, "bool": bool, "float": float, "tuple": tuple, "dict": dict}
 """Types by the word in front of a field's meaning in the schema."""
 TEXT_ONLY = ("prefix", "not-prefix", "suffix", "matches", "not-matches")
 ADDRESS = ("in-prefix", "not-in-prefix", "overlaps")

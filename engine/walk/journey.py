@@ -74,6 +74,10 @@ def follow(network: Network, flow: Flow, number: int, error_class: str, kind: ty
         from engine.walk.ways import ways
 
         facts = (*facts, *ways(network, first.facts))
+    if sees != "connected":
+        from engine.walk.listening import bound
+
+        facts = (*facts, *bound(network, facts))
     if sees in {"connected", "depends"}:
         from engine.walk.limits import limits
 

@@ -1,6 +1,6 @@
-"""What the lab knows of systemd: ``systemctl restart docker`` starts dockerd anew, with the options that it had.
+"""What the lab knows of systemd.
 
-Usage: systemctl restart docker
+Usage: systemctl restart docker (dockerd anew, with the options that it had) | systemctl start|stop redis-server (with /etc/redis/redis.conf)
 """
 
 from __future__ import annotations
@@ -8,17 +8,56 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 OPTIONS = Path("/run/lab/docker/options")
 """Written by dockerup."""
+REDIS = Path("/run/redis.pid")
+SECONDS = 10.0
+
+
+def docker() -> int:
+    """Restart the daemon."""
+    return subprocess.run(["dockerup", *json.loads(OPTIONS.read_text())], check=False).returncode
+
+
+def wait(done: object) -> int:
+    """Poll a condition; 1 if it does not come true."""
+    assert callable(done)
+    limit = time.monotonic() + SECONDS
+    while not done():
+        if time.monotonic() > limit:
+            return 1
+        time.sleep(0.02)
+    return 0
+
+
+def start_redis() -> int:
+    """Start the server; it writes its process id once it listens."""
+    subprocess.run(["redis-server", "/etc/redis/redis.conf", "--daemonize", "yes", "--pidfile", str(REDIS), "--dir", "/run"], check=True)
+    return wait(REDIS.exists)
+
+
+def stop_redis() -> int:
+    """Stop the server."""
+    pid = REDIS.read_text().strip()
+    subprocess.run(["kill", pid], check=True)
+    return wait(lambda: not REDIS.exists() and not Path(f"/proc/{pid}").exists())
+
+
+JOBS = {
+    ("restart", "docker"): docker, ("restart", "docker.service"): docker,
+    ("start", "redis-server"): start_redis, ("stop", "redis-server"): stop_redis,
+}
 
 
 def main(words: list[str]) -> int:
-    """Restart the daemon; ends the program with a message for everything else."""
-    if words[:1] != ["restart"] or words[1:] not in (["docker"], ["docker.service"]):
+    """Do what is asked; ends the program with a message for everything else."""
+    job = JOBS.get((words[0], words[1])) if len(words) == 2 else None
+    if job is None:
         sys.exit(f"systemctl of the lab: cannot {' '.join(words)}")
-    return subprocess.run(["dockerup", *json.loads(OPTIONS.read_text())], check=False).returncode
+    return job()
 
 
 if __name__ == "__main__":
