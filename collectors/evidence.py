@@ -105,8 +105,8 @@ def read(paths: Sequence[Path], stacks: Mapping[str, str] | None = None, limits:
         raise EvidenceError(message, "give a bundle, a folder of command outputs, or a file with -b")
     layout = Layout()
     stated = dict(stacks or {})
-    inputs = [load(path, limits or Limits()) for path in paths]
-    for members, path in zip(inputs, paths, strict=True):
+    inputs = together([(path, load(path, limits or Limits())) for path in paths])
+    for path, members in inputs:
         before = len(layout.files) + len(layout.facts)
         arrange(members, layout, stated, several=len(inputs) > 1)
         if len(layout.files) + len(layout.facts) == before:
@@ -114,6 +114,28 @@ def read(paths: Sequence[Path], stacks: Mapping[str, str] | None = None, limits:
             raise EvidenceError(message, HINT)
     check_stated(stated, layout)
     return interpret(layout, str(paths[0]) if len(paths) == 1 else "the evidence")
+
+
+def together(inputs: list[tuple[Path, Members]]) -> list[tuple[Path, Members]]:
+    """The same inputs; single files whose names, or whose folders, show that they are several nodes' become folders of those nodes."""
+    from collectors.prefixes import alike, nodes_of
+
+    single = [(path, members) for path, members in inputs if members.single]
+    names = [path.name for path, _ in single]
+    folders: dict[Path, Members] = {}
+    if len(set(names)) == len(names) and nodes_of(names):
+        folders = {path.parent: Members(members.name) for path, members in single[:1]}
+        home = {path: single[0][0].parent for path, _ in single}
+    else:
+        home = {path: path.resolve().parent for path, _ in single}
+        if alike([[path.name for path, _ in single if home[path] == folder] for folder in dict.fromkeys(home.values())]):
+            folders = {folder: Members(folder.name) for folder in home.values()}
+    if not folders:
+        return inputs
+    for path, members in single:
+        folders[home[path]].files.update(members.files)
+        folders[home[path]].warnings.extend(members.warnings)
+    return [each for each in inputs if not each[1].single] + list(folders.items())
 
 
 def read_files(files: Mapping[str, bytes], *, live: bool = False) -> Evidence:

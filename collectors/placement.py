@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from collectors.place import Place
 from engine.facts import HOST, Fact, Source
-from engine.inet import family_of, in_prefix
+from engine.inet import family_of, in_prefix, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -101,6 +101,7 @@ def place(facts: Sequence[Fact], loose: Mapping[str, str], renameable: AbstractS
     """
     placed = Placed(list(facts))
     _take_out(placed, loose)
+    placed.warnings.extend(_mixed(placed.facts))
     views = _views(placed.facts)
     joined = _Joiner(views, loose, placed).join()
     _move(placed, joined)
@@ -119,6 +120,42 @@ def _take_out(placed: Placed, loose: Mapping[str, str]) -> None:
     alone = {node for node in loose if stacks.get(node) == {node}}
     if alone:
         placed.facts = [fact.at(fact.node, HOST) if fact.node in alone else fact for fact in placed.facts]
+
+
+def _mixed(facts: Iterable[Fact]) -> list[str]:
+    """Stacks of which two listings show the cards of different machines: somebody put two machines' outputs into one folder."""
+    seen: dict[tuple[str, str], dict[int, tuple[Source, dict[str, set[str]]]]] = defaultdict(dict)
+    for fact in facts:
+        device = str(fact.get("name") or fact.get("device") or "")
+        told = fact.get("mac") if fact.kind == "link" else fact.get("address") if fact.kind == "address" and fact.get("scope") != "link" else None
+        if told and device and not device.startswith(VIRTUAL):
+            _, devices = seen[fact.node, fact.stack].setdefault(id(fact.source), (fact.source, defaultdict(set)))
+            devices[device].add(str(told))
+    warnings = []
+    for (node, stack), listings in seen.items():
+        (first, known), *others = listings.values()
+        for source, devices in others:
+            shared = sorted(devices.keys() & known.keys())
+            if shared and all(_strangers(known[name], devices[name]) for name in shared):
+                files = f"{first.name} and {source.name} show" if first.name != source.name else f"{source.name} shows twice"
+                pair = f"{min(known[shared[0]])}, {min(devices[shared[0]])}"
+                place = node if stack == HOST else f"{node}/{stack}"
+                way_out = "if they are of two machines, put the files of each into a folder of its own"
+                warnings.append(f"{place}: {files} a different {shared[0]} ({pair}): {way_out}")
+                break
+    return warnings
+
+
+def _strangers(one: AbstractSet[str], other: AbstractSet[str]) -> bool:
+    """Whether two listings of a device agree in nothing that both tell: its MAC, or its addresses of a family."""
+    told = [{kind: {text for text in texts if _kind(text) == kind} for kind in map(_kind, texts)} for texts in (one, other)]
+    both = told[0].keys() & told[1].keys()
+    return bool(both) and all(told[0][kind].isdisjoint(told[1][kind]) for kind in both)
+
+
+def _kind(text: str) -> int:
+    """4 or 6 of an address, 0 of a MAC."""
+    return family_of(text) if is_address(text) else 0
 
 
 def _views(facts: Iterable[Fact]) -> dict[str, _View]:

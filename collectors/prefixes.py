@@ -62,6 +62,12 @@ def nodes_of(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {name: (node, rest) for name, (node, rest) in made.items() if node in formats}
 
 
+def alike(groups: Sequence[Sequence[str]]) -> bool:
+    """Whether groups of files are several nodes': each has a listing that another one has too."""
+    formats = [{hint.format for name in names if (hint := from_name(name)) and hint.format not in CLUSTER} for names in groups]
+    return len(formats) > 1 and all(formats) and _alike(formats)
+
+
 def _alike(formats: Sequence[set[str]]) -> bool:
     """Whether each node has a listing that another one has too."""
     return all(any(own & other for number, other in enumerate(formats) if number != at) for at, own in enumerate(formats))

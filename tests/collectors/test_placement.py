@@ -6,7 +6,7 @@ from typing import Any
 
 from collectors.place import Place
 from collectors.placement import Placed, place
-from engine.facts import HOST, Fact
+from engine.facts import HOST, Fact, Source
 
 
 def link(node: str, name: str, index: int, peer: int | None = None, **fields: Any) -> Fact:
@@ -185,3 +185,33 @@ def test_a_folder_named_as_its_only_namespace_is_that_namespace() -> None:
 def test_silence_makes_no_stack() -> None:
     """A node of which nothing was read but a failure has no stack."""
     assert stacks(run([Fact("unparsed", {"count": 1}, "n1")])) == set()
+
+
+def listing(file: str, **devices: str) -> list[Fact]:
+    """What one output lists: device → MAC or address."""
+    source = Source(file, "")
+    made = []
+    for name, text in devices.items():
+        kind, fields = ("address", {"device": name, "address": text}) if "." in text else ("link", {"name": name, "mac": text})
+        made.append(Fact(kind, fields, "n1", HOST, source))
+    return made
+
+
+def test_listings_of_two_machines_in_one_folder_are_told() -> None:
+    """Two outputs whose network cards differ in MAC or address may be two machines': a warning names both files."""
+    for one, other in (("52:54:00:00:00:01", "52:54:00:00:00:02"), ("10.0.0.1", "10.0.0.2")):
+        (warning,) = run([*listing("ip_addr", lo="127.0.0.1", eth0=one), *listing("ip_addr.1", lo="127.0.0.1", eth0=other)]).warnings
+        assert "ip_addr and ip_addr.1 show a different eth0" in warning
+    (warning,) = run([*listing("paste", eth0="10.0.0.1"), *listing("paste", eth0="10.0.0.2")]).warnings
+    assert "paste shows twice a different eth0" in warning
+
+
+def test_listings_of_one_machine_are_not_doubted() -> None:
+    """Equal MACs, a MAC beside an address, IPv4 beside IPv6, and devices that software makes anew mean one machine."""
+    same = "52:54:00:00:00:01"
+    assert run([*listing("a", eth0=same), *listing("b", eth0=same)]).warnings == []
+    assert run([*listing("a", eth0=same), *listing("b", eth0="10.0.0.1")]).warnings == []
+    six = Fact("address", {"device": "eth0", "address": "fd00::1"}, "n1", HOST, Source("c", ""))
+    assert run([*listing("a", eth0="10.0.0.1"), six]).warnings == []
+    assert run([*listing("a", docker0="172.17.0.1"), *listing("b", docker0="172.18.0.1")]).warnings == []
+    assert run([*listing("a", eth0="10.0.0.1", eth1=same), *listing("b", eth0="10.0.0.2", eth1=same)]).warnings == []

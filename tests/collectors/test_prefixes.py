@@ -87,3 +87,31 @@ def test_the_user_may_name_what_a_prefix_stands_for(tmp_path: Path) -> None:
         (tmp_path / name).write_text(ROUTE)
     evidence = read([tmp_path], {"a": "gw", "b": "gw/web"})
     assert {(f.node, f.stack) for f in evidence.facts} == {("gw", HOST), ("gw", "web")}
+
+
+def given(root: Path, *names: str) -> list[Path]:
+    """Files with a routing table each."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(ROUTE)
+    return [root / name for name in names]
+
+
+def nodes(paths: list[Path]) -> set[str]:
+    """Nodes that have a route."""
+    return {fact.node for fact in read(paths).facts if fact.kind == "route"}
+
+
+def test_files_given_one_by_one_are_several_nodes_where_their_names_say_so(tmp_path: Path) -> None:
+    """Node names in front of the files' names count as in one folder; ``n1/ip_route`` and ``n2/ip_route`` are of the folders' nodes."""
+    assert nodes(given(tmp_path, "node1-ip_route.txt", "node2-ip_route.txt")) == {"node1", "node2"}
+    assert nodes(given(tmp_path, "n1/ip_route", "n2/ip_route")) == {"n1", "n2"}
+    assert nodes([*given(tmp_path, "n1/ip_route", "n2/ip_route"), *given(tmp_path, "gw-1/ip_route")[0].parents[:1]]) == {"n1", "n2", "gw-1"}
+
+
+def test_files_given_one_by_one_are_one_node_otherwise(tmp_path: Path) -> None:
+    """Different listings in different folders, or one listing alone, are no two machines."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "ip_addr").write_text("1: lo: <LOOPBACK,UP> mtu 65536\n    inet 127.0.0.1/8 scope host lo\n")
+    assert {fact.node for fact in read([*given(tmp_path, "a/ip_route"), tmp_path / "b" / "ip_addr"]).facts} == {"node"}
+    assert nodes(given(tmp_path, "n1/ip_route")) == {"node"}
