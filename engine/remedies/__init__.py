@@ -8,6 +8,7 @@ from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, Dock
 from engine.remedies.dockerd import DockerRestart
 from engine.remedies.ipset import IpsetAdd, IpsetDelete
 from engine.remedies.kernel import ModuleLoad, SysctlSet
+from engine.remedies.mtu import LinkMtu, MssClamp
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
 from engine.remedies.nft import NftInsert
 from engine.remedies.policy import RuleAdd, RuleDelete
@@ -32,6 +33,8 @@ OPERATIONS: dict[str, type[Operation]] = {
         RouteSource,
         RuleAdd,
         RuleDelete,
+        LinkMtu,
+        MssClamp,
         SysctlSet,
         ModuleLoad,
         CniRetireConfig,
