@@ -63,12 +63,12 @@ class _Route(Operation):
         """Canonical destination prefix."""
         return str(prefix(self.text("dst")))
 
-    def _words(self) -> list[str]:
+    def _words(self, *without: str) -> list[str]:
         kind = self.text("type")
         words = [kind] if kind and kind != "unicast" else []
         words.append("default" if self.dst in {"0.0.0.0/0", "::/0"} else self.dst)
         for name in ("via", "dev", "table", "metric", "proto", "scope", "src"):
-            if self.text(name) and (name, self.text(name)) not in _USUAL:
+            if name not in without and self.text(name) and (name, self.text(name)) not in _USUAL:
                 words += [name, self.text(name)]
         return words
 
@@ -116,12 +116,15 @@ class RouteAdd(_Route):
             return ()
         device = self._device(self.site.facts) or "DEVICE"
         via = self.text("via")
-        words = " ".join(self._words()).removesuffix(f" dev {device}")
+        words = " ".join(self._words("dev"))
+        table = self.text("table") if ("table", self.text("table")) not in _USUAL else ""
+        managed = " ".join(filter(None, (self.dst, via, f"table={table}" if table else "")))
+        listed = ", ".join(filter(None, (f"to: {self.dst}", f"via: {via}" if via else "", f"table: {table}" if table else "")))
         return (
             "# a route made by hand is lost at the next reboot; keep it where this machine's routes come from:",
-            f"#   NetworkManager: nmcli connection modify <connection of {device}> +ipv4.routes '{self.dst} {via}'",
+            f"#   NetworkManager: nmcli connection modify <connection of {device}> +ipv{family_of(self.dst)}.routes '{managed}'",
             f"#   ifcfg: echo '{words} dev {device}' >> /etc/sysconfig/network-scripts/route-{device}",
-            f"#   netplan: routes: [{{to: {self.dst}, via: {via}}}] under {device}",
+            f"#   netplan: routes: [{{{listed}}}] under {device}",
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:

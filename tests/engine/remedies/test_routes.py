@@ -48,6 +48,18 @@ def test_add() -> None:
     assert any("route-eth0" in line for line in made.persist())
 
 
+def test_persistent_forms_of_another_table() -> None:
+    """The files of each distribution get device, table and family once, and no gateway where there is none."""
+    told = "\n".join(operation("route.add", node(), dst="10.7.0.0/16", dev="eth0", table="100").persist())
+    assert "+ipv4.routes '10.7.0.0/16 table=100'" in told
+    assert "echo '10.7.0.0/16 table 100 dev eth0' >>" in told
+    assert "[{to: 10.7.0.0/16, table: 100}] under eth0" in told
+    told = "\n".join(operation("route.add", node(), dst="fd00::/8", via="fd01::1", dev="eth0").persist())
+    assert "+ipv6.routes 'fd00::/8 fd01::1'" in told
+    assert "echo 'fd00::/8 via fd01::1 dev eth0' >>" in told
+    assert "[{to: fd00::/8, via: fd01::1}] under eth0" in told
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
