@@ -28,7 +28,7 @@ NAT_SOURCE = 100
 DESTINATION_HOOKS = frozenset({"PREROUTING", "OUTPUT"})
 """Hooks on which destinations are translated; the others translate sources."""
 
-_LEGACY_FIRST, _COMPAT_NEXT = -2_000_000, -1_000_000
+_LEGACY_FIRST, _COMPAT_NEXT, _LEGACY_LAST = -2_000_000, -1_000_000, 1_000_000
 _PER_TABLE = 10_000
 """Base chains of one table, at most, that keep their order."""
 
@@ -47,26 +47,54 @@ class Call:
     """On OUTPUT: the packet is routed again if the chain changed what routing looks at."""
 
 
-def calls(stack: NetStack, hook: str, family: int) -> list[Call]:
-    """All functions of a hook in order."""
-    found = [*_iptables(stack, hook, family), *_native(stack, hook, family)]
+def late(stack: NetStack, hook: str, family: int, choices: Choices) -> frozenset[str]:
+    """Legacy tables that run after what nftables has at the same priority: their order of registration is in no dump, so it is a choice."""
+    return frozenset(table for table in _contested(stack, hook, family) if _runs_late(stack, hook, table, choices))
+
+
+def _runs_late(stack: NetStack, hook: str, table: str, choices: Choices) -> bool:
+    why = f"chains of legacy iptables and of nftables have equal priority on {hook}: which of them runs first is not told"
+    unknown = Unknown(stack.node, stack.name, f"order of {hook} chains", "nft list hooks", why)
+    return choices.ask(("order", stack.node, stack.name, table), ("legacy runs first", "nftables runs first"), unknown) == 1
+
+
+def _contested(stack: NetStack, hook: str, family: int) -> list[str]:
+    """Legacy tables on a hook with an equal among the chains of nftables."""
+    legacy = [c for c in stack.netfilter.on_hook(hook, family) if c.table.backend != "nft" and not idle(c)]
+    if not legacy:
+        return []
+    dumped = [c.table.name for c in stack.netfilter.on_hook(hook, family) if c.table.backend == "nft" and not idle(c)]
+    others = {("nat", _priority("nat", hook)) if name == "nat" else ("", _priority(name, hook)) for name in dumped}
+    others |= {
+        ("nat" if c.hook.type == "nat" else "", c.hook.priority) for c, _ in _registered(stack, hook, family) if c.hook is not None and not c.idle
+    }
+    return [c.table.name for c in legacy if ("nat" if c.table.name == "nat" else "", _priority(c.table.name, hook)) in others]
+
+
+def _priority(table: str, hook: str) -> int:
+    return PRIORITIES.get(table, NAT_DESTINATION if hook in DESTINATION_HOOKS else NAT_SOURCE)
+
+
+def calls(stack: NetStack, hook: str, family: int, last: frozenset[str] = frozenset()) -> list[Call]:
+    """All functions of a hook in order; ``last``: legacy tables that run last among equals."""
+    found = [*_iptables(stack, hook, family, last), *_native(stack, hook, family)]
     virtual = stack.ipvs.priority(hook)
     if virtual is not None:
         found.append(Call(virtual, 0, "ipvs"))
     if hook in DESTINATION_HOOKS:
         found.append(Call(CONNTRACK, _LEGACY_FIRST - 1, "track"))
     if "nat" in HOOK_TABLES[hook]:
-        chains = nat_chains(stack, hook, family)
+        chains = nat_chains(stack, hook, family, last)
         # The dispatcher was registered with the first nat chain, which runs last among equals.
         order = max((c.order for c in chains), default=0)
         found.append(Call(NAT_DESTINATION if hook in DESTINATION_HOOKS else NAT_SOURCE, order, "nat", reroutes=True))
     return sorted(found, key=lambda c: (c.priority, c.order))
 
 
-def nat_chains(stack: NetStack, hook: str, family: int) -> list[Call]:
+def nat_chains(stack: NetStack, hook: str, family: int, last: frozenset[str] = frozenset()) -> list[Call]:
     """Base chains of type nat in the order in which the dispatcher asks them."""
     priority = NAT_DESTINATION if hook in DESTINATION_HOOKS else NAT_SOURCE
-    found = [Call(priority, _order(stack, c, family), "chain", c) for c in stack.netfilter.on_hook(hook, family, ("nat",)) if not idle(c)]
+    found = [Call(priority, _order(stack, c, family, last), "chain", c) for c in stack.netfilter.on_hook(hook, family, ("nat",)) if not idle(c)]
     for chain, order in _registered(stack, hook, family):
         if chain.hook is not None and chain.hook.type == "nat" and not chain.idle:
             found.append(Call(chain.hook.priority, order, "chain", chain))
@@ -89,27 +117,17 @@ def idle(chain: Chain) -> bool:
     return not chain.rules and chain.policy in {"ACCEPT", ""}
 
 
-def rivals(one: Call, other: Call) -> bool:
-    """Whether two chains run in an order that no dump tells: equal priority, different backends."""
-    return (
-        one.chain is not None
-        and other.chain is not None
-        and one.priority == other.priority
-        and (one.chain.table.backend == "nft") != (other.chain.table.backend == "nft")
-    )
-
-
-def _order(stack: NetStack, chain: Chain, family: int) -> int:
-    """Place of a table of iptables among equals: legacy first (no dump tells), iptables-nft where nft lists it."""
+def _order(stack: NetStack, chain: Chain, family: int, last: frozenset[str]) -> int:
+    """Place of a table of iptables among equals: legacy first or last, iptables-nft where nft lists it."""
     if chain.table.backend != "nft":
-        return _LEGACY_FIRST
+        return _LEGACY_LAST if chain.table.name in last else _LEGACY_FIRST
     position = stack.nftables.position(chain.table.name, family)
     return _COMPAT_NEXT if position is None else -position * _PER_TABLE
 
 
-def _iptables(stack: NetStack, hook: str, family: int) -> list[Call]:
+def _iptables(stack: NetStack, hook: str, family: int, last: frozenset[str]) -> list[Call]:
     return [
-        Call(priority, _order(stack, chain, family), "chain", chain, table == "mangle")
+        Call(priority, _order(stack, chain, family, last), "chain", chain, table == "mangle")
         for table, priority in PRIORITIES.items()
         if table in HOOK_TABLES[hook]
         for chain in stack.netfilter.on_hook(hook, family, (table,))

@@ -51,17 +51,20 @@ def usable(port: Port) -> bool:
     return link.up is not False and link.carrier is not False and link.port_state not in DEAD_PORT_STATES
 
 
-def explore(network: Network, start: Port, next_hop: int, family: int) -> Domain:
-    """Breadth-first search over bridges, veth pairs and outside wires; ``next_hop`` limits which outside wires are taken for the same segment."""
+def explore(network: Network, start: Port, next_hop: int, family: int, *, dead: bool = False) -> Domain:
+    """Breadth-first search over bridges, veth pairs and outside wires; ``next_hop`` limits which outside wires are taken for the same segment.
+
+    ``dead``: also through devices that carry nothing now.
+    """
     domain = Domain()
     domain.reached[start.key] = start
     queue = deque([start])
     while queue:
         here = queue.popleft()
-        if not usable(here):
+        if not dead and not usable(here):
             continue
         for there in _adjacent(network, here, domain, next_hop, family):
-            if there.key not in domain.reached and usable(there):
+            if there.key not in domain.reached and (dead or usable(there)):
                 domain.reached[there.key] = there
                 domain.came_from[there.key] = here.key
                 queue.append(there)
@@ -126,6 +129,13 @@ def _apart(here: Port, holder: NetStack, value: int, family: int) -> bool:
     return not any(own.network.overlaps(net) for net in mine)
 
 
+def _mute(here: Port, holder: NetStack, value: int, family: int) -> bool:
+    """Whether the holder of an address is on the segment of a device by a device that carries nothing."""
+    own = holder.own(value, family)
+    mine = here.stack.addresses_of(here.link.master or here.link.name, family)
+    return own is not None and any(a.network == own.network for a in mine) and not usable(Port(holder, holder.link(own.device)))
+
+
 def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
     mine = here.stack.addresses_of(here.link.master or here.link.name, family)
     return any(a.network == b.network for a in mine for b in other.stack.addresses_of(device, family))
@@ -143,7 +153,7 @@ def _behind(network: Network, port: Port, next_hop: int, family: int) -> bool:
 def answers(port: Port, value: int, family: int, asker: int | None = None) -> str:
     """How a device would answer ARP/ND for an address, "" if not at all.
 
-    ``own``: the device holds it; ``local``: the stack does; ``proxy``; ``assumed``: as a proxy, as felix sets it where the parameter was not collected.
+    ``own``: the device holds it; ``local``: the stack does; ``proxy``; ``assumed``: as a proxy that felix set up, though the parameter was not seen.
     """
     stack, name = port.stack, port.link.name
     if port.link.master and stack.is_bridge(port.link.master):
@@ -210,7 +220,8 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
     if mac:
         same = [p for p in found if p.link.mac == mac]
         found = same or found or [p for k, p in domain.reached.items() if k != start.key and p.link.mac == mac and p.stack is not start.stack]
-    known = not found and any(_apart(start, holder, next_hop, family) for holder in network.holders(next_hop, family))
+    holders = [] if found else network.holders(next_hop, family)
+    known = any(_apart(start, holder, next_hop, family) or _mute(start, holder, next_hop, family) for holder in holders)
     # Whoever has the address was collected, and is elsewhere: nobody beyond the evidence answers for it.
     stations = tuple(_distinct(found))
     guess = _assumption(stations[0]) if stations and not mac and stations[0] in by_rank["assumed"] else None

@@ -150,8 +150,10 @@ def _unknown(passage: Passage, place: Place, what: str, why: str) -> Unknown:
     return Unknown(stack.node, stack.name, what, f"nft list chain {chain.table.name} {chain.name}", why, line[0] if line else None)
 
 
-def _key(place: Place) -> tuple[object, ...]:
-    return "nft", place.chain.table.name, place.chain.name, place.rule.number, place.index
+def _key(passage: Passage, place: Place, *, chance: bool = False) -> tuple[object, ...]:
+    """Name of a question; dice are thrown for every packet."""
+    throw = len(passage.choices.asked) if chance else 0
+    return passage.stack.node, passage.stack.name, throw, "nft", place.chain.table.name, place.chain.name, place.rule.number, place.index
 
 
 def _matters(statements: tuple[ast.Statement, ...]) -> bool:
@@ -179,12 +181,12 @@ def _ask(passage: Passage, place: Place, text: str, why: str, share: str = "") -
     options = ("does not match", "matches") if harmful else ("matches", "does not match")
     shares = (("", share) if harmful else (share, "")) if share else ()
     unknown = None if share else _unknown(passage, place, text, why)
-    answer = passage.choices.ask(("match", *_key(place)), options, unknown, shares)
+    answer = passage.choices.ask(("match", *_key(passage, place, chance=bool(share))), options, unknown, shares)
     return Flow.ON if options[answer] == "matches" else Flow.BREAK
 
 
 def _taken(passage: Passage, place: Place, text: str, why: str) -> Outcome:
-    answer = passage.choices.ask(("target", *_key(place)), ("goes on", "is taken away"), _unknown(passage, place, text, why))
+    answer = passage.choices.ask(("target", *_key(passage, place)), ("goes on", "is taken away"), _unknown(passage, place, text, why))
     return Verdict("drop", place.chain, place.rule, place.base, by="unknown") if answer else Flow.ON
 
 
@@ -276,7 +278,7 @@ def _chosen(passage: Passage, place: Place, key: ast.Expression, found: Selectio
     names = [show_expression(e.key) if e is not None else "no element" for e, _ in options]
     shares = [share for _, share in options] if found.doubt is None else []
     unknown = _unknown(passage, place, text, found.doubt.why) if found.doubt is not None else None
-    return options[passage.choices.ask(("element", *_key(place)), names, unknown, shares)][0]
+    return options[passage.choices.ask(("element", *_key(passage, place, chance=unknown is None)), names, unknown, shares)][0]
 
 
 def _reject(passage: Passage, place: Place, made: ast.Reject) -> Outcome:

@@ -15,7 +15,7 @@ from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
 from engine.model.netfilter.ruleset import Chain
 from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
 from engine.walk.alter import ALTERING, alter, alters
-from engine.walk.hooks import conntrack_wanted, nat_chains
+from engine.walk.hooks import conntrack_wanted, late, nat_chains
 from engine.walk.recorder import policy_line, rule_line
 from engine.walk.source6 import select
 from engine.walk.trace import Line, Unknown
@@ -284,9 +284,12 @@ class Passage:
         options = ("matches", "does not match")
         shares: tuple[str, ...] = ()
         unknown: Unknown | None = None
+        stack = self.stack
+        key: tuple[object, ...] = (stack.node, stack.name, chain.table.backend, chain.table.name, chain.name, rule.number, match.text)
         if isinstance(match, m.Share):
             share = match.share
             shares = (share, "")
+            key = (*key, len(self.choices.asked))  # the dice are thrown for every packet
         else:
             reason = (
                 match.reason
@@ -299,7 +302,7 @@ class Passage:
         harmful = rule.target.name in {"DROP", "REJECT"}
         if harmful:
             options, shares = ("does not match", "matches"), shares[::-1]
-        answer = self.choices.ask(("match", chain.table.backend, chain.table.name, chain.name, rule.number, match.text), options, unknown, shares)
+        answer = self.choices.ask(("match", *key), options, unknown, shares)
         return (answer == 1) if harmful else (answer == 0)
 
     def _unknown(self, what: str, chain: Chain, rule: Rule, why: str) -> Unknown:
@@ -401,7 +404,8 @@ class Passage:
         else:
             entry.src_bound = True
         self.translated = False
-        for call in nat_chains(self.stack, context.hook, self.packet.family):
+        last = late(self.stack, context.hook, self.packet.family, self.choices)
+        for call in nat_chains(self.stack, context.hook, self.packet.family, last):
             chain = call.chain
             if chain is None:
                 continue

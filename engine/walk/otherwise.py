@@ -44,14 +44,6 @@ def shadow(passage: Passage, skipping: AnyRule | None = None) -> Passage:
     return made
 
 
-def refuses(passage: Passage, call: Call, context: HookContext) -> bool:
-    """Whether another function of the hook would refuse the packet as well."""
-    if call.chain is None:
-        return False
-    found = shadow(passage).asked(call.chain, context)
-    return call.chain.policy == "DROP" if found is None else found.name != "accept"
-
-
 def note(passage: Passage, call: Call, queue: Iterable[Call], verdict: Verdict, context: HookContext) -> None:
     """Write down what else the ruleset says; does nothing unless a chain of it refused the packet."""
     if call.chain is None or verdict.chain is None or verdict.by == "unknown":

@@ -48,7 +48,8 @@ class Way(NamedTuple):
         return self.found.rule.fact if self.found.rule is not None else None
 
 
-def _pick(found: Found, choices: Choices, stack: NetStack, oif: str) -> NextHop:
+def _pick(found: Found, choices: Choices, stack: NetStack, oif: str, ends: tuple[int | None, int]) -> NextHop:
+    """One of several next hops: the kernel's seeded hash of both ends decides (``fib_multipath_hash``)."""
     route = found.route
     if route is None:
         return NextHop("", "")
@@ -58,7 +59,7 @@ def _pick(found: Found, choices: Choices, stack: NetStack, oif: str) -> NextHop:
     total = sum(h.weight for h in alive)
     shares = [f"{h.weight}/{total}" for h in alive]
     names = [f"nexthop {h.gateway or 'on-link'} dev {h.device}" for h in alive]
-    return alive[choices.ask(("ecmp", stack.node, stack.name, str(route.dst), route.table), names, None, shares)]
+    return alive[choices.ask(("ecmp", stack.node, stack.name, str(route.dst), route.table, ends), names, None, shares)]
 
 
 def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
@@ -77,7 +78,7 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
         return choices.ask(("uid", stack.node, stack.name, users), ("another user's", "of such a user"), unknown) == 1
 
     found = stack.fib.lookup(key, skip=dead if down else None, sender=sender)
-    hop = _pick(found, choices, stack, key.oif)
+    hop = _pick(found, choices, stack, key.oif, (key.src, key.dst))
     gateway = hop.gateway
     next_hop = to_int(gateway) if gateway and (":" in gateway) == (key.family == 6) else key.dst
     if key.family == 4 and gateway and stack.address_type(4, next_hop) == "LOCAL":

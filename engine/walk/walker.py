@@ -16,7 +16,7 @@ from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.walk import bridges, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
 from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name
-from engine.walk.hooks import Call, calls, rivals
+from engine.walk.hooks import calls, late
 from engine.walk.layer2 import on_link, source_prefix
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.place import At, End
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.facts import Fact
-    from engine.model.packet import Entry, HookContext, Packet, State
+    from engine.model.packet import Entry, Packet, State
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
     from engine.walk.ipvs import Connection
@@ -197,7 +197,7 @@ class Walker:
         unseen = self._unseen(at, passage, hook, devices)
         if unseen is not None:
             return unseen
-        queue = calls(at.stack, hook, passage.packet.family)
+        queue = calls(at.stack, hook, passage.packet.family, late(at.stack, hook, passage.packet.family, self.choices))
         for call in queue:
             if call.kind == "ipvs":
                 taken = ipvs.handle(self, at, passage, hook) if at.how != "ipvs" else None
@@ -208,7 +208,6 @@ class Walker:
             verdict = passage.run(call, passage.context(hook, **devices))
             if verdict.name != "accept":
                 context = passage.context(hook, **devices)
-                self._note_rivals(passage, call, queue, context)
                 otherwise.note(passage, call, queue, verdict, context)
                 return self._refuse(at, passage, hook, verdict, devices)
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
@@ -226,13 +225,6 @@ class Walker:
     def pass_hook(self, at: At, hook: str, devices: Mapping[str, str | bool]) -> At | End | None:
         """Run a hook for a packet beside the walked one; ``None`` = it passes."""
         return self.hook(at, self.passage(at), hook, **devices)
-
-    def _note_rivals(self, passage: Passage, call: Call, queue: list[Call], context: HookContext) -> None:
-        """Say that another backend's chain of equal priority refuses the packet too: which of them runs first cannot be read from a dump."""
-        if any(rivals(call, other) and otherwise.refuses(passage, other, context) for other in queue):
-            stack, hook = passage.stack, context.hook
-            why = f"chains of legacy iptables and of nftables have equal priority on {hook}: legacy is taken to run first"
-            self.recorder.assume(Unknown(stack.node, stack.name, f"order of {hook} chains", "", why))
 
     def _unseen(self, at: At, passage: Passage, hook: str, devices: Mapping[str, str | bool]) -> End | None:
         """A firewall that nobody collected: unknown on a node, assumed to be empty in a container (and said)."""

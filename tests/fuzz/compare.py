@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tests.fuzz.kernel import Kernel, Outcome
-    from tests.fuzz.model import Place, Prediction
+    from tests.fuzz.model import Course, Place, Prediction
     from tests.fuzz.scenario import Probe, Scenario
 
 AGREE = "agree"
@@ -46,7 +46,7 @@ class Result:
 def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
     """Build a scenario, model it, and compare probe by probe; raises :class:`KernelError` if it cannot be built."""
     kernel.build(scenario)
-    restores = [line for line in kernel.refused if "-restore" in line or "ipset" in line]
+    restores = [line for line in kernel.refused if "-restore" in line or "ipset" in line or "nft -f" in line]
     if restores:
         raise KernelError("; ".join(restores))
     network = read(kernel.collect())
@@ -70,36 +70,43 @@ def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
 
 def judge(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
     """``agree``, ``depends``, or the class of the disagreement."""
-    if prediction.sees == "depends":
-        if prediction.trace.depends:
-            return DEPENDS
-        return AGREE if outcome.sees in prediction.allowed else f"sees: depends, kernel {outcome.sees}"
-    if prediction.sees != outcome.sees:
-        return f"sees: {prediction.sees}, kernel {outcome.sees}"
-    return _by_rule(probe, prediction, outcome) or _by_source(prediction, outcome) or AGREE
+    if prediction.trace.depends or not prediction.complete:
+        return DEPENDS
+    found = [_by_course(probe, course, outcome) for course in prediction.courses]
+    if AGREE in found:
+        return AGREE
+    # Of several courses the one is told that came nearest.
+    return next((kind for kind in found if not kind.startswith("sees")), found[0])
+
+
+def _by_course(probe: Probe, course: Course, outcome: Outcome) -> str:
+    if course.sees != outcome.sees:
+        return f"sees: {course.sees}, kernel {outcome.sees}"
+    return _by_rule(probe, course, outcome) or _by_source(course, outcome) or AGREE
 
 
 def _rationed(prediction: Prediction) -> bool:
     """Whether the client waits for an ICMP error that the kernel sends only now and then."""
-    return prediction.trace.request.disposition is Disposition.NO_ROUTE and prediction.trace.reply is not None
+    return any(course.request.disposition is Disposition.NO_ROUTE and course.reply is not None for course in prediction.courses)
 
 
-def _by_rule(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
+def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
     moved = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved}
-    if not prediction.ended_by <= moved:
+    # Policies of native chains do not count.
+    if not {place for place in course.ended_by if place[3] or " " not in place[1]} <= moved:
         return "rule: another one ended the packet"
-    if not prediction.translated_by <= moved:
+    if not course.translated_by <= moved:
         return "rule: another one translated the packet"
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
-    answered = prediction.trace.reply is not None and prediction.trace.reply.disposition is not Disposition.DELIVERED
+    answered = course.reply is not None and course.reply.disposition is not Disposition.DELIVERED
     # ICMP errors about lost answers and lost errors are not walked: the client never learns of them.
-    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not prediction.ended_by and ending:
+    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not course.ended_by and ending:
         return "rule: an unforeseen one ended the packet"
     return ""
 
 
-def _by_source(prediction: Prediction, outcome: Outcome) -> str:
-    if outcome.source and prediction.sources and outcome.source not in prediction.sources:
+def _by_source(course: Course, outcome: Outcome) -> str:
+    if outcome.source and course.sources and outcome.source not in course.sources:
         return "source: another address reached the server"
     return ""
 
@@ -107,15 +114,15 @@ def _by_source(prediction: Prediction, outcome: Outcome) -> str:
 def tell(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
     """Both sides in words."""
     lines = [str(probe), f"  kernel: {outcome.sees} {outcome.source}", *(f"    counted {m}" for m in sorted(outcome.moved) if isinstance(m, Moved))]
-    lines.append(f"  model: {prediction.sees} {','.join(sorted(prediction.sources))}")
-    lines += [f"    ended by {_shown(p)}" for p in sorted(prediction.ended_by)] + [
-        f"    translated by {_shown(p)}" for p in sorted(prediction.translated_by)
-    ]
-    trace = prediction.trace
-    for way, walked in (("request", trace.request), ("reply", trace.reply)):
-        for hop in walked.hops if walked else ():
-            lines.append(f"    {way} {hop.stack} {hop.in_device or '-'} > {hop.out_device or '-'}: {hop.packet}")
-            lines += [f"      {step.verdict} {step.summary}" for step in hop.steps]
+    for course in prediction.courses[:4]:
+        lines.append(f"  model: {course.sees} {','.join(sorted(course.sources))}")
+        lines += [f"    ended by {_shown(p)}" for p in sorted(course.ended_by)] + [
+            f"    translated by {_shown(p)}" for p in sorted(course.translated_by)
+        ]
+        for way, walked in (("request", course.request), ("reply", course.reply)):
+            for hop in walked.hops if walked else ():
+                lines.append(f"    {way} {hop.stack} {hop.in_device or '-'} > {hop.out_device or '-'}: {hop.packet}")
+                lines += [f"      {step.verdict} {step.summary}" for step in hop.steps]
     return "\n".join(lines)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from tests.fuzz.native import add_native
 from tests.fuzz.rules import add_rules
+from tests.fuzz.six import in_ipv6
 from tests.fuzz.world import World
 
 if TYPE_CHECKING:
     from tests.fuzz.scenario import Scenario
 
-ALL = frozenset({"filter", "nat", "mangle", "raw", "security", "set", "routing", "sysctl"})
+ALL = frozenset({"filter", "nat", "mangle", "raw", "security", "set", "routing", "sysctl", "native", "proxy", "six"})
 PROBES = 15
 """Probes of one scenario."""
 
@@ -33,7 +35,12 @@ def generate(seed: int, features: frozenset[str] = ALL) -> Scenario:
             services(world, stack)
         else:
             add_rules(world, stack, features, 0.9 if router else 0.2)
-    return world.scenario(PROBES)
+        if "native" in features and world.chance(0.25 if router else 0.05):
+            add_native(world, stack)
+        if "proxy" in features and router and world.chance(0.15):
+            add_proxy(world, stack)
+    scenario = world.scenario(PROBES)
+    return in_ipv6(world, scenario) if "six" in features and world.chance(0.35) else scenario
 
 
 # --- topologies --------------------------------------------------------------------------------------------------------
@@ -236,6 +243,26 @@ def overlay(world: World) -> None:
         attach(world, "host", "p3", "10.244.1.12/24", "10.244.1.1")
     world.routers, world.clients = ["host", "node2"], ["p1", "p1", "p2", "host"]
     world.targets += ["10.244.2.11", "10.244.1.11"]
+
+
+def add_proxy(world: World, stack: str) -> None:
+    """A transparent proxy, and mostly what brings packets to it."""
+    made = world.stack(stack)
+    if world.chance(0.9):
+        made.listen.append(["tcp+transparent", "0.0.0.0", 15001])
+    if world.chance(0.9):
+        world.run(stack, "rule add fwmark 0x1/0x1 lookup 77 priority 60", "route add local default dev lo table 77")
+    lines = made.legacy or made.nft
+    source = world.pick(("", f"-s {world.net()} ", f"-i {world.pick(world.devices[stack])} "))
+    port = world.pick((80, 80, 8080, 81))
+    rule = (
+        f"-A PREROUTING {source}-p tcp -m tcp --dport {port} -j TPROXY --on-port 15001 --on-ip 0.0.0.0 --tproxy-mark {world.pick((1, 1, 2)):#x}/0xff"
+    )
+    if "*mangle" in lines:
+        at = next(n for n, line in enumerate(lines) if n > lines.index("*mangle") and not line.startswith(":"))
+        lines.insert(at, rule)
+    else:
+        lines += ["*mangle", ":PREROUTING ACCEPT [0:0]", rule, "COMMIT"]
 
 
 # --- routing and parameters --------------------------------------------------------------------------------------------

@@ -16,10 +16,12 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.live.namespaces import CLONE_NEWNET
+from engine.model.nft.ruleset import COMPAT_TABLES
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -47,6 +49,7 @@ BASE_SYSCTLS = {
 }
 NEIGHBOURS = {"retrans_time_ms": 15, "proxy_delay": 0}
 """Per device: neighbour failure after 45 ms instead of 3 s, proxies answer at once instead of within 0.8 s."""
+NATIVE = "nft list ruleset"
 OCTETS = 60
 """Size of probes: that of a SYN with the usual options."""
 _PR_SET_PDEATHSIG = 1
@@ -83,6 +86,11 @@ class Moved:
 
 def _run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+
+
+def _program(line: str) -> tuple[str, ...]:
+    """The program that takes a line."""
+    return ("bridge",) if line.startswith("fdb ") else ("ip", "-6") if line.startswith("-6 ") else ("ip",)
 
 
 class Helper:
@@ -125,12 +133,9 @@ class Helper:
     def ip(self, lines: list[str]) -> list[str]:
         """Run ``ip -batch``; returns what the kernel refused."""
         refused = []
-        bridge = [line for line in lines if line.startswith("fdb ")]
-        six = [line.removeprefix("-6 ") for line in lines if line.startswith("-6 ")]
-        others = [line for line in lines if line not in bridge and not line.startswith("-6 ")]
-        for program, mine in ((["ip"], others), (["ip", "-6"], six), (["bridge"], bridge)):
-            if mine:
-                refused += _run([*program, "-force", "-batch", "-"], "\n".join(mine) + "\n").stderr.splitlines()
+        for program, mine in groupby(lines, _program):
+            batch = "\n".join(line.removeprefix("-6 ") for line in mine) + "\n"
+            refused += _run([*program, "-force", "-batch", "-"], batch).stderr.splitlines()
         return refused
 
     def build(self, stack: Stack, late: dict[str, int]) -> list[str]:
@@ -148,6 +153,9 @@ class Helper:
                 result = _run([f"{program}-restore"], "\n".join(lines) + "\n")
                 refused += [f"{program}-restore: {x}" for x in result.stderr.splitlines() if result.returncode]
                 self.saves.append(f"{program}-save")
+        if stack.native:
+            refused += [f"nft -f: {line}" for line in _run(["nft", "-f", "-"], "\n".join(stack.native) + "\n").stderr.splitlines()]
+            self.saves.append(NATIVE)
         self.listen(stack.listen)
         self.moved()
         return refused
@@ -239,7 +247,10 @@ class Helper:
         """Rules and policies whose counters moved since the last call."""
         now: dict[Moved, int] = {}
         for program in self.saves:
-            self._count(program, now)
+            if program == NATIVE:
+                self._count_native(now)
+            else:
+                self._count(program, now)
         found = [what for what, value in now.items() if value > self.counts.get(what, 0)]
         self.counts = now
         return found
@@ -261,6 +272,21 @@ class Helper:
                 numbers[chain] = numbers.get(chain, 0) + 1
                 target = re.search(r"-[jg] (\S+)", re.sub(r'"[^"]*"', "", spec))
                 now[Moved(self.name, backend, table, chain, numbers[chain], target[1] if target else "")] = int(packets)
+
+    def _count_native(self, now: dict[Moved, int]) -> None:
+        """Rules of native tables by their ``counter``."""
+        table = chain = ""
+        number = 0
+        for line in _run(NATIVE.split()).stdout.splitlines():
+            words = line.split()
+            if words[:1] == ["table"]:
+                table = " ".join(words[1:3])
+            elif words[:1] == ["chain"]:
+                chain, number = words[1], 0
+            elif words and words[0] not in {"type", "}"} and line.startswith("\t\t"):
+                number += 1
+                if "packets" in words and table.partition(" ")[2] not in COMPAT_TABLES:
+                    now[Moved(self.name, "native", table, chain, number, words[-1].upper())] = int(words[words.index("packets") + 1])
 
     def after(self) -> tuple[list[Moved], list[str]]:
         """What happened here since the last call: moved counters, accepted connections."""
@@ -331,13 +357,14 @@ class Helper:
         host = self.name == "host"
         space = Namespace(self.name, f"/proc/{os.getpid()}/ns/net", 0, "" if host else f"ip netns exec {self.name}", 0 if host else os.getpid())
         sink = MemorySink()
-        wanted = [program for program in ("iptables-nft-save", "ip6tables-nft-save") if program in self.saves]
+        wanted: list[str] = [program for program in ("iptables-nft-save", "ip6tables-nft-save") if program in self.saves]
         items = []
         for part in (stack.rtnetlink, stack.ipsets, stack.sysctls, stack.sockets):
             items += [keep(got, "node", space, sink) for got in part(options)]
         for program, names in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")):
             items.append(keep(stack.legacy_tables(program, names, options), "node", space, sink))
-        items += [keep(stack.nft_tables(f"{program} -c", "netfilter", options), "node", space, sink) for program in wanted]
+        listed = [f"{program} -c" for program in wanted] + [program for program in self.saves if program == NATIVE]
+        items += [keep(stack.nft_tables(program, "netfilter", options), "node", space, sink) for program in listed]
         self._describe(space, processes, sink.files)
         by_file = {item.file: asdict(item) for item in items if item.file}
         return {path: (by_file.get(path, {}), data) for path, data in sink.files.items()}

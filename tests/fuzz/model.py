@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING
 
 from collectors.evidence import read_files
 from engine.facts import HOST, FactBase
 from engine.model import build
 from engine.walk import walk
-from engine.walk.trace import Disposition, Flow, Trace
+from engine.walk.choices import MAX_REPLAYS, replays
+from engine.walk.journey import Journey
+from engine.walk.trace import Disposition, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.facts import Fact
     from engine.model import Network
+    from engine.walk.choices import Asked
+    from engine.walk.journey import Run
+    from engine.walk.trace import Trace, Walked
     from tests.fuzz.scenario import Probe
 
 Place = tuple[str, str, str, int]
@@ -23,19 +30,31 @@ Place = tuple[str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the model expects of a probe."""
+class Course:
+    """What may become of a probe: the walk with one answer to each of the kernel's own random choices."""
 
     sees: str
-    """``depends`` if the outcome is open for want of evidence."""
-    allowed: frozenset[str]
-    """Outcomes of all branches that are the kernel's own choice."""
+    chance: Fraction
+    """Share of the packets that go so."""
     sources: frozenset[str]
     """Source addresses that the server may see; empty if the request does not arrive."""
     ended_by: frozenset[Place]
     """Rules and policies that drop or reject a packet of the flow."""
     translated_by: frozenset[Place]
     """Rules that translate the request."""
+    request: Walked
+    reply: Walked | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model expects of a probe."""
+
+    sees: str
+    """``depends`` if several outcomes are possible."""
+    courses: tuple[Course, ...]
+    complete: bool
+    """All courses were walked."""
     trace: Trace
 
 
@@ -50,26 +69,37 @@ def read(files: Mapping[str, bytes]) -> Network:
 
 
 def predict(network: Network, probe: Probe, sport: int) -> Prediction:
-    """Walk a probe."""
-    trace = walk(network, Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, size=probe.size, sport=sport))
-    ended = frozenset(_place(f) for f in trace.facts if f.kind == "drop" and f.get("table"))
-    translated = frozenset(_place(f) for f in trace.facts if f.kind == "nat" and f.get("direction") == "request")
-    allowed = {trace.client_sees} | {sees for _, _, sees in trace.branches}
-    if trace.branches:
-        # The trace holds the first branch's way, its outcome only where something ended a packet.
-        allowed.add(next((str(f.get("client_sees")) for f in trace.facts if f.kind == "drop"), "connected"))
-    return Prediction(trace.client_sees, frozenset(allowed), frozenset(_sources(trace)), ended, translated, trace)
+    """Walk a probe, and every course that chance may give it."""
+    flow = Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, size=probe.size, sport=sport)
+    trace = walk(network, flow)
+    runs = list(replays(lambda choices: Journey(network, flow, 0, choices, "").run()))
+    return Prediction(trace.client_sees, tuple(_course(run, asked) for run, asked in runs), len(runs) < MAX_REPLAYS, trace)
+
+
+def _course(run: Run, asked: list[Asked]) -> Course:
+    ended = frozenset(_place(f) for f in run.facts if f.kind == "drop" and f.get("table"))
+    translated = frozenset(_place(f) for f in run.facts if f.kind == "nat" and f.get("direction") == "request")
+    return Course(run.sees, prod(map(_chance, asked), start=Fraction(1)), frozenset(_sources(run)), ended, translated, run.request, run.reply)
+
+
+def _chance(asked: Asked) -> Fraction:
+    """Share of the packets for which a question has the answer that was followed; 1 where nobody knows."""
+    known = [Fraction(share) if share else None for share in asked.shares]
+    if not known:
+        return Fraction(1)
+    mine = known[asked.chosen]
+    return mine if mine is not None else 1 - sum((share for share in known if share is not None), Fraction(0))
 
 
 def _place(fact: Fact) -> Place:
     return fact.stack or HOST, str(fact.get("table")), str(fact.get("chain")), int(fact.get("number") or 0)
 
 
-def _sources(trace: Trace) -> set[str]:
+def _sources(run: Run) -> set[str]:
     """The source of the request as it entered its last stack, and what source translation there made of it."""
-    if trace.request.disposition is not Disposition.DELIVERED or not trace.request.hops:
+    if run.request.disposition is not Disposition.DELIVERED or not run.request.hops:
         return set()
-    last = trace.request.hops[-1]
+    last = run.request.hops[-1]
     source = last.packet.split()[1]
     found = {source[1:].partition("]")[0] if source.startswith("[") else source.partition(":")[0] if last.packet.count(":") < 3 else source}
-    return found | {str(f.get("after")) for f in trace.facts if f.kind == "nat" and f.stack == last.stack and f.get("type") == "source"}
+    return found | {str(f.get("after")) for f in run.facts if f.kind == "nat" and f.stack == last.stack and f.get("type") == "source"}

@@ -46,15 +46,16 @@ def _changes(scenario: Scenario) -> Iterator[Callable[[Scenario], None]]:
     """Ways to take something away, the largest first."""
     yield from (_without_stack(name) for name in scenario.stacks if name != scenario.probes[-1].stack)
     for name, stack in scenario.stacks.items():
-        for part in ("legacy", "nft", "ipset", "listen", "sysctls", "ip"):
+        for part in ("legacy", "nft", "legacy6", "nft6", "native", "ipset", "listen", "sysctls", "ip"):
             value = getattr(stack, part)
             if value:
                 yield _without(name, part, 0, len(value))
-        for part in ("legacy", "nft", "ip", "ipset", "sysctls", "listen"):
+        for part in ("legacy", "nft", "legacy6", "nft6", "ip", "ipset", "sysctls", "listen"):
             yield from (_without(name, part, at, at + width) for width in (8, 4, 2, 1) for at in range(0, len(getattr(stack, part)), width))
+        yield from (_without_line(name, at) for at, line in enumerate(stack.native) if not line.endswith(("{", "}", ";")))
         yield from (
             _without_word(name, part, at, word)
-            for part in ("legacy", "nft")
+            for part in ("legacy", "nft", "legacy6", "nft6")
             for at, line in enumerate(getattr(stack, part))
             for word in range(2, _words(line))
         )
@@ -86,6 +87,15 @@ def _without(name: str, part: str, low: int, high: int) -> Callable[[Scenario], 
             ]
             value[low:high] = kept
             _drop_empty_tables(value)
+
+    return change
+
+
+def _without_line(name: str, at: int) -> Callable[[Scenario], None]:
+    """Without one rule of nftables."""
+
+    def change(scenario: Scenario) -> None:
+        del scenario.stacks[name].native[at]
 
     return change
 

@@ -54,6 +54,7 @@ CONDITIONS = {
     "physdev": 2,
     "length": 1,
     "rpfilter": 0.7,
+    "statistic": 0.4,
     "comment": 1,
 }
 IN_HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD"})
@@ -280,6 +281,15 @@ class Writer:
     def _length(self) -> str:
         return f"-m length {self.bang()}--length {self.world.pick(('60', '0:59', '61:65535', '40', '0:1000'))}"
 
+    def _statistic(self) -> str:
+        every = self.world.pick((2, 3))
+        return self.world.pick(
+            (
+                f"-m statistic --mode random {self.bang()}--probability {self.world.pick((0.25, 0.5, 0.75))}",
+                f"-m statistic --mode nth --every {every} --packet {self.world.pick((0, every - 1))}",
+            )
+        )
+
     def _comment(self) -> str:
         return f'-m comment --comment "{self.world.pick(("plain", "two words", "a -j DROP in quotes"))}"'
 
@@ -410,8 +420,11 @@ def add_rules(world: World, stack: str, features: frozenset[str], share: float =
     first, second = world.stack(stack).legacy, world.stack(stack).nft
     if world.chance(0.5):
         first, second = second, first
-    # The same table in both backends would be run in the order of registration, which nothing tells.
-    mixed = world.chance(0.1)
+    # The same table in both backends runs in the order of registration, which nothing tells.
+    mixed, twice = world.chance(0.1), world.chance(0.12)
     for table, likely in TABLE_SHARES.items():
         if table in features and world.chance(likely):
-            (second if mixed and world.chance(0.5) else first).extend(writer.table(table))
+            one, other = (second, first) if mixed and world.chance(0.5) else (first, second)
+            one.extend(writer.table(table))
+            if twice and world.chance(0.5):
+                other.extend(writer.table(table))

@@ -52,6 +52,8 @@ class Stack:
     """Lines for ``ip6tables-legacy-restore``."""
     nft6: list[str] = field(default_factory=list)
     """Lines for ``ip6tables-nft-restore``."""
+    native: list[str] = field(default_factory=list)
+    """Lines for ``nft -f``, loaded last; every rule of them counts."""
     listen: list[list[Any]] = field(default_factory=list)
     """[protocol, address, port]; ``tcp+transparent`` may take what TPROXY gives it"""
 

@@ -329,11 +329,20 @@ def _limited(match: m.Match, limit: str) -> m.Match:
 
 
 def _share(words: list[str]) -> str:
-    if "--probability" in words[:-1]:
-        return words[words.index("--probability") + 1]
-    if "--every" in words[:-1]:
-        return f"1/{words[words.index('--every') + 1]}"
+    """Share of the packets that a statistic match takes, as its rule says it; "" where it makes no sense."""
+    for option, form in (("--probability", "{}"), ("--every", "1/{}")):
+        if option in words[:-1]:
+            at = words.index(option)
+            return _complement(form.format(words[at + 1])) if words[at - 1] == "!" else form.format(words[at + 1])
     return ""
+
+
+def _complement(share: str) -> str:
+    low, _, every = share.partition("/")
+    try:
+        return f"{int(every) - 1}/{every}" if every else f"{1 - float(low):.11g}"
+    except ValueError:
+        return ""
 
 
 def _negate(match: m.Match, *, inverted: bool) -> m.Match:

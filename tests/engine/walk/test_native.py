@@ -178,7 +178,7 @@ def test_chance_is_a_branch_with_its_share() -> None:
     assert (trace.client_sees, trace.depends) == ("depends", ())
     assert trace.branches == (("3", "1/4", "timeout"),)
     trace = native("numgen inc mod 10 < 3 reject")
-    assert trace.branches == (("matches", "3/10", "ECONNREFUSED"),)
+    assert trace.branches == (("matches", "3/10", "ECONNREFUSED"), ("matches", "3/10", "timeout")), "of the request, of the answer"
     trace = native("meta random & 2147483647 < 715827883 drop")
     assert trace.branches == (("matches", "1/3", "timeout"),)
     assert native("jhash ip saddr mod 2 vmap { 0 : accept, 1 : accept }").client_sees == "connected"
@@ -204,12 +204,13 @@ def test_terse_listing_has_no_elements() -> None:
 
 
 def test_order_of_legacy_and_nft_is_said() -> None:
-    """Chains of equal priority of both backends: legacy is taken to run first, and that is said."""
+    """Chains of equal priority of both backends: which refuses first is open, and what would settle it is said."""
     made = world(forward("reject"))
     made.stack("router").filter("-A FORWARD -j DROP")
     trace = made.walk("client", "10.2.0.2")
-    assert trace.client_sees == "timeout"
-    assert [u.what for u in trace.assumed] == ["order of FORWARD chains"]
+    assert trace.client_sees == "depends"
+    assert [(u.what, u.command) for u in trace.depends] == [("order of FORWARD chains", "nft list hooks")]
+    assert trace.branches == (("nftables runs first", "", "ECONNREFUSED"),)
 
 
 def test_native_listing_alone_is_a_packet_filter() -> None:

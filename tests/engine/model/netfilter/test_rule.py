@@ -140,6 +140,9 @@ def test_hidden_interfaces() -> None:
     [
         ("--mode random --probability 0.33333", "0.33333"),
         ("--mode nth --every 3 --packet 0", "1/3"),
+        ("--mode random ! --probability 0.25000000000", "0.75"),
+        ("--mode nth ! --every 3 --packet 0", "2/3"),
+        ("--mode nth ! --every x", ""),
         ("--mode nth", ""),
         ("--mode random --probability", ""),
     ],
