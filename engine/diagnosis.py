@@ -38,6 +38,7 @@ MAX_FAULTS = 4
 
 PATH_KINDS = frozenset(
     {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
+    | {"tunnelled"}
 )
 """Derived facts that put a finding on the flow's path."""
 

@@ -334,7 +334,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"device": "str", "vni": "int", "entry": "str: neighbor | fdb | annotation: what is wrong", "address": "str: overlay next hop that it is about, if known",
          "mac": "str: as held (or announced)", "dst": "str: outer address that frames to that MAC are sent to", "peer": "str: machine or Node that is meant",
          "peer_device": "str", "peer_mac": "str: as it really is (or is announced)", "peer_outer": "str: outer address, if known",
-         "program": "str: flannel | calico, where that is known", "permanent": "bool"},
+         "program": "str: flannel | calico, where that is known"},
         "engine",
     ),
     "vtep_twin": Kind(

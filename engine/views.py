@@ -133,10 +133,26 @@ def published_ports(base: FactBase) -> Iterator[Fact]:
                 yield Fact("published_port", fields, one.node, one.stack, one.source, one.line, one.shown)
 
 
+def vtep_stale(base: FactBase) -> Iterator[Fact]:
+    """See :func:`engine.overlays.vteps.stale`; imported only where a rule asks."""
+    from engine.overlays import vteps
+
+    return vteps.stale(base)
+
+
+def vtep_twins(base: FactBase) -> Iterator[Fact]:
+    """See :func:`engine.overlays.vteps.twins`."""
+    from engine.overlays import vteps
+
+    return vteps.twins(base)
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
     "docker_pool": docker_pools,
     "published_port": published_ports,
+    "vtep_stale": vtep_stale,
+    "vtep_twin": vtep_twins,
 }
 """Computed kinds for :class:`engine.facts.FactBase`."""

@@ -15,6 +15,7 @@ from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
 from engine.remedies.programs import DockerPublish, ProgramBind, ServiceStart
 from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace, RouteSource
+from engine.remedies.vtep import VtepAnnounce, VtepLearn, VtepNewMac
 
 OPERATIONS: dict[str, type[Operation]] = {
     op.NAME: op
@@ -42,6 +43,9 @@ OPERATIONS: dict[str, type[Operation]] = {
         DockerMoveNetwork,
         DockerAddressPools,
         DockerCreateNetwork,
+        VtepLearn,
+        VtepAnnounce,
+        VtepNewMac,
         DockerPublish,
         ProgramBind,
         ServiceStart,
