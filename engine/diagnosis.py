@@ -36,10 +36,13 @@ DATA = 200
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
+WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate")
+"""Derived facts that name the device at fault, which may be on another stack than where the packet ended."""
+
 PATH_KINDS = frozenset(
     {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
     | {"tunnelled"}
-)
+) | {*WIRE_KINDS, "silent_neighbor"}
 """Derived facts that put a finding on the flow's path."""
 
 COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPERM", "EACCES", "EINVAL", "ENOPROTOOPT", "EADDRNOTAVAIL"})
@@ -419,11 +422,18 @@ class Diagnoser:
 def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing:
     stack = network.stack(unknown.node, unknown.stack)
     command = unknown.command
-    if command and stack is not None and stack.entry and unknown.stack != HOST:
-        command = f"{stack.entry} {command}"
+    if command and stack is not None and unknown.stack != HOST:
+        command = f"{stack.entry} {command}" if stack.entry else _inside(unknown.stack, command)
     tail = (" (assumed harmless)", "（已按无害处理）") if assumed else ("", "")
     place = unknown.node if unknown.stack == HOST else f"{unknown.node}/{unknown.stack}"
     return Missing(unknown.node, command, {"en": f"{unknown.why}{tail[0]}", "zh": f"{place} 缺少证据: {unknown.what}{tail[1]}"})
+
+
+def _inside(stack: str, command: str) -> str:
+    """A command in a namespace of which a folder shows the name, but not how to get into it."""
+    import shlex
+
+    return f"ip netns exec {shlex.quote(stack)} {command}  # or: nsenter -t <pid of {' '.join(stack.split())}> -n {command}"
 
 
 def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -473,9 +483,9 @@ def _on_path(match: Match) -> bool:
 
 
 def main_of(match: Match) -> Fact:
-    """The bound fact that places the finding: where the packet ends, else where it is changed, else the first one."""
+    """The bound fact that places the finding: the device at fault, else where the packet ends, else where it is changed, else the first one."""
     facts = list(match.bindings.values())
-    for kind in ("drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):
+    for kind in (*WIRE_KINDS, "drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):
         for fact in facts:
             if fact.kind == kind:
                 return fact
