@@ -385,7 +385,7 @@ def _format_of(program: str, arguments: list[str]) -> str:
     # Bare names.
     if program == "ipset" and "-n" in arguments:
         return IGNORED
-    if program in {"docker", "podman"} and not {"inspect"} & set(arguments):
+    if program in {"docker", "podman", "nerdctl"} and not {"inspect", "ps"} & set(arguments):
         return IGNORED
     return WORDS[program]
 

@@ -490,6 +490,7 @@ KINDS: Final[dict[str, Kind]] = {
         "What waits on the port that was asked for, on the stack that refused (or that may be the target) and takes nothing there.",
         {"flow": "int", "direction": "str", "dst": "str: address asked for, as it is there; absent if none was named", "port": "int", "protocol": "str: tcp | udp",
          "sure": "bool: the walk ended there; else the stack may be the target, as far as the evidence tells",
+         "held": "bool: the stack is known to hold the address",
          "how": "str: none | other-protocol | loopback | other-address | other-family | other-device | other-port (published) | unpublished (only exposed)",
          "by": "str: socket | published; absent where nothing waits", "address": "str: that it is bound to", "process": "str", "pid": "int", "device": "str",
          "container": "str: that publishes the port", "host_port": "int", "container_port": "int",

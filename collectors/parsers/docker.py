@@ -85,6 +85,9 @@ def _container(out: Emitter, number: int, entry: dict[str, Any], runtime: str) -
         # A container that does not run has no ports, but it will have these.
         ports=tuple(_bindings(dict_of(network, "Ports") if running else dict_of(host, "PortBindings"))),
     )
+    exposed = tuple(sorted(key for key, value in dict_of(network, "Ports").items() if not value))
+    if exposed:
+        fields["exposed"] = exposed
     out.add("container", fields, number, _shown(fields))
 
 
@@ -223,6 +226,9 @@ def _row(line: str, starts: Sequence[int], runtime: str) -> dict[str, Any] | Non
     if ports or state == "running":
         # docker lists no ports of a container that does not run, whatever it will publish.
         fields["ports"] = tuple(_listed_ports(ports))
+        exposed = tuple(part.strip() for part in ports.split(",") if re.fullmatch(r"\s*\d{1,5}/\w+\s*", part))
+        if exposed:
+            fields["exposed"] = exposed
     return fields
 
 

@@ -22,8 +22,17 @@ MOST: Final = 8
 """Ports that are named where nothing waits on the one asked for."""
 
 UNITS: Final = {
-    22: "ssh", 2375: "docker", 2376: "docker", 2379: "etcd", 3306: "mariadb", 5432: "postgresql", 5672: "rabbitmq-server", 6379: "redis-server",
-    10250: "kubelet", 11211: "memcached", 27017: "mongod",
+    22: "ssh",
+    2375: "docker",
+    2376: "docker",
+    2379: "etcd",
+    3306: "mariadb",
+    5432: "postgresql",
+    5672: "rabbitmq-server",
+    6379: "redis-server",
+    10250: "kubelet",
+    11211: "memcached",
+    27017: "mongod",
 }
 """Port → service unit of the program that everybody runs there (Debian's names)."""
 
@@ -43,6 +52,10 @@ class Asked(NamedTuple):
     protocol: str
     sure: bool
     """Whether the walk arrived there."""
+    held: bool = True
+    """Whether the stack is known to hold the address."""
+    containers: tuple[Fact, ...] = ()
+    """Containers that a runtime may publish on the stack."""
 
 
 def bound(network: Network, facts: Sequence[Fact]) -> list[Fact]:
@@ -55,29 +68,38 @@ def bound(network: Network, facts: Sequence[Fact]) -> list[Fact]:
     for drop in closed:
         stack = network.stack(drop.node, drop.stack)
         if stack is not None:
-            found += _told(Asked(flow, stack, str(drop.get("dst")), int(drop.get("dport", 0)), str(drop.get("protocol")), sure=True))
+            asked = Asked(flow, stack, str(drop.get("dst")), int(drop.get("dport", 0)), str(drop.get("protocol")), sure=True)
+            found += _told(asked._replace(containers=_containers(network, stack)))
     if closed or flow.get("client_sees") != "depends":
         return found
     dst, port, protocol = str(flow.get("dst", "")), int(flow.get("port", 0)), str(flow.get("protocol"))
-    return [fact for stack in _maybe(network, flow) for fact in _told(Asked(flow, stack, dst, port, protocol, sure=False))]
+    for stack, held in _maybe(network, flow):
+        found += _told(Asked(flow, stack, dst, port, protocol, sure=False, held=held, containers=_containers(network, stack)))
+    return found
 
 
-def _maybe(network: Network, flow: Fact) -> Iterator[NetStack]:
-    """Stacks that the flow may end on: those that hold its address; without one, those whose addresses nobody collected."""
+def _containers(network: Network, stack: NetStack) -> tuple[Fact, ...]:
+    return tuple(network.facts.at("container", stack.node, HOST)) if stack.is_host else ()
+
+
+def _maybe(network: Network, flow: Fact) -> Iterator[tuple[NetStack, bool]]:
+    """Stacks that the flow may end on: those that hold its address (true); without one, the only one whose addresses nobody collected (false)."""
     dst = str(flow.get("dst", ""))
     if not is_address(dst):
         return
     if dst.startswith(LOOPBACK):
         own = network.stack(flow.node, flow.stack)
-        yield from [own] if own is not None else []
+        yield from [(own, True)] if own is not None else []
         return
     holders = network.holders(to_int(dst), family_of(dst))
     if holders:
-        yield from holders
+        yield from ((stack, True) for stack in holders)
         return
-    blind = [s for s in network.stacks.values() if not s.addresses and not s.collected("addresses") and (s.facts("socket") or s.facts("container"))]
+    blind = [
+        s for s in network.stacks.values() if not s.addresses and not s.collected("addresses") and (s.facts("socket") or _containers(network, s))
+    ]
     if len(blind) == 1:
-        yield blind[0]
+        yield blind[0], False
 
 
 # --- what is there -------------------------------------------------------------------------------------------------------
@@ -127,10 +149,8 @@ def _how(address: str, asked: Asked, *, v6only: bool) -> str:
 
 def _published(asked: Asked) -> Iterator[tuple[Fact, dict[str, Any]]]:
     """What a runtime says of the port, on the stack that it publishes on: the port itself first."""
-    if asked.stack.name != HOST:
-        return
     later = []
-    for one in asked.stack.facts("container"):
+    for one in asked.containers:
         if one.get("state") not in {None, "running"}:
             continue
         for port in one.get("ports", ()):
@@ -168,7 +188,14 @@ def _private(socket: Fact) -> bool:
 
 
 def _fact(asked: Asked, origin: Fact | None, fields: dict[str, Any]) -> Fact:
-    told = {"flow": asked.flow.get("flow"), "direction": "request", "port": asked.port, "protocol": asked.protocol, "sure": asked.sure}
+    told = {
+        "flow": asked.flow.get("flow"),
+        "direction": "request",
+        "port": asked.port,
+        "protocol": asked.protocol,
+        "sure": asked.sure,
+        "held": asked.held,
+    }
     named = asked.dst not in ANYWHERE
     if named:
         told["dst"] = asked.dst

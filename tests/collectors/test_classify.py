@@ -69,7 +69,7 @@ NAMES = [
     ("uname_-a", "host", "uname -a"),
     ("/proc/net/snmp", "counters", ""),
     ("ss_-s", "counters", "ss -s"),
-    ("docker_ps", IGNORED, "docker ps"),
+    ("docker_ps", "docker", "docker ps"),
     ("bridge_vlan_show", IGNORED, "bridge vlan show"),
 ]
 
