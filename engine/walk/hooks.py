@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.model.netfilter.ruleset import HOOK_TABLES
+from engine.phrases import phrase
 from engine.walk.trace import Unknown
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def late(stack: NetStack, hook: str, family: int, choices: Choices) -> frozenset
 
 
 def _runs_late(stack: NetStack, hook: str, table: str, choices: Choices) -> bool:
-    why = f"chains of legacy iptables and of nftables have equal priority on {hook}: which of them runs first is not told"
-    unknown = Unknown(stack.node, stack.name, f"order of {hook} chains", "nft list hooks", why)
-    return choices.ask(("order", stack.node, stack.name, table), ("legacy runs first", "nftables runs first"), unknown) == 1
+    why = phrase("equal-priority", hook=hook)
+    unknown = Unknown(stack.node, stack.name, phrase("order-of-chains", hook=hook), "nft list hooks", why)
+    return choices.ask(("order", stack.node, stack.name, table), (phrase("legacy-first"), phrase("nftables-first")), unknown) == 1
 
 
 def _contested(stack: NetStack, hook: str, family: int) -> list[str]:
@@ -158,5 +159,5 @@ def calls_netfilter(stack: NetStack, choices: Choices, bridge: str, family: int)
         return bool(value)
     if stack.sysctls_complete or not (stack.netfilter.tables or stack.nftables.tables):
         return False
-    unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", f"whether bridged packets on {bridge} pass iptables was not collected")
+    unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", phrase("bridge-nf-unseen", bridge=bridge))
     return choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0

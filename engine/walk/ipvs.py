@@ -16,6 +16,7 @@ from engine.inet import to_text
 from engine.model.fib import Key
 from engine.model.ipvs import KUBE_DEVICE
 from engine.model.packet import Packet, State, Tuple
+from engine.phrases import phrase
 from engine.walk import tunnels
 from engine.walk.place import At, End
 from engine.walk.recorder import line_of
@@ -83,7 +84,7 @@ def _request(walker: Walker, at: At, passage: Passage, hook: str, connections: l
     at = replace(at, packet=packet, how="ipvs")
     server = next((c.server for c in connections if c.asked == packet.tuple()), None) or _schedule(walker, stack, service)
     if server is None:
-        text = f"ipvs: {_name(service)} has no server that takes connections"
+        text = phrase("ipvs-no-server", service=_name(service))
         return _refuse(walker, at, passage, hook, text, "ipvs", NO_SERVER[packet.family], service.fact)
     return _send(walker, at, passage, hook, server)
 
@@ -99,7 +100,7 @@ def _unseen(walker: Walker, at: At, passage: Passage) -> End | None:
     own = stack.own(packet.dst, packet.family)
     if not stack.ipvs.unseen or own is None or own.device != KUBE_DEVICE:
         return None
-    unknown = Unknown(stack.node, stack.name, "ipvs", "ipvsadm -Ln", f"the IPVS services of {stack.node} were not collected")
+    unknown = Unknown(stack.node, stack.name, "ipvs", "ipvsadm -Ln", phrase("ipvs-unseen", node=stack.node))
     walker.choices.ask(("ipvs", stack.node, stack.name), ("unknown",), unknown)
     walker.recorder.step("nat", unknown.why, "unknown")
     return End(Disposition.DEPENDS, stack, packet, at.device)
@@ -109,7 +110,9 @@ def _schedule(walker: Walker, stack: NetStack, service: Service) -> Server | Non
     candidates = service.candidates
     if len(candidates) < 2:
         return candidates[0][0] if candidates else None
-    names = [f"ipvs gives {_name(service)} to {to_text(server.address, service.family)}:{server.port}" for server, _ in candidates]
+    names = [
+        phrase("ipvs-gives", service=_name(service), server=to_text(server.address, service.family), port=server.port) for server, _ in candidates
+    ]
     key = ("ipvs", stack.node, stack.name, _name(service))
     return candidates[walker.choices.ask(key, names, None, [share for _, share in candidates])][0]
 
@@ -131,7 +134,7 @@ def _send(walker: Walker, at: At, passage: Passage, hook: str, server: Server) -
         unknown = walker.unknown_routes(at, way)
         if unknown is not None:
             return unknown
-        text = f"ipvs: no route to the server {to_text(server.address, before.family)}"
+        text = phrase("ipvs-no-route", server=to_text(server.address, before.family))
         return _refuse(walker, at, passage, hook, text, "no-route", NO_ROUTE[before.family], server.fact)
     after = replace(before, dst=server.address, dport=server.port_for(before)) if server.forward == "masq" else before
     connection = Connection(before.tuple(), after.tuple(), server)
@@ -150,7 +153,11 @@ def _send(walker: Walker, at: At, passage: Passage, hook: str, server: Server) -
 def _note(walker: Walker, at: At, connection: Connection, before: Packet, after: Packet, device: str) -> None:  # noqa: PLR0917 - all that a fact tells
     server = connection.server
     lines, family = line_of(server.fact), before.family
-    text = f"ipvs: {before} becomes {after}" if after != before else f"ipvs: {before} goes to {to_text(server.address, family)} ({server.forward})"
+    text = (
+        phrase("ipvs-becomes", before=before, after=after)
+        if after != before
+        else phrase("ipvs-goes", before=before, server=to_text(server.address, family), forward=server.forward)
+    )
     walker.recorder.step("nat", text, "rewrite", lines)
     if after == before:
         return
@@ -180,7 +187,7 @@ def _conntrack(walker: Walker, passage: Passage, server: Server, after: Packet) 
     stack = passage.stack
     value = stack.sysctl(CONNTRACK)
     if value is None and not stack.sysctls_complete:
-        why = f"whether connections of IPVS are tracked on {stack.node} was not collected"
+        why = phrase("ipvs-conntrack-unseen", node=stack.node)
         unknown = Unknown(stack.node, stack.name, CONNTRACK, f"sysctl {CONNTRACK}", why)
         value = 1 - walker.choices.ask(("vs.conntrack", stack.node, stack.name), ("on", "off"), unknown)
     entry = passage.state.entry
@@ -188,7 +195,7 @@ def _conntrack(walker: Walker, passage: Passage, server: Server, after: Packet) 
         passage.forget()
         passage.tracked, passage.state = True, State("UNTRACKED")
         lines = line_of(stack.sysctls.get(CONNTRACK))
-        walker.recorder.step("conntrack", f"{CONNTRACK} = 0: not tracked from here on", "rewrite", lines)
+        walker.recorder.step("conntrack", phrase("ipvs-untracked", key=CONNTRACK), "rewrite", lines)
     elif entry is not None and server.forward == "masq" and not passage.state.reply:
         entry.reply = replace(entry.reply, src=after.dst, sport=after.dport)
 
@@ -207,7 +214,7 @@ def _again(walker: Walker, at: At, passage: Passage, hook: str, way: Way) -> At 
 
 def _encapsulate(walker: Walker, at: At, passage: Passage, server: Server) -> At | End:
     """IPIP to the server; only the outer packet meets OUTPUT and POSTROUTING."""
-    walker.recorder.step("encapsulate", f"ipvs: ipip to {to_text(server.address)}", "rewrite", line_of(server.fact))
+    walker.recorder.step("encapsulate", phrase("ipvs-tunnel", server=to_text(server.address)), "rewrite", line_of(server.fact))
     packet = passage.packet
     outer = Packet(4, 0, server.address, "ipip", size=packet.size + 20, mark=packet.mark)
     # Errors about the outer packet are told to the client as they are (ip_vs_in_icmp).

@@ -13,6 +13,7 @@ from engine.inet import BITS, prefix
 from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import Packet
+from engine.phrases import phrase
 from engine.walk.routing import Checked, forwarding, validate_source
 from engine.walk.trace import Unknown
 
@@ -231,7 +232,7 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
 def _assumption(port: Port) -> Unknown:
     """That a workload device of calico answers for everybody, as felix wants it."""
     stack, key = port.stack, f"net.ipv4.conf.{port.link.name}.proxy_arp"
-    return Unknown(stack.node, stack.name, key, f"sysctl {key}", f"{key} was not collected: calico switches it on")
+    return Unknown(stack.node, stack.name, key, f"sysctl {key}", phrase("proxy-arp-unseen", key=key))
 
 
 def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked | None:

@@ -16,6 +16,7 @@ from engine.model.nft.fields import Absent, Chance, Doubt, Scene
 from engine.model.nft.printing import expression as show_expression
 from engine.model.nft.printing import statement as show_statement
 from engine.model.nft.values import ICMP_CODES, ICMPV6_CODES, span
+from engine.phrases import phrase
 from engine.walk.alter import clamped, set_mss
 from engine.walk.netfilter import MAX_DEPTH, Translation, Verdict, masquerade_address
 from engine.walk.recorder import rule_line
@@ -64,12 +65,12 @@ REJECTSX = {"no-route": (0, 0), "port-unreachable": (3, 4), "host-unreachable": 
 """``icmpx`` code → ICMP and ICMPv6 code; ``nft -n`` prints its place in this table."""
 
 REASONS = {
-    "limit": "a rate limit: whether it is exceeded depends on the traffic",
-    "quota": "a quota: whether it is used up is not followed",
-    "ct count": "the number of connections is not followed",
-    "unparsed": "this part of the rule is not understood",
-    "queue": "a program decides (nfqueue)",
-    "tproxy": "a transparent proxy takes the packet, if one listens",
+    "limit": phrase("rate-limit"),
+    "quota": phrase("quota"),
+    "ct count": phrase("ct-count"),
+    "unparsed": phrase("not-understood"),
+    "queue": phrase("nfqueue"),
+    "tproxy": phrase("tproxy-if"),
 }
 
 
@@ -186,12 +187,12 @@ def _ask(passage: Passage, place: Place, text: str, why: str, share: str = "") -
 
 
 def _taken(passage: Passage, place: Place, text: str, why: str) -> Outcome:
-    answer = passage.choices.ask(("target", *_key(passage, place)), ("goes on", "is taken away"), _unknown(passage, place, text, why))
+    answer = passage.choices.ask(("target", *_key(passage, place)), (phrase("goes-on"), phrase("taken-away")), _unknown(passage, place, text, why))
     return Verdict("drop", place.chain, place.rule, place.base, by="unknown") if answer else Flow.ON
 
 
 def _doubtful(passage: Passage, place: Place, made: ast.Doubtful) -> Outcome:
-    why = REASONS.get(made.what, f"{made.what} is not modelled")
+    why = REASONS.get(made.what, phrase("not-modelled", what=made.what))
     text = made.text or made.what
     return _ask(passage, place, text, why) if made.effect == "match" else _taken(passage, place, text, why)
 
@@ -253,7 +254,7 @@ def _verdict(passage: Passage, place: Place, made: ast.Verdict) -> Outcome:
         return _taken(passage, place, "queue", REASONS["queue"])
     called = chain.table.chains.get(made.target)
     if called is None:
-        return _taken(passage, place, f"{made.name} {made.target}", f"chain {made.target} is not listed")
+        return _taken(passage, place, f"{made.name} {made.target}", phrase("chain-unlisted", chain=made.target))
     found = traverse(passage, called, place.context, base, place.depth + 1)
     if found is not None:
         return replace(found, jumps=((chain, rule), *found.jumps))
@@ -271,11 +272,11 @@ def _chosen(passage: Passage, place: Place, key: ast.Expression, found: Selectio
     """The element that a key selects; several possible ones are followed one by one."""
     text = show_expression(key)
     if not found.options:
-        return _taken(passage, place, text, found.doubt.why if found.doubt else "the map is not listed")
+        return _taken(passage, place, text, found.doubt.why if found.doubt else phrase("map-unlisted"))
     if len(found.options) == 1:
         return found.options[0][0]
     options = sorted(found.options, key=lambda o: o[0] is not None and isinstance(o[0].data, ast.Verdict) and o[0].data.name == "drop")
-    names = [show_expression(e.key) if e is not None else "no element" for e, _ in options]
+    names = [show_expression(e.key) if e is not None else phrase("no-element") for e, _ in options]
     shares = [share for _, share in options] if found.doubt is None else []
     unknown = _unknown(passage, place, text, found.doubt.why) if found.doubt is not None else None
     return options[passage.choices.ask(("element", *_key(passage, place, chance=unknown is None)), names, unknown, shares)][0]
@@ -310,7 +311,7 @@ def _set_value(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
         return _altered(passage, place, made)
     if (base, name) not in {("meta", "mark"), ("ct", "mark")}:
         rewrites = name in {"saddr", "daddr", "sport", "dport"} or base.startswith("@")
-        return _taken(passage, place, show_statement(made), "rewriting of headers is not modelled") if rewrites else Flow.ON
+        return _taken(passage, place, show_statement(made), phrase("rewriting")) if rewrites else Flow.ON
     value = _number(passage, place, made.value)
     if not isinstance(value, int):
         return value
@@ -356,9 +357,9 @@ def _number(passage: Passage, place: Place, wanted: ast.Expression) -> int | Out
         return value
     if isinstance(value, Absent):
         return Flow.BREAK
-    why = value.why if isinstance(value, Doubt) else "chosen at random" if isinstance(value, Chance) else "not modelled"
+    why = value.why if isinstance(value, Doubt) else phrase("at-random") if isinstance(value, Chance) else "not modelled"
     text = show_expression(wanted)
-    passage.recorder.assume(_unknown(passage, place, text, f"the mark that {text} gives is not known ({why}): taken as unchanged"))
+    passage.recorder.assume(_unknown(passage, place, text, phrase("mark-unknown", text=text, why=why)))
     return Flow.ON
 
 

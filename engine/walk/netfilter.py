@@ -14,6 +14,7 @@ from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import NO_VERDICT, Rule, port_number
 from engine.model.netfilter.ruleset import Chain
 from engine.model.packet import ICMP, Entry, HookContext, Packet, State, Tuple
+from engine.phrases import phrase
 from engine.walk.alter import ALTERING, alter, alters
 from engine.walk.hooks import conntrack_wanted, late, nat_chains
 from engine.walk.recorder import policy_line, rule_line
@@ -134,7 +135,7 @@ class Passage:
         if self.tracked:
             return
         self.tracked, self.state = True, State("UNTRACKED", untracked_by=(chain, rule))
-        self.recorder.step("conntrack", f"not tracked by {chain.table.name} {chain.name}", "rewrite", rule_line(chain, rule))
+        self.recorder.step("conntrack", phrase("untracked", table=chain.table.name, chain=chain.name), "rewrite", rule_line(chain, rule))
 
     def confirm(self) -> None:
         """The packet survived its last hook: the entry stays (``nf_conntrack_confirm``)."""
@@ -177,11 +178,15 @@ class Passage:
             verdict, lines = found, rule_line(found.chain, found.rule) if found.chain and found.rule else ()
             target = found.rule.target.name if found.rule else ""
             where = found.chain.name if found.chain else chain.name
-            summary = f"{chain.table.name} {chain.name}: {target} in {where}" if where != chain.name else f"{chain.table.name} {chain.name}: {target}"
+            summary = (
+                phrase("target-in", table=chain.table.name, chain=chain.name, target=target, where=where)
+                if where != chain.name
+                else f"{chain.table.name} {chain.name}: {target}"
+            )
         else:
             policy = chain.policy or "ACCEPT"
             verdict = Verdict("drop" if policy == "DROP" else "accept", chain, None, chain.name, by="policy")
-            lines, summary = policy_line(chain), f"{chain.table.name} {chain.name}: policy {policy}"
+            lines, summary = policy_line(chain), phrase("chain-policy", table=chain.table.name, chain=chain.name, policy=policy)
         shown = {"accept": "pass", "drop": "drop", "reject": "reject"}.get(verdict.name, "unknown")
         decided = verdict.chain.name if verdict.chain else chain.name
         detail = {"table": chain.table.name, "base": chain.name, "chain": decided, "policy": verdict.rule is None, "decision": verdict.name.upper()}
@@ -241,8 +246,8 @@ class Passage:
 
     def _unknown_target(self, rule: Rule, chain: Chain, base: str) -> Verdict | None:
         """A target that hands the packet to something outside the model (NFQUEUE, TPROXY …)."""
-        unknown = self._unknown(f"-j {rule.target.name}", chain, rule, f"target {rule.target.name} is not modelled")
-        answer = self.choices.ask(("target", id(rule)), ("goes on", "is taken away"), unknown)
+        unknown = self._unknown(f"-j {rule.target.name}", chain, rule, phrase("target-not-modelled", target=rule.target.name))
+        answer = self.choices.ask(("target", id(rule)), (phrase("goes-on"), phrase("taken-away")), unknown)
         return Verdict("drop", chain, rule, base, by="unknown") if answer else None
 
     # --- matches --------------------------------------------------------------------------------------------------
@@ -291,13 +296,7 @@ class Passage:
             shares = (share, "")
             key = (*key, len(self.choices.asked))  # the dice are thrown for every packet
         else:
-            reason = (
-                match.reason
-                if isinstance(match, m.Unmodelled)
-                else "the set's members were not collected"
-                if isinstance(match, m.InSet)
-                else "unknown"
-            )
+            reason = match.reason if isinstance(match, m.Unmodelled) else phrase("set-unseen") if isinstance(match, m.InSet) else "unknown"
             unknown = self._unknown(match.text, chain, rule, reason)
         harmful = rule.target.name in {"DROP", "REJECT"}
         if harmful:
@@ -448,7 +447,7 @@ class Passage:
             packet = replace(packet, inner=packet.inner)
         if packet != before:
             self.packet = packet
-            self.recorder.step("nat", f"reverses the translation: {packet}", "rewrite")
+            self.recorder.step("nat", phrase("reversed", packet=packet), "rewrite")
 
     def _translate(self, rule: Rule, chain: Chain, context: HookContext, base: str) -> Verdict | None:
         if self.state.entry is None:
@@ -489,7 +488,7 @@ class Passage:
         before, self.packet = self.packet, replace(self.packet, src=address)
         entry.snat = entry.src_bound = True
         entry.reply = _reply_after(entry, self.packet, "source")
-        self.recorder.step("nat", f"a nat table that was not collected makes {before} into {self.packet} (assumed)", "unknown")
+        self.recorder.step("nat", phrase("nat-assumed", before=before, after=self.packet), "unknown")
 
     def _note_translation(self, rule: AnyRule, chain: AnyChain, context: HookContext, before: Packet, kind: str) -> None:
         family, after = before.family, self.packet
@@ -497,7 +496,13 @@ class Passage:
         old, new = (before.src, after.src) if source else (before.dst, after.dst)
         lines: tuple[Line, ...] = rule_line(chain, rule)
         detail = {"table": "nat", "base": context.hook, "chain": chain.name, "policy": False, "decision": "ACCEPT", "spec": rule.spec}
-        self.recorder.step("nat", f"nat {context.hook}: {rule.target.name} in {chain.name}: {before} becomes {after}", "rewrite", lines, **detail)
+        self.recorder.step(
+            "nat",
+            phrase("nat-becomes", hook=context.hook, target=rule.target.name, chain=chain.name, before=before, after=after),
+            "rewrite",
+            lines,
+            **detail,
+        )
         self.recorder.fact(
             "nat",
             self.stack,

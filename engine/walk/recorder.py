@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.facts import Fact
 from engine.model.netfilter.rule import Rule
 from engine.model.netfilter.ruleset import Chain
+from engine.phrases import phrase
 from engine.walk.trace import Hop, Line, Step, Unknown
 
 if TYPE_CHECKING:
@@ -107,4 +108,4 @@ class Recorder:
     def assume(self, unknown: Unknown) -> None:
         """Something was taken for granted; said once."""
         self.assumed.setdefault((unknown.node, unknown.stack, unknown.what), unknown)
-        self.step("assume", f"assumed: {unknown.why}", "unknown")
+        self.step("assume", phrase("assumed", why=unknown.why), "unknown")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import to_int, to_text
 from engine.model.fib import Found, Key, NextHop
+from engine.phrases import phrase
 from engine.walk.recorder import line_of
 from engine.walk.trace import Line, Unknown
 
@@ -73,9 +74,9 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
     def sender(rule: PolicyRule) -> bool:
         users = str(rule.fact.fields.get("uidrange", "")) if rule.fact is not None else ""
         where = stack.node if stack.is_host else stack.name
-        why = f"policy rule {rule.priority} on {where} is for packets of users {users}: whose these are was not collected"
+        why = phrase("uid-unseen", priority=rule.priority, where=where, users=users)
         unknown = Unknown(stack.node, stack.name, f"ip rule uidrange {users}", "ss -tunape", why)
-        return choices.ask(("uid", stack.node, stack.name, users), ("another user's", "of such a user"), unknown) == 1
+        return choices.ask(("uid", stack.node, stack.name, users), (phrase("other-user"), phrase("such-user")), unknown) == 1
 
     found = stack.fib.lookup(key, skip=dead if down else None, sender=sender)
     hop = _pick(found, choices, stack, key.oif, (key.src, key.dst))
@@ -145,7 +146,7 @@ def validate_source(stack: NetStack, packet: Packet, device: str, out_device: st
         return Checked(
             ok=False,
             by="martian",
-            summary=f"source {to_text(packet.src)} is an own address of this stack",
+            summary=phrase("source-own", src=to_text(packet.src)),
             lines=line_of(found.route.fact if found.route else None),
         )
     matches = found.type == "unicast" and found.route is not None and any(h.device == device for h in found.route.hops)
@@ -156,22 +157,22 @@ def validate_source(stack: NetStack, packet: Packet, device: str, out_device: st
     if found.type == "broadcast":
         if known and not mode and not stack.fib.custom_rules:
             return Checked(ok=True)
-        return Checked(ok=False, by="martian", summary=f"source {to_text(packet.src)} is a broadcast address of this stack", lines=route_line)
+        return Checked(ok=False, by="martian", summary=phrase("source-broadcast", src=to_text(packet.src)), lines=route_line)
     unnumbered = stack.collected("addresses") and not stack.addresses_of(device)
     fails_loose = found.type != "unicast" or unnumbered
     back = (
-        f"the route back to {to_text(packet.src)} leaves by {found.route.hops[0].device}"
+        phrase("back-leaves", src=to_text(packet.src), device=found.route.hops[0].device)
         if found.route is not None and found.route.hops
-        else f"there is no route back to {to_text(packet.src)}"
+        else phrase("no-way-back", src=to_text(packet.src))
     )
     if not known:
-        why = f"{back}, not by {device}: a strict reverse-path filter would drop the packet"
+        why = phrase("rp-would", back=back, device=device)
         return Checked(
             ok=True, unknown=Unknown(stack.node, stack.name, f"net.ipv4.conf.{device}.rp_filter", "sysctl -a 2>/dev/null | grep '\\.rp_filter'", why)
         )
     if mode == 1 or (mode == 2 and fails_loose):
         leaves = found.route.hops[0].device if found.type == "unicast" and found.route is not None and found.route.hops else ""
-        text = f"rp_filter={mode} on {device}: {back}"
+        text = phrase("rp-drops", mode=mode, device=device, back=back)
         parameter = Parameter(rp_key(stack, device), mode)
         return Checked(ok=False, by="rp-filter", summary=text, lines=(*line, *route_line), parameter=parameter, back=leaves)
     return Checked(ok=True)
@@ -212,10 +213,10 @@ def martian(stack: NetStack, packet: Packet, device: str) -> Checked | None:
         return None
     src, dst = packet.src, packet.dst
     if src >> 28 == 0xE or src == 0xFFFFFFFF or (src >> 24 == 0 and src != 0) or (dst >> 24 == 0):
-        return Checked(ok=False, by="martian", summary=f"{to_text(src)} > {to_text(dst)} is not a valid unicast pair")
+        return Checked(ok=False, by="martian", summary=phrase("not-unicast", src=to_text(src), dst=to_text(dst)))
     if (src >> 24 == 127 or dst >> 24 == 127) and not localnet_routed(stack, device):
         key = localnet_key(device)
-        text = f"127.0.0.0/8 arrives on {device} and route_localnet is off"
+        text = phrase("loopback-arrives", device=device)
         return Checked(ok=False, by="martian", summary=text, lines=line_of(stack.sysctls.get(key)), parameter=Parameter(key, 0))
     return None
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.inet import to_text
+from engine.phrases import phrase
 from engine.walk import mtu, ndp
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
 from engine.walk.place import At, End, unheard
@@ -41,7 +42,7 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
             at,
             "device",
             Disposition.DROPPED,
-            f"{port.link.name} has no carrier",
+            phrase("no-carrier", device=port.link.name),
             line_of(port.link.fact),
             origin=port.link.fact,
             out=port.link.name,
@@ -56,12 +57,12 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
     station = found.stations[0] if found.stations else asker
     assert station is not None  # noqa: S101 - asked only where somebody answered
     if len(found.stations) > 1:
-        names = [f"{hop} answered by {p.stack.node}/{p.stack.name} {p.link.name}" for p in found.stations]
-        unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", f"several stations hold {hop}")
+        names = [phrase("answered-by", hop=hop, node=p.stack.node, stack=p.stack.name, device=p.link.name) for p in found.stations]
+        unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", phrase("several-hold", hop=hop))
         station = found.stations[walker.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
     if found.assumed is not None:
         walker.recorder.assume(found.assumed)
-    walker.recorder.step("neighbor", f"{hop} is {station.stack.node}/{station.stack.name} {station.link.name}")
+    walker.recorder.step("neighbor", phrase("neighbour-is", hop=hop, node=station.stack.node, stack=station.stack.name, device=station.link.name))
     refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 and asker is None else None
     if refused is not None:
         return _unanswered(walker, at, station, refused)
@@ -71,7 +72,7 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
     path = found.domain.path(station)
     parted = _parted(path) if (port.link.name, way.next_hop) not in stack.neighbors else None
     if parted is not None:
-        text = f"{parted[0].link.name} and {parted[1].link.name} are isolated ports"
+        text = phrase("isolated", one=parted[0].link.name, other=parted[1].link.name)
         return _unanswered(walker, at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
     if packet.family == 6 and asker is None:
         ended = ndp.unanswered(walker, at, path, way.next_hop)
@@ -85,7 +86,7 @@ def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
     there = At(station.stack, station.link.name, at.packet, "frame")
     walker.recorder.enter(station.stack, station.link.name, at.packet)
     disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
-    end = walker.stop(there, refused.by, disposition, f"ARP is not answered: {refused.summary}", refused.lines)
+    end = walker.stop(there, refused.by, disposition, phrase("arp-refused", why=refused.summary), refused.lines)
     return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=unheard(at.packet.family)[1])
 
 
@@ -97,7 +98,7 @@ def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Po
     failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
     if failed or not open_ends:
         errno, error = unheard(packet.family)
-        text = f"nobody answers for {hop} on {port.link.name}"
+        text = phrase("nobody-answers", hop=hop, device=port.link.name)
         return walker.stop(
             at,
             "neighbor",
@@ -114,7 +115,7 @@ def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Po
     family = packet.family
     src = to_text(packet.src, family)
     walker.recorder.step(
-        "neighbor", f"leaves the evidence by {open_ends[0].stack.node} {open_ends[0].link.name} towards {hop}", "unknown", line_of(entry)
+        "neighbor", phrase("leaves", node=open_ends[0].stack.node, device=open_ends[0].link.name, hop=hop), "unknown", line_of(entry)
     )
     walker.recorder.fact(
         "left_evidence",
@@ -155,11 +156,11 @@ def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet,
     if limit is None or packet.size <= limit.octets:
         return None
     if walker.network.peer(here) is None:
-        why = f"whether the card {there.link.name} takes frames larger than its MTU of {there.link.mtu} is up to its driver"
+        why = phrase("card-mtu", device=there.link.name, mtu=there.link.mtu)
         unknown = Unknown(there.stack.node, there.stack.name, f"MTU of {there.link.name}", f"ip -s link show {there.link.name}", why)
         if walker.large:
-            walker.recorder.assume(unknown._replace(command="", why=f"{why}; large packets are lost, so it is taken to drop them"))
-        elif walker.choices.ask(("card", *there.key), ("drops", "takes them"), unknown):
+            walker.recorder.assume(unknown._replace(command="", why=phrase("card-drops", why=why)))
+        elif walker.choices.ask(("card", *there.key), ("drops", phrase("takes-them")), unknown):
             return None
     lost = _lost(walker, At(there.stack, there.link.name, packet, "frame"), limit, packet)
     # A raw socket learns that its own device refused the frame, UDP does not ask (ip_send_skb, IP_RECVERR).
@@ -169,6 +170,6 @@ def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet,
 
 def _lost(walker: Walker, at: At, limit: mtu.Limit, packet: Packet, out: str = "", physout: str = "") -> End:  # noqa: PLR0917 - private; what a drop tells
     """A frame larger than the device takes is dropped without a word."""
-    text = f"{packet.size} octets do not fit the MTU of {limit.device}: the frame is dropped in silence"
+    text = phrase("frame-too-big", size=packet.size, device=limit.device)
     lines = line_of(limit.fact)
     return walker.stop(at, "too-big", Disposition.TOO_BIG, text, lines, origin=limit.fact, packet=packet, out=out, physout=physout, limit=limit)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.phrases import phrase
 from engine.walk.recorder import rule_line
 from engine.walk.sockets import known, listeners
 from engine.walk.trace import Unknown
@@ -29,7 +30,7 @@ def divert(passage: Passage, rule: Rule, chain: Chain) -> bool:
     value, _, mask = options.get("--tproxy-mark", "0/0").partition("/")
     bits = int(mask, 0) if mask else 0xFFFFFFFF
     passage.packet = replace(packet, mark=(packet.mark & ~bits) ^ int(value, 0), listener=port)
-    passage.recorder.step("netfilter", f"{chain.table.name} {chain.name}: for the listener on port {port}", "rewrite", rule_line(chain, rule))
+    passage.recorder.step("netfilter", phrase("for-listener", table=chain.table.name, chain=chain.name, port=port), "rewrite", rule_line(chain, rule))
     return True
 
 
@@ -40,6 +41,6 @@ def _listens(passage: Passage, protocol: str, port: int) -> bool:
     if known(stack, protocol):
         return False
     letter = "t" if protocol == "tcp" else "u"
-    why = f"whether a proxy listens on {protocol} port {port} of {stack.node if stack.is_host else stack.name} was not collected"
-    unknown = Unknown(stack.node, stack.name, f"listener on port {port}", f"ss -ln{letter}p", why)
+    why = phrase("proxy-unseen", protocol=protocol, port=port, where=stack.node if stack.is_host else stack.name)
+    unknown = Unknown(stack.node, stack.name, phrase("listener-on", port=port), f"ss -ln{letter}p", why)
     return passage.choices.ask(("socket", stack.node, stack.name, port), ("listens", "closed"), unknown) == 0

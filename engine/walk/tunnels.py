@@ -12,6 +12,7 @@ from engine.inet import to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Port
 from engine.model.packet import Packet
+from engine.phrases import phrase
 from engine.walk import mtu
 from engine.walk.errors import seen_as
 from engine.walk.icmp import attached, error_packet
@@ -65,7 +66,7 @@ def learned(walker: Walker, at: At, outer: Packet, end: End, name: str) -> End |
         at,
         "too-big",
         Disposition.TOO_BIG,
-        f"{packet.size} octets do not fit into {name}: {limit.octets} would",
+        phrase("tunnel-too-big", size=packet.size, device=name, octets=limit.octets),
         line_of(limit.fact),
         error="" if local else mtu.TOO_BIG[packet.family],
         errno="EMSGSIZE" if local else "",
@@ -104,7 +105,7 @@ def nested(walker: Walker, at: At, outer: Packet, name: str) -> End:
 
 def died(walker: Walker, at: At, end: End, name: str, error: str = "") -> End:
     """The outer packet did not arrive (its drop fact stands): the inner one is lost, mostly without a word."""
-    walker.recorder.step("encapsulate", f"the outer packet of {name} does not arrive", "drop")
+    walker.recorder.step("encapsulate", phrase("outer-lost", device=name), "drop")
     local = at.how == "output"
     errno = seen_as(error, at.packet.protocol) if local and error else ""
     return End(
@@ -124,7 +125,7 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
     packet = at.packet
     remote = link.tunnel_remote if link.tunnel_remote not in UNSET else to_text(way.next_hop, packet.family)
     local = link.tunnel_local if link.tunnel_local not in UNSET else ""
-    walker.recorder.step("encapsulate", f"{link.name}: {link.type} to {remote}", "rewrite")
+    walker.recorder.step("encapsulate", phrase("tunnel-to", device=link.name, type=link.type, remote=remote), "rewrite")
     outer = Packet(
         4, to_int(local) if local else 0, to_int(remote), "ipip" if link.type == "ipip" else link.type, size=packet.size + 20, mark=packet.mark
     )
@@ -145,7 +146,7 @@ def carried(walker: Walker, at: At, outer: Packet, kind: str, name: str, told: C
     if far is None:
         error = refusal(end.stack, kind)
         end = walker.stop(
-            At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, f"no {kind} device here takes the packet", error=error
+            At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, phrase("no-tunnel-device", kind=kind), error=error
         )
         return died(walker, at, end, name, told(error))
     walker.recorder.enter(end.stack, end.device, end.packet)
@@ -167,13 +168,11 @@ def to_program(walker: Walker, at: At, link: Link, way: Way) -> At | End:
             and all(h.device != link.name and not h.gateway for h in found.route.hops)
         )
         if inside:
-            walker.recorder.assume(
-                Unknown(at.stack.node, at.stack.name, link.name, "", f"the program behind {link.name} carries the packet to {other.node}")
-            )
+            walker.recorder.assume(Unknown(at.stack.node, at.stack.name, link.name, "", phrase("program-carries", device=link.name, node=other.node)))
             return At(other, link.name, packet, "frame", Port(other, other.link(link.name)))
     family = packet.family
     src = to_text(packet.src, family)
-    walker.recorder.step("encapsulate", f"handed to the program behind {link.name}", "unknown")
+    walker.recorder.step("encapsulate", phrase("program-takes", device=link.name), "unknown")
     walker.recorder.fact(
         "left_evidence",
         at.stack,

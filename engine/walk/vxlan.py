@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine.inet import family_of, to_int, to_text
 from engine.model.network import Port
 from engine.model.packet import Packet
+from engine.phrases import phrase
 from engine.walk import overlay, tunnels
 from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
@@ -32,7 +33,7 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
         if peer is None:
             return _unknown(walker, at, link, way, found)
         found = found._replace(**peer._asdict()) if peer.mac else found._replace(remote=peer.remote)
-    walker.recorder.step("encapsulate", f"{link.name}: VXLAN {link.vxlan_id} to {found.remote}", "rewrite", found.lines)
+    walker.recorder.step("encapsulate", phrase("vxlan-to", device=link.name, vni=link.vxlan_id, remote=found.remote), "rewrite", found.lines)
     family = family_of(found.remote)
     if stack.address_type(family, to_int(found.remote)) == "LOCAL":
         return _bypass(walker, at, link, way, found)
@@ -58,7 +59,7 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
             At(end.stack, end.device, packet, "frame"),
             "device",
             Disposition.DROPPED,
-            f"no VXLAN device with VNI {link.vxlan_id} and port {end.packet.dport} here",
+            phrase("no-vxlan", vni=link.vxlan_id, port=end.packet.dport),
         )
     return _unpack(walker, at, link, way, found, end, far)
 
@@ -67,9 +68,9 @@ def _unpack(walker: Walker, at: At, link: Link, way: Way, found: Entry, end: End
     """The frame comes out: addressed to another station, or from one with the device's own MAC, it is dropped (``vxlan_set_mac``)."""
     lost, text = "", ""
     if found.mac and far.mac and found.mac != far.mac and not far.master:
-        lost, text = "other-mac", f"the frame is for {found.mac}, {far.name} is {far.mac}"
+        lost, text = "other-mac", phrase("vxlan-other-mac", mac=found.mac, device=far.name, own=far.mac)
     if far.mac and far.mac == link.mac and not link.master:
-        lost, text = "own-mac", f"the frame comes from {link.mac}, which is the MAC of {far.name} itself: taken for a loop"
+        lost, text = "own-mac", phrase("vxlan-own-mac", mac=link.mac, device=far.name)
     overlay.note(walker, at, link, way, found, lost, end.stack, far)
     if lost:
         return walker.stop(At(end.stack, far.name, at.packet, "frame"), "fdb", Disposition.DROPPED, text, found.lines)
@@ -83,9 +84,9 @@ def _bypass(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At | 
     far = _device(at.stack, link, link.vxlan_port or 8472)
     overlay.note(walker, at, link, way, found, "own-address", at.stack, far)
     if far is None:
-        text = f"{found.remote} is an address of this stack, which has no such VXLAN device"
+        text = phrase("vxlan-self-no-device", remote=found.remote)
         return walker.stop(at, "device", Disposition.DROPPED, text, found.lines)
-    walker.recorder.step("decapsulate", f"{found.remote} is an address of this stack: the packet comes back by {far.name}", "rewrite", found.lines)
+    walker.recorder.step("decapsulate", phrase("vxlan-self", remote=found.remote, device=far.name), "rewrite", found.lines)
     return At(at.stack, far.name, at.packet, "frame", Port(at.stack, far))
 
 
@@ -103,7 +104,7 @@ def _unknown(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> End:
         at,
         "fdb",
         Disposition.NEIGHBOR_FAILED,
-        f"{link.name} knows no VTEP for {to_text(way.next_hop, at.packet.family)}",
+        phrase("no-vtep", device=link.name, hop=to_text(way.next_hop, at.packet.family)),
         found.lines or way.lines,
         out=link.name,
         gateway=way.gateway,
@@ -148,7 +149,7 @@ def _overlay_peer(walker: Walker, stack: NetStack, link: Link, way: Way, packet:
                     stack.name,
                     "fdb",
                     f"bridge fdb show dev {link.name}",
-                    f"the forwarding database of {link.name} was not collected: {other.node} is taken for the VTEP",
+                    phrase("fdb-unseen", device=link.name, node=other.node),
                 )
             )
             return _held_for(stack, link, outer, far)

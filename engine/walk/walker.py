@@ -14,6 +14,7 @@ from engine.model.fib import Key
 from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
+from engine.phrases import phrase
 from engine.walk import bridges, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
 from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import calls, late
@@ -102,7 +103,7 @@ class Walker:
         while isinstance(place, At):
             self.hops += 1
             if self.hops > MAX_HOPS:
-                return self.stop(place, "loop", Disposition.LOOPED, "the packet goes in circles until its TTL runs out")
+                return self.stop(place, "loop", Disposition.LOOPED, phrase("circles"))
             place = self._output(place) if place.how == "output" else self._arrive(place)
         return place
 
@@ -169,7 +170,7 @@ class Walker:
         if limit is None or packet.size <= limit.octets or (packet.family == 4 and not packet.df):
             return None
         local = at.how == "output"
-        text = f"{packet.size} octets do not fit the MTU of {limit.octets} on the way out by {limit.device}"
+        text = phrase("too-big", size=packet.size, octets=limit.octets, device=limit.device)
         return self.stop(
             at,
             "too-big",
@@ -235,19 +236,19 @@ class Walker:
         whole = not stack.netfilter.tables and not stack.collected("netfilter")
         command = "iptables-save" if family == 4 else "ip6tables-save"
         what = "netfilter" if whole else "netfilter " + ", ".join(missing)
-        why = f"the packet filter of {stack.node if stack.is_host else stack.name} was not collected"
+        why = phrase("filter-unseen", where=stack.node if stack.is_host else stack.name)
         unknown = Unknown(stack.node, stack.name, what, command, why)
         if not stack.is_host:
             self.recorder.assume(unknown)
             return None
         key = ("netfilter", stack.node, stack.name, family)
         if (whole or "filter" in missing) and self.choices.ask(key, ("passes", "drops"), unknown):
-            summary = "dropped by a packet filter that was not collected (assumed)"
+            summary = phrase("filter-assumed")
             return self.stop(at, "unknown", Disposition.DROPPED, summary, packet=passage.packet)
         if "nat" in missing and self._may_masquerade(at, passage, hook, devices):
-            why = f"whether {stack.node} translates the sources of what it forwards was not collected"
+            why = phrase("masquerade-unseen", node=stack.node)
             unknown = Unknown(stack.node, stack.name, "netfilter nat", f"{command} -t nat", why)
-            if self.choices.ask(("nat", stack.node, stack.name, family), ("is not translated", "is masqueraded"), unknown):
+            if self.choices.ask(("nat", stack.node, stack.name, family), (phrase("is-not-translated"), phrase("is-masqueraded")), unknown):
                 passage.masquerade(str(devices.get("out_device", "")))
         elif "nat" in missing and not whole:
             self.recorder.assume(unknown)
@@ -275,7 +276,7 @@ class Walker:
                 at,
                 "rule",
                 Disposition.REJECTED,
-                f"{table} {where} rejects with {error}",
+                phrase("rejects", table=table, chain=where, error=error),
                 lines,
                 error=error,
                 verdict=verdict,
@@ -292,7 +293,7 @@ class Walker:
             at,
             by,
             Disposition.DROPPED,
-            f"{table} {where} drops",
+            phrase("drops-in", table=table, chain=where),
             lines,
             verdict=verdict,
             out=out,
@@ -323,9 +324,7 @@ class Walker:
             return self._unroutable(at, way, packet, None)
         if packet.src == 0:
             if source is None:
-                return self.stop(
-                    at, "no-route", Disposition.NO_ROUTE, "no source address: the output device has none", way.lines, errno="EADDRNOTAVAIL"
-                )
+                return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("no-source"), way.lines, errno="EADDRNOTAVAIL")
             packet = replace(packet, src=source)
             if not packet.error and not self.depth:
                 # connect() looks the way up again with the source that it chose (ip_route_connect); ICMP errors and tunnels do not.
@@ -351,7 +350,7 @@ class Walker:
         stack, packet = at.stack, at.packet
         if packet.family != 4 or at.any_source or not stack.collected("addresses") or stack.address_type(4, packet.src) == "LOCAL":
             return None
-        return self.stop(at, "no-route", Disposition.NO_ROUTE, f"{to_text(packet.src)} is no address of this stack", way.lines, errno="EINVAL")
+        return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("not-own-address", src=to_text(packet.src)), way.lines, errno="EINVAL")
 
     def _portless(self, at: At, way: Way, packet: Packet) -> End | None:
         """Connect() finds no local port (``__inet_hash_connect``)."""
@@ -361,7 +360,7 @@ class Walker:
         if bounds is None:
             return None
         fact = at.stack.sysctls.get(limits.RANGE)
-        text = f"no local port from {bounds[0]} to {bounds[1]} is free towards {to_text(packet.dst, packet.family)} port {packet.dport}"
+        text = phrase("no-port-free", low=bounds[0], high=bounds[1], dst=to_text(packet.dst, packet.family), port=packet.dport)
         return self.stop(at, "ports", Disposition.DROPPED, text, line_of(fact), errno="EADDRNOTAVAIL", origin=fact, packet=packet, out=way.device)
 
     def _loopback_source(self, at: At, way: Way, packet: Packet) -> End | None:
@@ -372,7 +371,7 @@ class Walker:
             at,
             "martian",
             Disposition.NO_ROUTE,
-            f"{to_text(packet.src)} may not leave by {way.device}",
+            phrase("may-not-leave", src=to_text(packet.src), device=way.device),
             way.lines,
             errno="EINVAL",
             packet=packet,
@@ -411,11 +410,12 @@ class Walker:
             errno = "ENETUNREACH"  # tcp_v4_connect; only datagrams may be broadcast, and need leave to (EACCES)
         dst = to_text(packet.dst, packet.family)
         if way.type == "none":
-            summary, by = f"no route to {dst}", "no-route"
+            summary, by = phrase("no-route", dst=dst), "no-route"
         elif way.type == "broadcast":
-            summary, by = f"{dst} is a broadcast address in table local", "blocked-route"
+            summary, by = phrase("broadcast", dst=dst), "blocked-route"
         else:
-            summary, by = f"{way.type} {'route' if way.found.route is not None else 'rule'} covers {dst}", "blocked-route"
+            covers = "route-covers" if way.found.route is not None else "rule-covers"
+            summary, by = phrase(covers, type=way.type, dst=dst), "blocked-route"
         lines = way.lines or self._listing(stack, summary)
         return self.stop(at, by, Disposition.NO_ROUTE, summary, lines, error=error, errno=errno, origin=way.fact, packet=packet, state=state)
 
@@ -437,10 +437,10 @@ class Walker:
             stack.name,
             "routes",
             command,
-            f"the routes of {stack.node if stack.is_host else stack.name} (table {missing[0]}) were not collected",
+            phrase("routes-unseen", where=stack.node if stack.is_host else stack.name, table=missing[0]),
         )
         self.choices.ask(("routes", stack.node, stack.name, missing[0]), ("unknown",), unknown)
-        self.recorder.step("route", "the routing table was not collected", "unknown")
+        self.recorder.step("route", phrase("table-unseen"), "unknown")
         return End(Disposition.DEPENDS, stack, at.packet, at.device)
 
     # --- arrival --------------------------------------------------------------------------------------------------
@@ -451,7 +451,7 @@ class Walker:
         if at.how == "frame":
             self.recorder.enter(stack, at.device, at.packet)
             if link.up is False:
-                return self.stop(at, "device", Disposition.DROPPED, f"{link.name} is down", line_of(link.fact), origin=link.fact)
+                return self.stop(at, "device", Disposition.DROPPED, phrase("device-down", device=link.name), line_of(link.fact), origin=link.fact)
             if link.master and stack.is_bridge(link.master):
                 return bridges.arrive(self, at, link)
         return self.received(at)
@@ -512,7 +512,7 @@ class Walker:
     def _check_source(self, at: At, packet: Packet, out_device: str = "") -> End | None:
         checked = validate_source(at.stack, packet, at.device, out_device)
         if checked.unknown is not None:
-            answer = self.choices.ask(("rp", at.stack.node, at.stack.name, at.device), ("off or loose", "strict"), checked.unknown)
+            answer = self.choices.ask(("rp", at.stack.node, at.stack.name, at.device), (phrase("off-or-loose"), "strict"), checked.unknown)
             if answer:
                 return self.stop(at, "rp-filter", Disposition.SOURCE_INVALID, checked.unknown.why, packet=packet)
             return None
@@ -539,7 +539,7 @@ class Walker:
                 at,
                 "forwarding",
                 Disposition.NOT_FORWARDED,
-                f"{state.key} = 0: the packet is not for this stack and it does not forward",
+                phrase("not-forwarding", key=state.key),
                 state.lines,
                 origin=state.fact,
                 packet=packet,
@@ -548,7 +548,7 @@ class Walker:
             )
         if state.on is None:
             if stack.netfilter.forwarded_before():
-                self.recorder.step("forwarding", "forwarding is on: the FORWARD chain has counted packets", "pass")
+                self.recorder.step("forwarding", phrase("forwarding-counted"), "pass")
                 return None
             command = (
                 f"sysctl net.ipv4.ip_forward net.ipv4.conf.{at.device}.forwarding" if packet.family == 4 else "sysctl net.ipv6.conf.all.forwarding"
@@ -558,21 +558,21 @@ class Walker:
                 stack.name,
                 state.key,
                 command,
-                f"{stack.node if stack.is_host else stack.name} must forward this packet, and {state.key} was not collected",
+                phrase("forwarding-unseen", where=stack.node if stack.is_host else stack.name, key=state.key),
             )
             if self.choices.ask(("forwarding", stack.node, stack.name, at.device, packet.family), ("on", "off"), unknown):
-                return self.stop(at, "forwarding", Disposition.NOT_FORWARDED, f"{state.key} = 0 (assumed)", packet=packet, out=out)
+                return self.stop(at, "forwarding", Disposition.NOT_FORWARDED, phrase("forwarding-assumed", key=state.key), packet=packet, out=out)
         return None
 
     # --- forward and send -----------------------------------------------------------------------------------------
 
     def _forward(self, at: At, passage: Passage, way: Way) -> At | End:
         if at.packet.ttl <= 1:
-            text = "the packet goes in circles until its TTL runs out"
+            text = phrase("circles")
             error = "icmp-time-exceeded" if at.packet.family == 4 else "icmp6-time-exceeded"
             return self.stop(at, "loop", Disposition.LOOPED, text, way.lines, error=error, packet=at.packet, state=passage.state)
         if at.packet.listener:
-            text = f"meant for the proxy on port {at.packet.listener}, but routed on: no local route delivers it to the proxy (ip_forward drops it)"
+            text = phrase("proxy-missed", port=at.packet.listener)
             return self.stop(at, "socket", Disposition.DROPPED, text, way.lines, packet=at.packet, state=passage.state)
         passage.way = way
         refused = self._too_big(at, way, at.packet, passage.state)
@@ -591,7 +591,7 @@ class Walker:
         family = at.packet.family
         src, dst = to_text(at.packet.src, family), to_text(at.packet.dst, family)
         via = f" via {way.gateway}" if way.gateway else ""
-        summary = f"route {route.dst if route else '?'}{via} dev {way.device} (table {route.table if route else '?'})"
+        summary = phrase("routed", dst=route.dst if route else "?", via=via, device=way.device, table=route.table if route else "?")
         self.recorder.step("route", summary, "pass", way.lines)
         self.recorder.fact(
             "hop",
@@ -660,7 +660,7 @@ class Walker:
                 at,
                 "device",
                 Disposition.DROPPED,
-                f"{out} is down",
+                phrase("device-down", device=out),
                 line_of(link.fact),
                 origin=link.fact,
                 out=out,
@@ -675,15 +675,13 @@ class Walker:
         if link.type == "wireguard":
             return wireguard.send(self, at, link)
         if link.type == "dummy":
-            return self.stop(
-                at, "device", Disposition.DROPPED, f"{out} is a dummy device: it swallows what is sent", line_of(link.fact), origin=link.fact, out=out
-            )
+            return self.stop(at, "device", Disposition.DROPPED, phrase("dummy", device=out), line_of(link.fact), origin=link.fact, out=out)
         return segment.send(self, at, Port(stack, link), way)
 
     # --- local delivery -------------------------------------------------------------------------------------------
 
     def _local(self, at: At, passage: Passage) -> At | End:
-        self.recorder.step("route", f"{to_text(at.packet.dst, at.packet.family)} is an address of this stack: delivered locally")
+        self.recorder.step("route", phrase("local", dst=to_text(at.packet.dst, at.packet.family)))
         ended = self.hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
         if ended is not None:
             return ended

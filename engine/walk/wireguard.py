@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine.inet import family_of, prefix, to_int, to_text
 from engine.model.network import Port
 from engine.model.packet import Packet
+from engine.phrases import phrase
 from engine.walk import tunnels
 from engine.walk.place import At, End
 from engine.walk.recorder import line_of
@@ -42,16 +43,16 @@ def send(walker: Walker, at: At, link: Link) -> At | End:
     """Choose the peer and send; a packet without one is refused, to a local sender by an errno."""
     stack, packet = at.stack, at.packet
     if not stack.collected("wireguard"):
-        unknown = Unknown(stack.node, stack.name, "wireguard", f"wg show {link.name}", f"the peers of {link.name} were not collected")
+        unknown = Unknown(stack.node, stack.name, "wireguard", f"wg show {link.name}", phrase("peers-unseen", device=link.name))
         walker.choices.ask(("wireguard", stack.node, stack.name), ("unknown",), unknown)
         walker.recorder.step("encapsulate", unknown.why, "unknown")
         return End(Disposition.DEPENDS, stack, packet, link.name)
     peer = peer_for(stack, link.name, packet.dst, packet.family)
     dst = to_text(packet.dst, packet.family)
     if peer is None:
-        return _refuse(walker, at, link, f"no peer of {link.name} has {dst} among its allowed IPs", "ENOKEY", link.fact)
+        return _refuse(walker, at, link, phrase("no-peer", device=link.name, dst=dst), "ENOKEY", link.fact)
     if "endpoint" not in peer.fields:
-        return _refuse(walker, at, link, f"the peer of {link.name} for {dst} has no endpoint", "EDESTADDRREQ", peer)
+        return _refuse(walker, at, link, phrase("no-endpoint", device=link.name, dst=dst), "EDESTADDRREQ", peer)
     return _carry(walker, at, link, peer)
 
 
@@ -70,7 +71,7 @@ def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
     packet, stack = at.packet, at.stack
     remote = str(peer.fields["endpoint"])
     own = _device(stack, link.name)
-    walker.recorder.step("encapsulate", f"{link.name}: WireGuard to {remote}", "rewrite", line_of(peer))
+    walker.recorder.step("encapsulate", phrase("wireguard-to", device=link.name, remote=remote), "rewrite", line_of(peer))
     family = family_of(remote)
     ports = own.fields.get("port", 0) if own else 0, peer.fields.get("endpoint_port", 0)
     mark = own.fields.get("fwmark", 0) if own else 0
@@ -79,7 +80,7 @@ def _carry(walker: Walker, at: At, link: Link, peer: Fact) -> At | End:
     if end.disposition is not Disposition.DELIVERED:
         return tunnels.died(walker, at, end, link.name)
     far = next((f for f in end.stack.facts("wireguard_device") if f.fields.get("port") == end.packet.dport), None)
-    text = "no WireGuard device listens on that port" if far is None else _unwanted(end.stack, far, own, packet)
+    text = phrase("no-wireguard") if far is None else _unwanted(end.stack, far, own, packet)
     if far is None or text:
         place = replace(at, stack=end.stack, device=end.device, packet=end.packet, how="frame")
         walker.stop(place, "device", Disposition.DROPPED, text, line_of(far), origin=far)
@@ -100,8 +101,8 @@ def _unwanted(stack: NetStack, far: Fact, sender: Fact | None, packet: Packet) -
     key = sender.fields.get("public_key") if sender else None
     device = str(far.fields["device"])
     if not any(p.fields.get("public_key") == key for p in stack.facts("wireguard_peer") if p.fields.get("device") == device):
-        return f"{device} has no peer with the sender's key"
+        return phrase("no-key", device=device)
     allowed = peer_for(stack, device, packet.src, packet.family)
     if allowed is None or allowed.fields.get("public_key") != key:
-        return f"{to_text(packet.src, packet.family)} is not among the sender's allowed IPs on {device}"
+        return phrase("not-allowed", src=to_text(packet.src, packet.family), device=device)
     return ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from engine.model.nft import ast
 from engine.model.nft.fields import ABSENT, Absent, Bits, Chance, Doubt, Scene, Single, read
 from engine.model.nft.values import EVERYTHING, Span, covers, mask, span, spans, type_of, types_of
+from engine.phrases import phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,12 +43,12 @@ def holds(made: ast.Match, scene: Scene) -> Answer:
     try:
         return _compare(made, left, types_of(made.left))
     except ValueError as error:
-        return Doubt(f"{error} is not understood")
+        return Doubt(phrase("x-not-understood", what=error))
 
 
 def _in_set(found: Selection, *, negated: bool) -> Answer:
     if not found.options:
-        return found.doubt or Doubt("the set is not listed")
+        return found.doubt or Doubt(phrase("set-unlisted"))
     hits = [share for element, share in found.options if element is not None]
     misses = [share for element, share in found.options if element is None]
     if not hits or not misses:
@@ -81,15 +82,15 @@ def evaluate(expr: ast.Expression, scene: Scene, kind: str = "") -> Single:
             try:
                 return mask(expr, kind or "number")
             except ValueError:
-                return Doubt(f"constant {expr} is not understood")
+                return Doubt(phrase("constant-not-understood", what=expr))
         case _:
-            return Doubt("an expression that is not modelled")
+            return Doubt(phrase("expression-not-modelled"))
 
 
 def _mapped(key: ast.Expression, data: ast.SetOf | ast.SetRef, scene: Scene, kind: str) -> Single:
     found = select(key, data, scene)
     if len(found.options) != 1:
-        return found.doubt or Doubt("one of several elements")
+        return found.doubt or Doubt(phrase("one-of-several"))
     element = found.options[0][0]
     if element is None or element.data is None or isinstance(element.data, ast.Verdict):
         return ABSENT
@@ -107,7 +108,7 @@ def _operate(expr: ast.Operation, scene: Scene) -> Single:
     if isinstance(left, Bits) and isinstance(right, int) and expr.sign == "&":
         return Bits(left.value & right, left.open & right) if left.open & right else left.value & right
     if not (isinstance(left, int) and isinstance(right, int)):
-        return Doubt("an operation that is not modelled")
+        return Doubt(phrase("operation-not-modelled"))
     if expr.sign in {"<<", ">>"}:
         return (left << min(right, 64)) & 0xFFFFFFFF if expr.sign == "<<" else left >> min(right, 64)
     return {"&": left & right, "|": left | right, "^": left ^ right}[expr.sign]
@@ -147,21 +148,21 @@ def _common_bit(value: Single, bits: int, *, wanted: bool) -> Answer:
     if isinstance(value, Bits):
         if value.value & bits:
             return wanted
-        return Doubt("bits of the conntrack entry that are not followed") if value.open & bits else not wanted
+        return Doubt(phrase("conntrack-bits")) if value.open & bits else not wanted
     if not isinstance(value, int):
-        return value if isinstance(value, Doubt) else Doubt("a comparison that is not modelled")
+        return value if isinstance(value, Doubt) else Doubt(phrase("comparison-not-modelled"))
     return bool(value & bits) == wanted
 
 
 def _ordered(value: Single, sign: str, border: Span) -> Answer:
     if isinstance(border, str) or border[0] != border[1]:
-        return Doubt("a comparison that is not modelled")
+        return Doubt(phrase("comparison-not-modelled"))
     if isinstance(value, Chance):
         number = border[0]
         inside: Span = {"<": (0, number - 1), "<=": (0, number), ">": (number + 1, _MOST), ">=": (number, _MOST)}[sign]
         return _share(value, inside)
     if not isinstance(value, int):
-        return value if isinstance(value, Doubt) else Doubt("a comparison that is not modelled")
+        return value if isinstance(value, Doubt) else Doubt(phrase("comparison-not-modelled"))
     return {"<": value < border[0], "<=": value <= border[0], ">": value > border[0], ">=": value >= border[0]}[sign]
 
 
@@ -169,7 +170,7 @@ def _inside(value: Single, inside: Span) -> Answer:
     if isinstance(value, Doubt):
         return True if inside == EVERYTHING else value
     if isinstance(value, Bits):
-        return Doubt("bits of the conntrack entry that are not followed")
+        return Doubt(phrase("conntrack-bits"))
     if isinstance(value, Chance):
         return _share(value, inside)
     return not isinstance(value, Absent) and covers(inside, value)
@@ -267,7 +268,7 @@ def select(key: ast.Expression, data: ast.SetOf | ast.SetRef, scene: Scene) -> S
     table = compiled(data, types_of(key), scene)
     if table is None:
         name = data.name if isinstance(data, ast.SetRef) else "set"
-        return Selection((), Doubt(f"the elements of @{name} are not listed"))
+        return Selection((), Doubt(phrase("elements-unlisted", name=name)))
     known = tuple(v for v in values if isinstance(v, (int, str)))
     if len(known) == len(values):
         found = table.find(known)
@@ -297,10 +298,10 @@ def _drawn(table: Compiled, value: Chance) -> Selection:
 def _open(table: Compiled, values: tuple[Single, ...]) -> Selection:
     """Every element that the known parts of the key do not rule out, and none."""
     if table.doubtful:
-        return Selection((), Doubt("not all elements of the set are known"))
+        return Selection((), Doubt(phrase("elements-unknown")))
     fits = [e for covered, e in table.every() if all(_inside(v, c) is not False for c, v in zip(covered, values, strict=True))]
     if not fits:
         return Selection(((table.fallback, ""),))
-    doubt = next((v for v in values if isinstance(v, Doubt)), Doubt("a key that is not followed"))
+    doubt = next((v for v in values if isinstance(v, Doubt)), Doubt(phrase("key-not-followed")))
     options: list[tuple[ast.Element | None, str]] = [(e, "") for e in fits]
     return Selection((*options, (table.fallback, "")), doubt)

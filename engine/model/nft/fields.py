@@ -12,6 +12,7 @@ from engine.inet import to_text
 from engine.model.fib import Key
 from engine.model.nft.values import NAMES, ROUTE_TYPES
 from engine.model.packet import PROTOCOL_NUMBERS
+from engine.phrases import phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ def read(wanted: ast.Field, scene: Scene) -> Single:
     """Value of a field."""
     reader = _READERS.get(wanted.base)
     if reader is None:
-        return Doubt(f"{wanted.base} {wanted.name} is not modelled")
+        return Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
     return reader(wanted, scene)
 
 
@@ -98,7 +99,7 @@ def _ip(wanted: ast.Field, scene: Scene) -> Single:
         "ttl": packet.ttl,
         "frag-off": 0x4000 if packet.df else 0,
     }.get(wanted.name)
-    return Doubt(f"ip {wanted.name} is not modelled") if found is None else found
+    return Doubt(phrase("ip-field-not-modelled", name=wanted.name)) if found is None else found
 
 
 def _ip6(wanted: ast.Field, scene: Scene) -> Single:
@@ -113,14 +114,14 @@ def _ip6(wanted: ast.Field, scene: Scene) -> Single:
         "length": packet.size - 40,
         "hoplimit": packet.ttl,
     }.get(wanted.name)
-    return Doubt(f"ip6 {wanted.name} is not modelled") if found is None else found
+    return Doubt(phrase("ip6-field-not-modelled", name=wanted.name)) if found is None else found
 
 
 def _protocol(packet: Packet) -> Single:
     known = PROTOCOL_NUMBERS.get(packet.protocol)
     if known is not None:
         return known
-    return int(packet.protocol) if packet.protocol.isdecimal() else Doubt("the protocol's number")
+    return int(packet.protocol) if packet.protocol.isdecimal() else Doubt(phrase("protocol-number"))
 
 
 def _transport(wanted: ast.Field, scene: Scene) -> Single:
@@ -132,7 +133,7 @@ def _transport(wanted: ast.Field, scene: Scene) -> Single:
         return packet.sport if wanted.name == "sport" else packet.dport
     if wanted.base == "tcp" and wanted.name == "flags":
         return sum(NAMES["tcp-flag"].get(f.lower(), 0) for f in packet.tcp_flags)
-    return Doubt(f"{wanted.base} {wanted.name} is not modelled")
+    return Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
 
 
 def _any_transport(wanted: ast.Field, scene: Scene) -> Single:
@@ -140,7 +141,7 @@ def _any_transport(wanted: ast.Field, scene: Scene) -> Single:
     packet = scene.packet
     if packet.protocol in PORTS and wanted.name in {"sport", "dport"}:
         return packet.sport if wanted.name == "sport" else packet.dport
-    return Doubt(f"th {wanted.name} of {packet.protocol} is not modelled")
+    return Doubt(phrase("th-not-modelled", name=wanted.name, protocol=packet.protocol))
 
 
 def _icmp(wanted: ast.Field, scene: Scene) -> Single:
@@ -151,7 +152,7 @@ def _icmp(wanted: ast.Field, scene: Scene) -> Single:
         return packet.icmp_type
     if wanted.name == "code":
         return packet.icmp_code
-    return packet.sport if wanted.name == "id" and not packet.error else Doubt(f"{wanted.base} {wanted.name} is not modelled")
+    return packet.sport if wanted.name == "id" and not packet.error else Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
 
 
 # --- meta ---------------------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def _meta(wanted: ast.Field, scene: Scene) -> Single:
     if name == "random":
         return Chance(1 << 32)
     reader = _META.get(name)
-    return reader(name, scene) if reader is not None else Doubt(f"meta {name} is not modelled")
+    return reader(name, scene) if reader is not None else Doubt(phrase("meta-not-modelled", name=name))
 
 
 def _pkttype(name: str, scene: Scene) -> Single:
@@ -196,7 +197,7 @@ def _owner(name: str, scene: Scene) -> Single:
         return ABSENT
     if name == "skuid" and context.uid is not None:
         return context.uid
-    return Doubt(f"meta {name}: the user of the sending program")
+    return Doubt(phrase("meta-user", name=name))
 
 
 def _device(name: str, scene: Scene) -> str:
@@ -207,11 +208,11 @@ def _device_kind(name: str, scene: Scene) -> Single:
     device = _device(name, scene)
     if not device:
         return ABSENT
-    return scene.stack.link(device).type or Doubt(f"the type of device {device}")
+    return scene.stack.link(device).type or Doubt(phrase("device-type", device=device))
 
 
 def _device_other(name: str, scene: Scene) -> Single:
-    return Doubt(f"meta {name} is not modelled") if _device(name, scene) else ABSENT
+    return Doubt(phrase("meta-not-modelled", name=name)) if _device(name, scene) else ABSENT
 
 
 _META: dict[str, Callable[[str, Scene], Single]] = {
@@ -249,7 +250,7 @@ def _ct(wanted: ast.Field, scene: Scene) -> Single:
     if name == "protocol":
         return PROTOCOL_NUMBERS.get(flow.protocol, 0)
     found = {"saddr": flow.src, "daddr": flow.dst, "proto-src": flow.sport, "proto-dst": flow.dport}.get(name)
-    return Doubt(f"ct {name} is not modelled") if found is None else found
+    return Doubt(phrase("ct-not-modelled", name=name)) if found is None else found
 
 
 # --- routes -------------------------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def _fib_device(wanted: ast.Field, scene: Scene, value: int, device: str) -> Sin
     source = other if scene.stack.address_type(packet.family, other) != "MULTICAST" else None
     found = scene.stack.fib.lookup(Key(packet.family, value, source, iif="lo", mark=packet.mark if "mark" in wanted.also else 0))
     if found.type == "none" and found.unknown:
-        return Doubt(f"the route to {to_text(value, packet.family)}")
+        return Doubt(phrase("route-to", dst=to_text(value, packet.family)))
     if found.type != "unicast" or found.route is None:
         return ""
     if not device:
@@ -284,7 +285,7 @@ def _fib_device(wanted: ast.Field, scene: Scene, value: int, device: str) -> Sin
 def _extension(wanted: ast.Field, scene: Scene) -> Single:
     """Extension headers and options: the model sends none, but for TCP's, which a SYN has."""
     if wanted.base == "tcp option":
-        return Doubt("TCP options are not modelled") if scene.packet.protocol == "tcp" else ABSENT
+        return Doubt(phrase("tcp-options")) if scene.packet.protocol == "tcp" else ABSENT
     return ABSENT if wanted.also or wanted.base not in {"exthdr", "ip option"} else 0
 
 
