@@ -171,6 +171,7 @@ WORDS: Final = {
     "nerdctl": "docker",
     "crictl": "crictl",
     "kubectl": "kubernetes",
+    "calicoctl": "kubernetes",
     "pods": "kubernetes",
     "nodes": "kubernetes",
     "services": "kubernetes",
@@ -407,7 +408,7 @@ OWN_LINE: Final = (
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
-    r"crictl[ \t]+\w|kubectl(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
+    r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
 """Command lines that may stand in a heading."""
 HEADING: Final = (
@@ -481,7 +482,14 @@ SIGNATURES: Final = (
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),
     ("hosts", r"^(?:127\.\d+\.\d+\.\d+|::1)[ \t]+[^\n]{0,200}localhost"),
-    ("kubernetes", r"^apiVersion:|^(?:NAMESPACE[ \t]+)?NAME[ \t]+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR)\b"),
+    (
+        "kubernetes",
+        (
+            r"^apiVersion:|^(?:NAMESPACE[ \t]+)?NAME[ \t]+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR|DESIRED|CIDR|ASN)\b|"
+            r"^(?:NAMESPACE[ \t]+)?LAST SEEN[ \t]+TYPE\b|"
+            r"^Name:[ \t]+\S+[ \t\r]*$(?=\n(?:Namespace|Roles|Labels|Generate Name|Created on|Priority|CreationTimestamp|Annotations|Selector):)"
+        ),
+    ),
     ("host", r"^Linux \S+ \d+\.\d+|^(?:PRETTY_NAME|VERSION_ID|ID_LIKE)=|^\s*Static hostname:"),
     ("docker", r"^CONTAINER ID[ \t]+IMAGE|^NETWORK ID[ \t]+NAME"),
 )

@@ -32,11 +32,16 @@ UNNAMED: Final = "node"
 
 NEVER_EMPTY: Final[dict[str, str]] = {"link": "links", "rule": "routing_rules", "sysctl": "sysctls", "socket": "sockets", "ifconfig": "links"}
 """Formats whose listings always hold something → what they list."""
-CLUSTER_KINDS: Final = frozenset({"k8s_node", "pod", "service", "endpoints", "ippool", "kube_config"})
+CLUSTER_KINDS: Final = frozenset({
+    "k8s_node", "pod", "service", "endpoints", "ippool", "kube_config", "namespace", "network_policy", "workload", "k8s_event", "service_cidr",
+    "calico_node", "felix_config", "bgp_config", "calico_tier", "network_set", "calico_block", "host_endpoint",
+})
 """Facts about the cluster: they belong to no node, wherever kubectl was run."""
 CLUSTER_LISTINGS: Final = frozenset({
     "nodes", "pods", "services", "endpoints", "endpointslices", "networkpolicies", "ippools", "configmaps", "daemonsets", "deployments",
-    "namespaces", "events",
+    "namespaces", "events", "statefulsets", "replicasets", "servicecidrs", "globalnetworkpolicies", "ciliumnetworkpolicies",
+    "ciliumclusterwidenetworkpolicies", "felixconfigurations", "bgpconfigurations", "bgppeers", "tiers", "networksets", "globalnetworksets",
+    "blockaffinities", "ipamblocks", "hostendpoints",
 })
 CNI_FOLDER: Final = re.compile(r"(?:^|/)net\.d$")
 HINT: Final = "name the files after the commands that printed them (ip_addr, iptables-save), or make a bundle: diagnose collect -o bundle.tar.gz"
@@ -320,11 +325,12 @@ def _arrange_bundle(root: str, files: dict[str, bytes], layout: Layout, names: _
     if manifest.get("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
         message = f"{names.prefix}{root}{MANIFEST} has schema version {manifest['schema_version']}, this program reads up to {SCHEMA_VERSION}"
         raise EvidenceError(message, "update noroute")
-    items = {str(item.get("file")): item for item in manifest.get("items", ()) if isinstance(item, dict)}
+    listed = [item for item in manifest.get("items", ()) if isinstance(item, dict)]
+    items = {str(item["file"]): item for item in listed if item.get("file")}
     places = {folder: place for path in files if (folder := _stack_folder(path)) and (place := _described(files, folder))}
     taken = {f.place.node for f in layout.files}
     renamed = distinct({place.node for place in places.values()} | {_folder_place(path).node for path in files}, taken, layout)
-    for item in items.values():
+    for item in listed:
         place = Place(renamed.get(str(item.get("node", "")), str(item.get("node", ""))), str(item.get("stack") or HOST))
         layout.facts.extend(not_collected(item, place))
     for path, data in sorted(files.items()):

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 class Emitter:
     """Collects the facts of one source and the lines that were not understood."""
 
-    __slots__ = ("_node", "_stack", "facts", "place", "source", "unparsed")
+    __slots__ = ("_node", "_stack", "facts", "lines", "place", "source", "unparsed")
 
     def __init__(self, source: Source, place: Place) -> None:
         self.source = source
         self.place = place
         self.facts: list[Fact] = []
         self.unparsed = Unparsed()
+        self.lines: dict[int, int] = {}
+        """Line by ``id()`` of a decoded object, where the reader of the format tells."""
         self._node, self._stack = place.node, place.stack
 
     def add(self, kind: str, fields: dict[str, Any], line: int = 0, shown: str = "") -> dict[str, Any]:

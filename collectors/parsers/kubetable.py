@@ -20,8 +20,8 @@ _PHASES = {
 }
 _NOTHING = frozenset({"", "<none>", "<unset>", "<pending>", "<unknown>", "None", "-"})
 
-def read(out: Emitter) -> dict[str, set[str]]:
-    """Emit the facts of every table in the source; gives the namespaces seen, by resource."""
+def read(out: Emitter, before: int = 0) -> dict[str, set[str]]:
+    """Emit the facts of every table in the source (of the lines before ``before``, unless it is 0); gives the namespaces seen, by resource."""
     seen: dict[str, set[str]] = {}
     columns: list[tuple[str, int]] = []
     resource = ""
@@ -29,14 +29,15 @@ def read(out: Emitter) -> dict[str, set[str]]:
     words = [*call.options, *call.words] if call else []
     usual = next((words[at + 1] for at, word in enumerate(words[:-1]) if word in {"-n", "--namespace"}), "default")
     for number, line in clean_lines(out.source.text):
+        if before and number >= before:
+            break
         if not line.strip() or line.startswith("No resources found"):
             continue
-        if re.match(r"NAME(?:SPACE)?\s", line):
+        if re.match(r"(?:NAME(?:SPACE)?|LAST SEEN)\s", line):
             columns = [(match[0], match.start()) for match in re.finditer(r"\S+(?: \S+)*", line)]
             resource = _resource({name for name, _ in columns})
         elif columns and resource:
-            ends = [start for _, start in columns[1:]]
-            row = {name: line[start:end].strip() for (name, start), end in zip(columns, [*ends, None], strict=True)}
+            row = _row(line, columns)
             if not _add(out, number, resource, row, row.get("NAMESPACE", usual)):
                 out.unparsed.add(number, line)
             seen.setdefault(resource, set()).add(row.get("NAMESPACE", usual))
@@ -45,21 +46,41 @@ def read(out: Emitter) -> dict[str, set[str]]:
     return seen
 
 
+def _row(line: str, columns: list[tuple[str, int]]) -> dict[str, str]:
+    """Cells by column; of a table that lost its alignment on the way, what two spaces part."""
+    ends = [start for _, start in columns[1:]]
+    if any(line[end - 1 : end].strip() for end in ends):
+        cells = re.split(r"\s{2,}|\t", line.strip())
+        cells = cells if len(cells) == len(columns) else line.split()
+        if len(cells) == len(columns):
+            return {name: cell for (name, _), cell in zip(columns, cells, strict=True)}
+    return {name: line[start:end].strip() for (name, start), end in zip(columns, [*ends, None], strict=True)}
+
+
 def _resource(columns: set[str]) -> str:
     """Which resource has these columns; "" for one of no use here."""
     # EndpointSlices have these columns too, and cut their lists without saying how.
+    if columns <= {"NAME", "STATUS", "AGE", "LABELS"} and "STATUS" in columns:
+        return "namespaces"
     return next((resource for resource, needed in _COLUMNS.items() if needed <= columns and "ADDRESSTYPE" not in columns), "")
 
 
 def _add(out: Emitter, number: int, resource: str, row: dict[str, str], namespace: str) -> bool:
     """Emit the fact of a row; gives whether it has a name."""
     # "kubectl get all" writes pod/web.
-    name = row["NAME"].rpartition("/")[2]
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:-]*", name):
+    name = row["OBJECT"] if resource == "events" else row["NAME"].rpartition("/")[2]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:/-]*", name):
         return False
     kind, fields = _READERS[resource](row, name, namespace)
+    if "LABELS" in row and kind not in {"k8s_event", "network_policy"}:
+        fields["labels"] = _labels(row["LABELS"])
     out.add(kind, {key: value for key, value in fields.items() if value is not None}, number)
     return True
+
+
+def _labels(text: str) -> dict[str, str]:
+    """The column that ``--show-labels`` adds."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
 
 
 def _known(row: dict[str, str], column: str) -> str | None:
@@ -78,6 +99,9 @@ def _pod(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str,
         "name": name,
         "phase": _PHASES.get(row["STATUS"]),
         "ready": ready == wanted and row["STATUS"] == "Running",
+        "reason": row["STATUS"] if row["STATUS"] not in {*_PHASES, "Terminating"} else None,
+        "terminating": True if row["STATUS"] == "Terminating" else None,
+        "restarts": int(found[0]) if (found := re.match(r"[1-9]\d{0,8}", row["RESTARTS"])) else None,
         "ips": _addresses(_known(row, "IP")) if "IP" in row else None,
         "node_name": _known(row, "NODE"),
     }
@@ -94,10 +118,11 @@ def _service(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[
         "namespace": namespace,
         "name": name,
         "type": row["TYPE"],
+        # "None" is what a headless Service has.
         "cluster_ips": (row["CLUSTER-IP"],) if row["CLUSTER-IP"] not in {"", "<none>"} else (),
         "external_ips": _addresses(row["EXTERNAL-IP"]),
         "ports": ports,
-        "selector": dict(part.split("=", 1) for part in (selector or "").split(",") if "=" in part) if "SELECTOR" in row else None,
+        "selector": _labels(selector or "") if "SELECTOR" in row else None,
         "external_name": row["EXTERNAL-IP"] if row["TYPE"] == "ExternalName" else None,
     }
     return "service", fields
@@ -105,7 +130,47 @@ def _service(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[
 
 def _node(row: dict[str, str], name: str, _namespace: str) -> tuple[str, dict[str, Any]]:
     addresses = _addresses(_known(row, "INTERNAL-IP")) + _addresses(_known(row, "EXTERNAL-IP"))
-    return "k8s_node", {"name": name, "ready": row["STATUS"].split(",")[0] == "Ready", "addresses": addresses if "INTERNAL-IP" in row else None}
+    states = row["STATUS"].split(",")
+    fields = {
+        "name": name,
+        "ready": states[0] == "Ready",
+        "unschedulable": True if "SchedulingDisabled" in states else None,
+        "version": row["VERSION"] or None,
+        "addresses": addresses if "INTERNAL-IP" in row else None,
+    }
+    return "k8s_node", fields
+
+
+def _namespace(row: dict[str, str], name: str, _namespace: str) -> tuple[str, dict[str, Any]]:
+    return "namespace", {"name": name, "phase": row["STATUS"]}
+
+
+def _policy(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
+    """That there is a policy; what it allows is not in the table."""
+    del row
+    return "network_policy", {"flavour": "kubernetes", "namespace": namespace, "name": name}
+
+
+def _daemon_set(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
+    numbers = {field: int(row[column]) for field, column in _DAEMONS if row[column].isdecimal()}
+    return "workload", {"type": "DaemonSet", "namespace": namespace, "name": name, **numbers}
+
+
+def _deployment(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
+    ready, _, desired = row["READY"].partition("/")
+    numbers = {"ready": ready, "desired": desired, "available": row["AVAILABLE"]}
+    whole = {field: int(text) for field, text in numbers.items() if text.isdecimal()}
+    return "workload", {"type": "Deployment", "namespace": namespace, "name": name, **whole}
+
+
+def _event(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
+    kind, _, what = name.partition("/")
+    said = {"type": row["TYPE"], "reason": row["REASON"], "message": row["MESSAGE"][:1000], "last": row["LAST SEEN"] or None}
+    return "k8s_event", {"namespace": namespace, "object": f"{_KIND_WORDS.get(kind, kind.capitalize())}/{what}", **said}
+
+
+def _calico_node(row: dict[str, str], name: str, _namespace: str) -> tuple[str, dict[str, Any]]:
+    return "calico_node", {"name": name, "ipv4": _known(row, "IPV4"), "ipv6": _known(row, "IPV6"), "as_number": row["ASN"].strip("()") or None}
 
 
 def _endpoints(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
@@ -138,7 +203,18 @@ _COLUMNS = {
     "pods": {"NAME", "READY", "STATUS", "RESTARTS"},
     "ippools": {"NAME", "CIDR", "NAT", "IPIPMODE"},
     "endpoints": {"NAME", "ENDPOINTS", "AGE"},
+    "networkpolicies": {"NAME", "POD-SELECTOR", "AGE"},
+    "daemonsets": {"NAME", "DESIRED", "CURRENT", "READY", "AVAILABLE"},
+    "deployments": {"NAME", "READY", "UP-TO-DATE", "AVAILABLE"},
+    "events": {"LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"},
+    "calico nodes": {"NAME", "ASN", "IPV4"},
+}
+_DAEMONS = (("desired", "DESIRED"), ("ready", "READY"), ("available", "AVAILABLE"))
+_KIND_WORDS = {
+    "replicaset": "ReplicaSet", "daemonset": "DaemonSet", "statefulset": "StatefulSet", "networkpolicy": "NetworkPolicy", "endpointslice": "EndpointSlice",
 }
 _READERS: dict[str, Callable[[dict[str, str], str, str], tuple[str, dict[str, Any]]]] = {
     "services": _service, "nodes": _node, "pods": _pod, "ippools": _ippool, "endpoints": _endpoints,
+    "namespaces": _namespace, "networkpolicies": _policy, "daemonsets": _daemon_set, "deployments": _deployment, "events": _event,
+    "calico nodes": _calico_node,
 }
