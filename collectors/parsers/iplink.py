@@ -252,11 +252,14 @@ def _set_name(fields: dict[str, Any], name: str, trust_peer: bool) -> None:
 
 
 def _set_flags(fields: dict[str, Any], flags: tuple[str, ...]) -> None:
-    """Set what the flags tell; of a device that is down the carrier is not known."""
+    """Set what the flags tell; of a device that is down the carrier is not known.
+
+    NO-CARRIER beside LOWER_UP is a moment: the kernel tells the operational state up to a second after the carrier (``linkwatch``).
+    """
     fields["flags"] = flags
     fields["up"] = "UP" in flags
     if fields["up"]:
-        fields["carrier"] = "LOWER_UP" in flags and "NO-CARRIER" not in flags
+        fields["carrier"] = "LOWER_UP" in flags
     if "LOOPBACK" in flags:
         fields["type"] = "loopback"
 

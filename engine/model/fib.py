@@ -169,7 +169,7 @@ class Fib:
             self._add(route_of(fact))
         for family in (4, 6):
             if (family, "local") not in self.tables:
-                for fact in _local_routes(addresses, family):
+                for fact in local_routes(addresses, family):
                     self._add(route_of(fact))
         self.rules = {4: self._rules(rules, 4), 6: self._rules(rules, 6)}
 
@@ -286,7 +286,7 @@ def _port(text: str | None, value: int) -> bool:
     return int(low) <= value <= int(high or low)
 
 
-def _local_routes(addresses: Sequence[Fact], family: int) -> Iterable[Fact]:
+def local_routes(addresses: Sequence[Fact], family: int) -> Iterable[Fact]:
     """Table ``local`` as the kernel fills it from the addresses (``fib_add_ifaddr``)."""
     for fact in addresses:
         get = fact.fields.get

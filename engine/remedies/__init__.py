@@ -8,6 +8,7 @@ from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, Dock
 from engine.remedies.dockerd import DockerRestart
 from engine.remedies.ipset import IpsetAdd, IpsetDelete
 from engine.remedies.kernel import ModuleLoad, SysctlSet
+from engine.remedies.links import AddressAdd, AddressDelete, LinkHairpin, LinkMaster, LinkUp
 from engine.remedies.mtu import LinkMtu, MssClamp
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
 from engine.remedies.nft import NftInsert
@@ -34,6 +35,11 @@ OPERATIONS: dict[str, type[Operation]] = {
         RouteSource,
         RuleAdd,
         RuleDelete,
+        LinkUp,
+        LinkMaster,
+        LinkHairpin,
+        AddressAdd,
+        AddressDelete,
         LinkMtu,
         MssClamp,
         SysctlSet,

@@ -87,6 +87,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
     out = path[1].link
     walker.recorder.step("bridge", f"{bridge}: {port.name} to {out.name}")
     walker.recorder.leave(out.name)
+    at = replace(at, device=bridge, physin=port.name)
     if out.name == port.name and not (out.hairpin or False):
         return walker.stop(
             at,

@@ -74,6 +74,9 @@ def follow(network: Network, flow: Flow, number: int, error_class: str, kind: ty
         from engine.walk.ways import ways
 
         facts = (*facts, *ways(network, first.facts))
+    from engine.walk.wires import wires
+
+    facts = (*facts, *wires(network, facts))
     if sees != "connected":
         from engine.walk.listening import bound
 
