@@ -1,6 +1,7 @@
 """What the lab knows of systemd.
 
-Usage: systemctl restart docker (dockerd anew, with the options that it had) | systemctl start|stop redis-server (with /etc/redis/redis.conf)
+Usage: systemctl restart docker (dockerd anew, with the options that it had) | systemctl restart flanneld |
+systemctl start|stop redis-server (with /etc/redis/redis.conf)
 """
 
 from __future__ import annotations
@@ -46,7 +47,13 @@ def stop_redis() -> int:
     return wait(lambda: not REDIS.exists() and not Path(f"/proc/{pid}").exists())
 
 
+def flannel() -> int:
+    """The agent announces its node anew."""
+    return subprocess.run(["flanneld", "restart"], check=False).returncode
+
+
 JOBS = {
+    ("restart", "flanneld"): flannel,
     ("restart", "docker"): docker, ("restart", "docker.service"): docker,
     ("start", "redis-server"): start_redis, ("stop", "redis-server"): stop_redis,
 }
