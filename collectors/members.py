@@ -98,6 +98,15 @@ def load(path: Path, limits: Limits) -> Members:
     return found
 
 
+def load_bytes(name: str, data: bytes, limits: Limits) -> Members:
+    """All files of an archive that is in memory; raises :class:`EvidenceError` if it is broken."""
+    from io import BytesIO
+
+    found = Members(stem(name))
+    _read_archive(BytesIO(data), name, found, _Budget(limits), level=1)
+    return found
+
+
 def _read_single(path: Path, budget: _Budget) -> Members:
     """An archive, or one plain file."""
     try:

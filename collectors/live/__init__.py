@@ -79,7 +79,7 @@ def gather(options: CollectOptions, sink: Sink, path: str) -> Summary:
     for read, note in _each_namespace(spaces, node, options, sink):
         items.extend(read)
         notes.extend(note)
-    write_manifest(node, items, sink)
+    sink.put("manifest.json", encoded(manifest(node, items)))
     notes.extend(f"{item.command} was cut off at {options.max_bytes} octets" for item in items if item.truncated and not item.error)
     return Summary(path, node, tuple(space.name for space in spaces), tuple(items), time.monotonic() - began, tuple(notes))
 
@@ -195,15 +195,15 @@ def keep(got: Got, node: str, space: Namespace, sink: Sink) -> Item:
     return Item(command, file, node, space.name, got.what, output.exit_status, round(output.seconds, 4), output.truncated, via=got.via, error=error)
 
 
-def write_manifest(node: str, items: Sequence[Item], sink: Sink) -> None:
-    """``manifest.json``: what was collected, and what was not and why."""
+def manifest(node: str, items: Sequence[Item | dict[str, Any]]) -> dict[str, Any]:
+    """``manifest.json``: what was collected, and what was not and why; ``node`` is "" for a cluster's."""
     from datetime import UTC, datetime
 
     from engine import __version__
 
     created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     head = {"schema_version": SCHEMA_VERSION, "tool": "noroute", "tool_version": __version__, "created": created, "node": node}
-    sink.put("manifest.json", encoded({**head, "items": [asdict(item) for item in items]}))
+    return {**head, "items": [item if isinstance(item, dict) else asdict(item) for item in items]}
 
 
 def encoded(document: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from collectors.live.run import Output, find, read_below, read_file, run
 from collectors.live.stack import Got, program
@@ -19,16 +19,8 @@ CNI_FOLDER: Final = "/etc/cni/net.d"
 MAX_CNI_FILES: Final = 200
 MAX_CONTAINERS: Final = 500
 """Containers that are inspected; past that a node is not a node but a benchmark."""
-KUBERNETES: Final = (
-    "nodes", "pods", "services", "endpoints", "endpointslices.discovery.k8s.io", "networkpolicies.networking.k8s.io", "ippools.crd.projectcalico.org",
-)
-CONFIG_MAPS: Final = (
-    ("kube-system", "kube-proxy"), ("kube-flannel", "kube-flannel-cfg"), ("kube-system", "kube-flannel-cfg"), ("kube-system", "coredns"),
-    ("kube-system", "cilium-config"), ("kube-system", "calico-config"),
-)
 KUBE_TIMEOUT: Final = 4.0
 """Seconds that the API server has for its first answer; one that is down must not hold up the node's own evidence."""
-REDACTED: Final = "<redacted>"
 
 
 def identity(options: CollectOptions) -> Iterator[Got]:
@@ -154,9 +146,13 @@ def cluster(options: CollectOptions) -> Iterator[Got]:
     path = find("kubectl")
     if path is None or not kube_configured():
         return
+    from dataclasses import replace
+
+    from collectors.cluster.resources import BRIEF, network_configs, redact
+
     with tempfile.TemporaryDirectory(prefix="noroute-") as cache:
         base = [path, f"--cache-dir={cache}", f"--request-timeout={KUBE_TIMEOUT:g}s", "get", "-o", "json"]
-        for number, resource in enumerate(KUBERNETES):
+        for number, resource in enumerate(BRIEF):
             name = resource.partition(".")[0]
             command = f"kubectl get {name} -A -o json"
             output = run([*base, "-A", resource], timeout=KUBE_TIMEOUT + 1 if not number else options.timeout, max_bytes=options.max_bytes)
@@ -166,16 +162,19 @@ def cluster(options: CollectOptions) -> Iterator[Got]:
                     return
                 continue
             yield Got(command, name, redacted(output), file=f"cluster/{name}.json")
-        for namespace, name in CONFIG_MAPS:
-            output = run([*base, "-n", namespace, "configmap", name], timeout=options.timeout, max_bytes=options.max_bytes)
-            if not output.exit_status:
-                command = f"kubectl get configmap {name} -n {namespace} -o json"
-                yield Got(command, "", redacted(output), file=f"cluster/configmap_{namespace}_{name}.json")
+        for namespace in ("kube-system", "kube-flannel"):
+            output = run([*base, "-n", namespace, "configmaps"], timeout=options.timeout, max_bytes=options.max_bytes)
+            if not output.exit_status and not output.truncated:
+                data = json.dumps(redact(network_configs(json.loads(output.data), namespace)), indent=1)
+                command = f"kubectl get configmaps -n {namespace} -o json (the network's)"
+                yield Got(command, "", replace(output, data=f"{data}\n".encode()), file=f"cluster/configmaps_{namespace}.json")
 
 
 def redacted(output: Output) -> Output:
     """A JSON output without the values of environment variables, which often are secrets."""
     from dataclasses import replace
+
+    from collectors.cluster.resources import redact
 
     if output.truncated or output.exit_status:
         return output
@@ -184,28 +183,3 @@ def redacted(output: Output) -> Output:
     except ValueError:
         return output
     return replace(output, data=(json.dumps(redact(document), indent=1) + "\n").encode())
-
-
-def redact(value: Any) -> Any:
-    """``value`` with every ``env``'s values replaced and with the annotations that repeat whole objects removed."""
-    if isinstance(value, list):
-        return [redact(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    made = {}
-    for key, item in value.items():
-        if key in {"managedFields", "kubectl.kubernetes.io/last-applied-configuration"}:
-            continue
-        made[key] = _environment(item) if key.lower() == "env" and isinstance(item, list) else redact(item)
-    return made
-
-
-def _environment(items: list[Any]) -> list[Any]:
-    """Names without values, of docker's ``["KEY=value"]`` and Kubernetes' ``[{name, value}]``."""
-    made: list[Any] = []
-    for item in items:
-        if isinstance(item, str):
-            made.append(f"{item.partition('=')[0]}={REDACTED}")
-        else:
-            made.append({**item, "value": REDACTED} if isinstance(item, dict) and "value" in item else item)
-    return made

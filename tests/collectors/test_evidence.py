@@ -248,13 +248,19 @@ def test_what_was_not_collected_is_a_fact(tmp_path: Path) -> None:
     """Skipped and failed items are stated with their reason, and cut or failed ones claim no completeness."""
     items: list[dict[str, object]] = [
         {"command": "ipset save", "file": "", "node": "n1", "stack": "host", "what": "ipsets", "skipped": "ipset is not installed"},
+        {"command": "ss -tuanp", "file": "", "node": "n1", "stack": "host", "what": "sockets", "skipped": "ss is not installed"},
         {"command": "ip rule", "file": "nodes/n1/ip_rule", "node": "n1", "stack": "host", "what": "routing_rules", "exit_status": 1,
          "error": "no answer within 5 s"},
         {"command": "ip route show table all", "file": "nodes/n1/ip_route", "node": "n1", "stack": "host", "what": "routes", "truncated": True},
     ]
     evidence = read([bundle(tmp_path / "b", items, {"nodes/n1/ip_rule": "0:\tfrom all lookup local\n", "nodes/n1/ip_route": ROUTES})])
     missing = {f.get("what"): f.get("reason") for f in evidence.facts if f.kind == "not_collected"}
-    assert missing == {"ipsets": "ipset is not installed", "routing_rules": "no answer within 5 s", "routes": "the output was cut off"}
+    assert missing == {
+        "ipsets": "ipset is not installed",
+        "sockets": "ss is not installed",
+        "routing_rules": "no answer within 5 s",
+        "routes": "the output was cut off",
+    }
     assert not [f for f in evidence.facts if f.kind == "collected"]
     assert {"route", "routing_rule"} <= kinds(evidence, "n1")
 
