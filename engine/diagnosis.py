@@ -14,6 +14,7 @@ from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, V
 from engine.inference.engine import Match, infer
 from engine.inference.suppression import suppressed
 from engine.model import Network, build
+from engine.phrases import spoken
 from engine.remedies import OPERATIONS, Site
 from engine.schema import KINDS
 from engine.walk import walk
@@ -41,7 +42,7 @@ WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate")
 
 PATH_KINDS = frozenset(
     {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
-    | {"tunnelled"}
+    | {"tunnelled", "narrow"}
 ) | {*WIRE_KINDS, "silent_neighbor"}
 """Derived facts that put a finding on the flow's path."""
 
@@ -49,7 +50,7 @@ COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"
 """Error classes that the walk can predict."""
 
 
-SIZE_CLASSES = frozenset({"", "timeout", "slow", "reset", "intermittent"})
+SIZE_CLASSES = frozenset({"", "timeout", "slow", "reset", "intermittent", "EMSGSIZE"})
 """Error classes that fit a flow whose small packets pass and whose full ones do not."""
 
 
@@ -145,7 +146,9 @@ class Diagnoser:
     def _complaint(self, network: Network) -> list[Fact]:
         """The symptom as a fact, for modes that show in a message rather than in a packet."""
         text = " ".join(self.question.symptom.lower().split())
-        fields = {"text": text, "error_class": self.question.error_class}
+        from engine.question.tokens import fold, packet_size
+
+        fields = {"text": text, "error_class": self.question.error_class, "large": packet_size(fold(text)) != 0}
         return [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks})] if text else []
 
     # --- the answer -----------------------------------------------------------------------------------------------
@@ -247,6 +250,8 @@ class Diagnoser:
         lives = all(_outcome(traces[n], candidate.match) == "connected" for n in failing)
         if lives and not self._fires_again(candidate, changed, traces):
             return Verified.RESTORES_FLOW, changed
+        if not any(f.kind == "drop" for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
+            return Verified.NOT_CHECKED, None  # the fault is gone; what it does to the flow shows beyond the evidence
         moved = any(_deaths(traces[n]) != _deaths(state.traces[n]) or traces[n].client_sees != state.traces[n].client_sees for n in failing)
         return (Verified.NO_EFFECT, changed if moved else None)
 
@@ -426,7 +431,7 @@ def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing
         command = f"{stack.entry} {command}" if stack.entry else _inside(unknown.stack, command)
     tail = (" (assumed harmless)", "（已按无害处理）") if assumed else ("", "")
     place = unknown.node if unknown.stack == HOST else f"{unknown.node}/{unknown.stack}"
-    return Missing(unknown.node, command, {"en": f"{unknown.why}{tail[0]}", "zh": f"{place} 缺少证据: {unknown.what}{tail[1]}"})
+    return Missing(unknown.node, command, {"en": f"{unknown.why}{tail[0]}", "zh": f"{place}：{spoken(unknown.why, 'zh')}{tail[1]}"})
 
 
 def _inside(stack: str, command: str) -> str:

@@ -345,7 +345,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "symptom": Kind(
         "What the user complained of; on every node's own stack.",
-        {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said"},
+        {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers"},
         "engine",
     ),
     # --- derived by the walk -------------------------------------------------------------------------------------

@@ -75,9 +75,11 @@ ERRORS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
          "request timeout", "read timed out", "handshake timeout", "sockettimeoutexception", "connecttimeoutexception", "context deadline exceeded",
          "deadline exceeded", "etimedout", "timed out", "times out", "timing out", "time out", "timeouts", "timeout", "no response", "no reply",
          "no answer", "hangs forever",
-         "hangs", "hang", "hanging", "stuck", "errno 110", "os error 110", "连接超时", "请求超时", "访问超时", "超时", "无响应", "没有响应",
+         "hangs", "hang", "hanging", "hung", "stuck", "stalls", "stall", "stalled", "stalling", "freezes", "freeze", "never finishes",
+         "never completes",
+         "goes no further", "errno 110", "os error 110", "连接超时", "请求超时", "访问超时", "超时", "无响应", "没有响应",
          "没响应", "没反应", "没有回应", "无回应",
-         "没有返回", "逾时", "卡住", "卡死", "挂起"),
+         "没有返回", "逾时", "卡住", "卡死", "卡在", "停住", "挂起"),
     ),
 )
 """(error class, phrases), in the order in which a text that holds several is read."""
@@ -102,11 +104,40 @@ MYSQL_ERRNO: Final = {"(113)": "EHOSTUNREACH", "(110)": "timeout", "(111)": "ECO
 """How MySQL and MariaDB clients end their message."""
 
 LARGE: Final = ("large packet", "large packets", "large file", "large files", "large transfer", "large transfers", "large response",
-    "large responses", "large request", "large payload",
-                "large payloads", "big packet", "big packets", "big file", "big files", "big transfer", "big transfers", "big response", "mtu",
-                "full-size", "大包", "大数据包", "大文件",
-                "大数据", "大报文", "大请求", "大响应", "大流量")
+    "large responses", "large request", "large requests", "large payload", "large payloads", "large download", "large downloads", "large upload",
+    "large uploads", "large query", "large queries", "large result", "large results", "large object", "large objects", "large data", "big packet",
+    "big packets", "big file", "big files", "big transfer", "big transfers", "big response", "big responses", "big request", "big requests",
+    "big download", "big upload", "big query", "big queries", "big result", "larger packets", "bigger packets", "bulk transfer", "bulk transfers",
+    "bulk data", "bulk traffic", "mtu", "pmtu", "mss", "full-size", "full size", "small packets", "small packet", "small files", "small requests",
+    "small responses", "small transfers", "small queries", "tiny requests", "only small", "message too long", "fragmentation needed", "frag needed",
+    "packet too big", "after the handshake", "after handshake", "handshake succeeds", "handshake completes", "handshake ok", "handshake is ok",
+    "handshake works", "handshake is fine", "handshake fine", "handshake passes", "connection is established but", "connection established but",
+    "tcp connects but", "connects but", "connects fine but", "tls handshake timeout", "tls handshake timed out", "tls handshake times out",
+    "ssl handshake timeout", "after client hello", "after the client hello", "client hello", "server hello", "ssh2_msg_kex_ecdh_reply",
+    "ssh2_msg_kexinit",
+    "ssh2_msg_kex_dh_gex_group", "ssh2_msg_kex_dh_gex_reply", "sent kexinit", "key exchange", "rpc failed", "early eof",
+    "unexpected disconnect while reading sideband packet",
+    "大包", "大数据包", "大文件", "大数据", "大报文", "大请求", "大响应", "大流量", "小包", "小文件", "小请求", "小数据包", "数据量大", "数据一大",
+    "内容一多",
+    "握手成功", "握手正常", "握手完成", "握手之后", "握手后", "握手没问题", "能建立连接", "连接能建立", "连接建立后", "建立连接后", "消息过长",
+    "需要分片")
 """The trouble begins with large packets: walk one of full size."""
+
+BULK: Final = ("scp", "sftp", "rsync", "ftp", "nfs", "smb", "s3", "git", "docker pull", "docker push", "podman pull", "crictl pull", "ctr pull",
+    "image pull", "image pulls", "pull image", "pull images", "pulling image", "pulling images", "push image", "apt", "apt-get", "apt update", "yum",
+    "dnf", "apk", "pip", "npm", "mvn", "wget", "download", "downloads", "downloading", "upload", "uploads", "uploading", "transfer", "transfers",
+    "transferring", "copy", "copying", "file copy", "backup", "restore", "dump", "mysqldump", "pg_dump", "replication", "iperf", "iperf3", "tls",
+    "ssl", "https", "kubectl logs", "kubectl exec", "select *", "query", "queries", "ssh", "page", "pages", "response", "responses", "data",
+    "下载", "上传", "传输", "拷贝", "复制", "拉取镜像", "拉镜像", "推送镜像", "备份", "导入", "导出", "传文件", "查询", "页面", "网页", "镜像",
+    "数据")
+"""What makes full packets soon after a connection is set up …"""
+
+STALLS: Final = ("hang", "hangs", "hanging", "hung", "stall", "stalls", "stalled", "stalling", "stuck", "freeze", "freezes", "frozen",
+    "never finishes",
+    "never completes", "does not finish", "doesn't finish", "stops after", "stops at", "卡住", "卡在", "卡死", "卡顿", "停住", "停在", "不动",
+    "挂住", "hang住",
+    "没有下文", "一直转圈", "加载不完", "加载不出")
+"""… and the words for a connection that was set up and goes no further: together they speak of large packets."""
 
 WORKS: Final = ("works", "worked", "works fine", "is fine", "are fine", "is ok", "are ok", "ok", "succeeds", "can ping", "can reach",
     "can connect", "can access", "can curl", "is reachable",

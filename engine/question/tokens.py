@@ -246,4 +246,5 @@ def packet_size(folded: str) -> int:
     if asked:
         headers = 28
         return int(asked[1]) + headers
-    return -1 if holds(folded, phrases.LARGE) else 0
+    stalled = holds(folded, phrases.STALLS) and holds(folded, phrases.BULK)
+    return -1 if stalled or holds(folded, phrases.LARGE) else 0

@@ -179,6 +179,38 @@ def test_packet_size(text: str, expected: int) -> None:
     assert packet_size(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "curl: tls handshake hangs after client hello",
+        "net/http: TLS handshake timeout",
+        "scp stalls at 0%",
+        "git clone hangs",
+        "docker pull stuck at waiting",
+        "handshake ok then nothing",
+        "tcp connects but no data",
+        "small requests work, larger ones hang",
+        "debug1: expecting SSH2_MSG_KEX_ECDH_REPLY",
+        "ping: local error: message too long, mtu=1450",
+        "From 10.0.0.1 icmp_seq=1 Frag needed and DF set (mtu = 1400)",
+        "TLS 握手卡住",
+        "小包正常，传大文件就断",
+        "ssh 能连上，执行 ls 就卡住",
+        "握手成功后没有数据",
+        "下载镜像一直卡在 0%",
+    ],
+)
+def test_stalled_transfers(text: str) -> None:
+    """What hangs after it was set up is about large packets, whether or not the text says so."""
+    assert packet_size(fold(text)) == -1
+
+
+@pytest.mark.parametrize("text", ["connection to db hangs", "curl: (7) connection timed out", "页面打不开", "https fails"])
+def test_no_word_of_size(text: str) -> None:
+    """A connection that cannot be set up, or of which no more is said, says nothing of large packets."""
+    assert packet_size(fold(text)) == 0
+
+
 def test_clauses_that_tell_what_works() -> None:
     """A contrast is split into its clauses, and the one that works is known."""
     text = fold("从Docker容器内可以ping通宿主机IP,但ping不通其它主机")
