@@ -36,6 +36,10 @@ def spoken(text: str, lang: str) -> str:
 
 
 PHRASES: Final[dict[str, tuple[str, str]]] = {
+    "unmodelled": ("not modelled", "未建模"),
+    "rate-low": ("a rate limit: true while the rate is low", "限速：速率低时成立"),
+    "rule-not-understood": ("not understood", "无法理解"),
+    "no-columns": ("the listing shows no interface columns (iptables -L without -v)", "输出没有接口列（iptables -L 未带 -v）"),
     "route-covers": ("{type} route covers {dst}", "{type} 路由覆盖了 {dst}"),
     "rule-covers": ("{type} rule covers {dst}", "{type} 策略规则覆盖了 {dst}"),
     "no-port": (

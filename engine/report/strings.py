@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from engine.phrases import spoken
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -91,6 +93,11 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "verdict-cause-found": ("cause found", "已找到根因"),
     "verdict-no-fault-found": ("no fault found", "未发现故障"),
     "verdict-insufficient-evidence": ("insufficient evidence", "证据不足"),
+    "step-pass": ("pass", "通过"),
+    "step-drop": ("drop", "丢弃"),
+    "step-reject": ("reject", "拒绝"),
+    "step-rewrite": ("rewrite", "改写"),
+    "step-unknown": ("unknown", "未知"),
     "more-lines": ("… and {n} more lines", "…… 另有 {n} 行"),
     "more-flows": ("… and {n} more flows", "…… 另有 {n} 条流"),
     "outcome": ("if {when}: {what}", "若 {when}：{what}"),
@@ -98,6 +105,59 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "more-detail": ("--verbose shows the walk hop by hop.", "--verbose 可显示逐跳推演。"),
 }
 """Key → (English, Chinese)."""
+
+
+STAGES: Final[dict[str, str]] = {
+    "route": "路由",
+    "netfilter": "netfilter",
+    "nat": "nat",
+    "conntrack": "连接跟踪",
+    "forwarding": "转发",
+    "rp-filter": "反向路径",
+    "neighbor": "邻居",
+    "bridge": "网桥",
+    "device": "设备",
+    "encapsulate": "封装",
+    "decapsulate": "解封装",
+    "socket": "套接字",
+    "assume": "假定",
+    "policy": "默认策略",
+    "rule": "规则",
+    "ports": "本地端口",
+    "loop": "环路",
+    "martian": "非法地址",
+    "no-route": "无路由",
+    "blocked-route": "阻断路由",
+    "too-big": "包过大",
+    "queue": "队列",
+    "fdb": "转发表",
+}
+"""Where a step of a walk happens → its Chinese name; others keep their own."""
+
+
+ANSWERS: Final[dict[str, str]] = {
+    "matches": "匹配",
+    "does not match": "不匹配",
+    "passes": "放行",
+    "drops": "丢弃",
+    "listens": "有程序监听",
+    "closed": "无程序监听",
+    "on": "开启",
+    "off": "关闭",
+    "strict": "严格",
+    "unknown": "未知",
+}
+"""Answers to what the evidence leaves open → Chinese."""
+
+
+def answer(text: str, lang: str) -> str:
+    """An answer on which an outcome depends, in a language."""
+    return ANSWERS.get(text) or spoken(text, lang) if lang == "zh" else text
+
+
+def stage(what: str, lang: str) -> str:
+    """Where a step of a walk happens, in a language."""
+    return STAGES.get(what, what) if lang == "zh" else what
 
 
 def say(key: str, lang: str, **values: object) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.findings import Standing, Verdict
+from engine.phrases import spoken
 from engine.report.clean import block, line
 from engine.report.layout import pad, wrap
-from engine.report.strings import pick, say, sees
+from engine.report.strings import answer, pick, say, sees, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,7 +209,8 @@ class _Page:
         for trace in shown:
             result = self._say("client-sees", what=sees(trace.client_sees, self.lang))
             yield from self._wrapped(f"- {flow_text(trace.flow)}{self._say('colon')}{result}")
-            for when, share, outcome in trace.branches:
+            for condition, share, outcome in trace.branches:
+                when = answer(condition, self.lang)
                 said = self._say("outcome", when=f"{when} ({share})" if share else when, what=sees(outcome, self.lang))
                 yield from self._wrapped(f"- {said}", "    ")
         if len(traces) > len(shown):
@@ -225,7 +227,7 @@ class _Page:
 
 def assumed(report: Report, lang: str) -> list[str]:
     """What the question and the walks took for granted, each once."""
-    walked = [f"{where(u.node, u.stack)}: {u.why or u.what}" for trace in report.traces for u in trace.assumed]
+    walked = [f"{where(u.node, u.stack)}{say('colon', lang)}{spoken(u.why or u.what, lang)}" for trace in report.traces for u in trace.assumed]
     return list(dict.fromkeys([pick(a.text, lang) for a in report.question.assumptions] + walked))
 
 
@@ -266,7 +268,8 @@ def trace_rows(number: int, trace: Trace, lang: str, width: int) -> Iterator[Row
     if trace.reply is not None:
         yield from _direction("reply", trace.reply, lang)
     for unknown in trace.depends:
-        yield Row(line(f"  ? {where(unknown.node, unknown.stack)}: {unknown.what}: {unknown.why}"), "open")
+        told = say("colon", lang).join((where(unknown.node, unknown.stack), spoken(unknown.what, lang), spoken(unknown.why, lang)))
+        yield Row(line(f"  ? {told}"), "open")
         if unknown.command:
             yield Row(f"      {line(unknown.command)}", "command")
 
@@ -274,13 +277,14 @@ def trace_rows(number: int, trace: Trace, lang: str, width: int) -> Iterator[Row
 def _direction(key: str, walked: Walked, lang: str) -> Iterator[Row]:
     yield Row(f"  {say(key, lang)}{say('colon', lang)}{say(f'disposition-{walked.disposition.value}', lang)}")
     for number, hop in enumerate(walked.hops, 1):
-        yield from _hop(number, hop)
+        yield from _hop(number, hop, lang)
 
 
-def _hop(number: int, hop: Hop) -> Iterator[Row]:
+def _hop(number: int, hop: Hop, lang: str) -> Iterator[Row]:
     way = f"{hop.in_device or '·'} > {hop.out_device or '·'}"
     yield Row(line(f"    {number}. {where(hop.node, hop.stack)}  [{way}]  {hop.packet}"))
     for step in hop.steps:
         style = "drop" if step.verdict in {"drop", "reject"} else ""
-        yield Row(line(f"       {step.verdict:<8}{step.what:<13}{step.summary}"), style)
+        verdict, what = say(f"step-{step.verdict}", lang), stage(step.what, lang)
+        yield Row(line(f"       {pad(verdict, 8)}{pad(what, 13)}{spoken(step.summary, lang)}"), style)
         yield from evidence_rows(step.lines, " " * 17, several=False)

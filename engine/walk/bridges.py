@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.model.network import Port
+from engine.phrases import phrase
 from engine.walk import segment
 from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import resolve
@@ -81,7 +82,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
             at,
             "bridge",
             Disposition.DROPPED,
-            f"bridge {bridge} has no port that leads to {station.stack.name} {station.link.name}",
+            phrase("no-port", bridge=bridge, stack=station.stack.name, device=station.link.name),
             packet=passage.packet,
         )
     out = path[1].link
@@ -93,7 +94,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
             at,
             "bridge",
             Disposition.DROPPED,
-            f"{out.name} would send the frame back to where it came from: hairpin_mode is off",
+            phrase("no-hairpin", device=out.name),
             line_of(out.fact),
             origin=out.fact,
             packet=passage.packet,
@@ -105,7 +106,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
             at,
             "bridge",
             Disposition.DROPPED,
-            f"{port.name} and {out.name} are isolated ports",
+            phrase("isolated", one=port.name, other=out.name),
             line_of(out.fact),
             origin=out.fact,
             packet=passage.packet,

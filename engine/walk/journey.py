@@ -9,6 +9,7 @@ from engine.inet import family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import Packet
+from engine.phrases import phrase
 from engine.walk.choices import Asked, Choices, replays
 from engine.walk.errors import seen_as
 from engine.walk.icmp import RESET_SIZE, attached, error_packet
@@ -150,7 +151,7 @@ class Journey:
         """Request, then whatever comes back."""
         start = self._start()
         if start is None:
-            unknown = Unknown("", "", "sender", "", "no stack in the evidence sends or receives this flow")
+            unknown = Unknown("", "", "sender", "", phrase("no-party"))
             self.open.append(unknown)
             return self._done("depends", Walked(Disposition.LEFT_EVIDENCE, ()), None)
         end = self.walker.carry(start)
@@ -272,9 +273,9 @@ class Journey:
                 Unknown(
                     back.stack.node,
                     back.stack.name,
-                    "the way back",
+                    phrase("way-back"),
                     f"ip route get {src}",
-                    f"the answer to {src} leaves the evidence by {back.device}",
+                    phrase("answer-leaves", src=src, device=back.device),
                 )
             )
             return "depends"
@@ -310,7 +311,7 @@ class Journey:
             in_device=back.device,
             out_device="",
         )
-        self.recorder.step("socket", f"the answer comes from {where}, the client asked {self.flow.dst}:{self.flow.port}", "drop")
+        self.recorder.step("socket", phrase("answer-from-other", where=where, dst=self.flow.dst, port=self.flow.port), "drop")
         return False
 
     def _refused(self, end: End) -> tuple[str, Walked | None]:
@@ -359,7 +360,7 @@ class Journey:
             stack.name,
             "sockets",
             f"ss -ln{letter}p",
-            f"whether something listens on {packet.protocol} port {packet.dport} of {who} was not collected",
+            phrase("listener-unseen", protocol=packet.protocol, port=packet.dport, who=who),
         )
         return self.choices.ask(("socket", stack.node, stack.name, packet.dport), ("listens", "closed"), unknown) == 0
 
@@ -371,7 +372,7 @@ class Journey:
             return False
         waiting, backlog = fitting[0].fields["recv_q"], fitting[0].fields["send_q"]
         self.recorder.direction = "request"
-        text = f"the accept queue of port {packet.dport} is full: {waiting} wait, {backlog} may"
+        text = phrase("queue-full", port=packet.dport, waiting=waiting, backlog=backlog)
         self.recorder.step("socket", text, "drop", line_of(fitting[0]))
         self._note_socket(end, fitting[0], "queue", "dropped")
         return True
@@ -413,9 +414,9 @@ class Journey:
             Unknown(
                 target,
                 "host",
-                f"evidence of {dst}",
+                phrase("evidence-of", dst=dst),
                 "diagnose collect -o bundle.tar.gz",
-                f"{src} > {dst} leaves {end.stack.node} by {end.device}; {dst} was not collected",
+                phrase("target-unseen", src=src, dst=dst, node=end.stack.node, device=end.device, target=dst),
             )
         )
         port = end.left_by

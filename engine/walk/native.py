@@ -357,7 +357,7 @@ def _number(passage: Passage, place: Place, wanted: ast.Expression) -> int | Out
         return value
     if isinstance(value, Absent):
         return Flow.BREAK
-    why = value.why if isinstance(value, Doubt) else phrase("at-random") if isinstance(value, Chance) else "not modelled"
+    why = value.why if isinstance(value, Doubt) else phrase("at-random") if isinstance(value, Chance) else phrase("unmodelled")
     text = show_expression(wanted)
     passage.recorder.assume(_unknown(passage, place, text, phrase("mark-unknown", text=text, why=why)))
     return Flow.ON

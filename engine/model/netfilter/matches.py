@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from engine.phrases import phrase
+
 if TYPE_CHECKING:
     from engine.inet import Prefix
     from engine.model.packet import HookContext, Packet
@@ -61,7 +63,7 @@ class Unmodelled(NamedTuple):
     """A match whose answer the evidence cannot give (or that the model does not know)."""
 
     text: str
-    reason: str = "not modelled"
+    reason: str = phrase("unmodelled")
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
         """Unknown."""

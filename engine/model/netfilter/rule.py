@@ -9,6 +9,7 @@ from engine.inet import prefix, to_int
 from engine.model.netfilter import matches as m
 from engine.model.netfilter.words import split
 from engine.model.packet import PROTOCOL_NUMBERS
+from engine.phrases import phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,7 +221,7 @@ def parse_rule(line: RuleLine, number: int, family: int = 4, *, devices_known: b
         found.append(_option(word, words, module, family, inverted=inverted))
         inverted = False
     if not devices_known:
-        found.append(m.Unmodelled("-i/-o", "the listing shows no interface columns (iptables -L without -v)"))
+        found.append(m.Unmodelled("-i/-o", phrase("no-columns")))
     return Rule(number, line.line, line.spec, tuple(found), target)
 
 
@@ -309,7 +310,7 @@ def _opaque(module: str, words: _Words) -> m.Match:
     if module == "statistic":
         return m.Share(text, _share(taken))
     if module == "limit":
-        return m.Unmodelled(text, "a rate limit: true while the rate is low")
+        return m.Unmodelled(text, phrase("rate-low"))
     return m.Unmodelled(text)
 
 
@@ -364,7 +365,7 @@ def _option(word: str, words: _Words, module: str, family: int, *, inverted: boo
     try:
         match = maker(text, arguments, module, family)
     except (ValueError, IndexError, KeyError):
-        return m.Unmodelled(text, "not understood")
+        return m.Unmodelled(text, phrase("rule-not-understood"))
     if isinstance(match, (m.ConnMark, m.AddressType)):
         return _invert_inside(match, inverted=inverted)
     return _negate(match, inverted=inverted)

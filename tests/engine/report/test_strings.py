@@ -7,7 +7,8 @@ import string
 import pytest
 
 from engine.findings import Certainty, Standing, Verdict, Verified
-from engine.report.strings import STRINGS, pick, say, sees
+from engine.phrases import phrase
+from engine.report.strings import STRINGS, answer, pick, say, sees, stage
 from engine.walk.trace import Disposition
 
 
@@ -48,3 +49,10 @@ def test_pick_falls_back_to_english() -> None:
     assert pick({"en": "a"}, "zh") == "a"
     assert pick({"en": "a", "zh": "b"}, "zh") == "b"
     assert say("cause", "zh") == "根因"
+
+
+def test_steps_and_answers_are_said_in_chinese() -> None:
+    """Stages of a walk and answers have words; what has none is shown as it is."""
+    assert (stage("route", "zh"), stage("route", "en"), stage("other", "zh")) == ("路由", "route", "other")
+    assert (answer("matches", "zh"), answer("matches", "en"), answer("nexthop 10.0.0.1", "zh")) == ("匹配", "matches", "nexthop 10.0.0.1")
+    assert answer(phrase("taken-away"), "zh") == "被取走"
