@@ -41,7 +41,8 @@ WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate")
 """Derived facts that name the device at fault, which may be on another stack than where the packet ended."""
 
 PATH_KINDS = frozenset(
-    {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
+    {"service_flow", "policy_denies"}
+    | {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
     | {"tunnelled", "narrow"}
 ) | {*WIRE_KINDS, "silent_neighbor"}
 """Derived facts that put a finding on the flow's path."""
@@ -116,6 +117,16 @@ class Diagnoser:
         return state._replace(matches=tuple(self._infer(state)))
 
     def _walk(self, network: Network, flow: Flow, number: int) -> Trace:
+        """Walk a flow; what the Kubernetes objects say of it joins the facts."""
+        trace = self._walked(network, flow, number)
+        if not network.facts.of_kind("pod") and not network.facts.of_kind("service"):
+            return trace
+        from engine.cluster import Cluster
+        from engine.cluster.flows import facts_of
+
+        return trace._replace(facts=(*trace.facts, *facts_of(Cluster(network.facts), flow, number, trace.facts)))
+
+    def _walked(self, network: Network, flow: Flow, number: int) -> Trace:
         """Walk a flow; if it lives, its first data too (a filter may let a handshake pass and stop what follows).
 
         If the symptom does not speak against it, full packets as well: what stops only them joins the facts.

@@ -147,11 +147,22 @@ def vtep_twins(base: FactBase) -> Iterator[Fact]:
     return vteps.twins(base)
 
 
+def service_backends(base: FactBase) -> Iterable[Fact]:
+    """A ``service_backends`` fact for every port of every Kubernetes Service."""
+    if not base.of_kind("service"):
+        return ()
+    from engine.cluster.flows import service_backends as backends_of
+    from engine.cluster.inventory import Cluster
+
+    return backends_of(Cluster(base))
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
     "docker_pool": docker_pools,
     "published_port": published_ports,
+    "service_backends": service_backends,
     "vtep_stale": vtep_stale,
     "vtep_twin": vtep_twins,
 }

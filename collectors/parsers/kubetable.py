@@ -211,7 +211,8 @@ _COLUMNS = {
 }
 _DAEMONS = (("desired", "DESIRED"), ("ready", "READY"), ("available", "AVAILABLE"))
 _KIND_WORDS = {
-    "replicaset": "ReplicaSet", "daemonset": "DaemonSet", "statefulset": "StatefulSet", "networkpolicy": "NetworkPolicy", "endpointslice": "EndpointSlice",
+    "replicaset": "ReplicaSet", "daemonset": "DaemonSet", "statefulset": "StatefulSet", "networkpolicy": "NetworkPolicy",
+    "endpointslice": "EndpointSlice",
 }
 _READERS: dict[str, Callable[[dict[str, str], str, str], tuple[str, dict[str, Any]]]] = {
     "services": _service, "nodes": _node, "pods": _pod, "ippools": _ippool, "endpoints": _endpoints,

@@ -148,6 +148,16 @@ class Cluster:
         return tuple(self._pods_by_address.get(address, ()))
 
     @cached_property
+    def _stacks(self) -> dict[str, tuple[str, str]]:
+        """Stacks of pods by the address that they hold."""
+        return {str(f.get("address")): (f.node, f.stack) for f in self.facts.of_kind("address") if f.stack != HOST}
+
+    def stack_of(self, pod: Pod) -> tuple[str, str]:
+        """Evidence node and stack of a pod; its node's own stack where the pod's was not collected, "" for a node that was not."""
+        found = next((self._stacks[ip] for ip in pod.ips if ip in self._stacks), None) if not self.on_host(pod) else None
+        return found or (self.host_of(pod.node), HOST)
+
+    @cached_property
     def _pods_by_node(self) -> dict[str, list[Pod]]:
         found: dict[str, list[Pod]] = defaultdict(list)
         for pod in self.pods.values():
@@ -359,7 +369,7 @@ def _pod(fact: Fact) -> Pod:
         str(get("phase") or ""),
         get("ready"),
         get("labels"),
-        named if ports is not None else None,
+        named if ports is not None and not get("ports_unnamed") else None,
     )
 
 

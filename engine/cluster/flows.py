@@ -1,0 +1,239 @@
+"""What the Kubernetes objects say of a flow: the Service that it asks for, who is behind it, and the policies that turn it away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.cluster.calico import names_of
+from engine.cluster.policies import EGRESS, End, Ruling, end_at, end_of, enforcer, judge
+from engine.cluster.selectors import shown
+from engine.cluster.services import Choice, Meaning, Target, choose, lack, meant, selected
+from engine.facts import HOST, Fact
+from engine.inet import family_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from engine.cluster.inventory import Cluster
+    from engine.cluster.objects import Pod, Service, ServicePort
+    from engine.walk.trace import Flow
+
+MAX_TARGETS = 64
+"""Backends of a Service whose policies are asked; more tell nothing new."""
+PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
+
+
+def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] = ()) -> list[Fact]:
+    """``service_flow`` and ``policy_denies`` facts of a flow; ``walked`` are the facts that its walk derived.
+
+    They are placed on the stack that sends, or that the policy's pod has.
+    """
+    if not cluster.known:
+        return []
+    sent = next((f for f in walked if f.kind == "flow"), None)
+    source = _source(cluster, flow, str(sent.get("src", "")) if sent is not None else "")
+    meaning = meant(cluster, flow.dst, flow.port, flow.protocol)
+    found: list[Fact] = []
+    targets: tuple[tuple[str, int], ...] = ((flow.dst, flow.port),)
+    if meaning is not None:
+        choice = _choice(cluster, meaning, flow, source)
+        found.append(_service_flow(cluster, flow, number, meaning, choice))
+        targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS])
+    place = _Place(flow, number, source, meaning)
+    return [*found, *_denials(cluster, place, targets)]
+
+
+class _Place:
+    """What all denials of one flow share."""
+
+    def __init__(self, flow: Flow, number: int, source: End, meaning: Meaning | None) -> None:
+        self.flow = flow
+        self.number = number
+        self.source = source
+        self.meaning = meaning
+
+
+def _source(cluster: Cluster, flow: Flow, walked: str) -> End:
+    """The sending end: by the address that the walk used, else by the name that the question gave it."""
+    address = flow.src or walked
+    if address:
+        found = end_at(cluster, address)
+        return found if found.pod is not None or found.node or not flow.node else End(address, None, _node_name(cluster, flow.node))
+    space, _, name = flow.from_name.partition("/")
+    pod = cluster.pods.get((space, name))
+    return end_of(cluster, pod, family_of(flow.dst)) if pod is not None else End("", None, _node_name(cluster, flow.node))
+
+
+def _node_name(cluster: Cluster, host: str) -> str:
+    node = cluster.node_of(host) if host else None
+    return node.name if node is not None else ""
+
+
+# --- Services ------------------------------------------------------------------------------------------------------------
+
+
+def _choice(cluster: Cluster, meaning: Meaning, flow: Flow, source: End) -> Choice:
+    """Backends among which the node chooses that the packet enters: the sender's, or for a client outside the one that it asks."""
+    outside = source.pod is None and not source.node
+    at = cluster.node_at(flow.dst) if outside else None
+    return choose(cluster, meaning, at.name if at is not None else "" if outside else source.node, outside=outside)
+
+
+def _service_flow(cluster: Cluster, flow: Flow, number: int, meaning: Meaning, choice: Choice) -> Fact:
+    service = meaning.service
+    fields: dict[str, Any] = {
+        "flow": number,
+        "direction": "request",
+        "namespace": service.namespace,
+        "service": service.name,
+        "type": service.type,
+        "via": meaning.via,
+        "address": flow.dst,
+        "asked": flow.port,
+        "protocol": flow.protocol,
+        "offers": tuple(f"{p.port}/{p.protocol}" for p in service.ports),
+        "policy": choice.policy,
+        "known": choice.known,
+        **(backend_fields(cluster, service, meaning.port) if meaning.port is not None else {}),
+    }
+    if meaning.port is not None and choice.known:
+        fields |= _counted(choice)
+    return Fact("service_flow", fields, flow.node, flow.stack or HOST, service.fact.source, service.fact.line, service.fact.text)
+
+
+def _counted(choice: Choice) -> dict[str, Any]:
+    reasons = [passed.why for passed in choice.passed]
+    return {
+        "eligible": tuple(_end_text(t) for t in choice.eligible),
+        "elsewhere": reasons.count("other-node"),
+        "elsewhere_nodes": tuple(dict.fromkeys(p.backend.node for p in choice.passed if p.why == "other-node" and p.backend.node)),
+    }
+
+
+def _end_text(target: Target) -> str:
+    return f"[{target.address}]:{target.port}" if ":" in target.address else f"{target.address}:{target.port}"
+
+
+def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dict[str, Any]:
+    """What is known of one port's backends; shared by ``service_flow`` and ``service_backends``."""
+    fields: dict[str, Any] = {"port": port.port, "port_name": port.name, "protocol": port.protocol}
+    if port.node_port:
+        fields["node_port"] = port.node_port
+    if port.target is not None:
+        fields["target_port"] = str(port.target)
+    if service.selector is not None:
+        fields["selector"] = ",".join(f"{key}={value}" for key, value in service.selector.items())
+    backends = cluster.backends(service)
+    if backends is not None:
+        fields |= {"ready": sum(b.ready for b in backends), "not_ready": sum(not b.ready for b in backends)}
+    pods = selected(cluster, service)
+    if pods is not None:
+        fields["selected"] = len(pods)
+    missing = lack(cluster, service, port)
+    if missing is not None:
+        fields |= {"lack": missing.why, "pods": tuple(p.full for p in missing.pods), **_of_pods(missing.pods)}
+    return fields
+
+
+def _of_pods(pods: Sequence[Pod]) -> dict[str, Any]:
+    """What a reader wants to know of the first of some pods."""
+    if not pods:
+        return {}
+    first = pods[0]
+    found: dict[str, Any] = {"pod": first.full, "pod_phase": first.phase, "pod_labels": shown({"matchLabels": first.labels or {}})}
+    found |= {f"pod_{name}": first.fact.get(name) for name in ("reason", "message") if first.fact.get(name)}
+    probes = first.fact.get("probes")
+    return found | ({"pod_probe": probes[0]} if probes else {}) | ({"pod_ports": _port_texts(first)} if first.ports else {})
+
+
+def _port_texts(pod: Pod) -> tuple[str, ...]:
+    return tuple(f"{p.name or '-'}={p.port}/{p.protocol}" for p in pod.ports or ())
+
+
+def service_backends(cluster: Cluster) -> Iterator[Fact]:
+    """A ``service_backends`` fact for every port of every Service."""
+    for service in cluster.services.values():
+        for port in service.ports:
+            fields = {
+                "namespace": service.namespace,
+                "service": service.name,
+                "type": service.type,
+                "known": cluster.backends(service) is not None,
+                **backend_fields(cluster, service, port),
+            }
+            yield Fact("service_backends", fields, "", HOST, service.fact.source, service.fact.line, service.fact.text)
+
+
+# --- policies ------------------------------------------------------------------------------------------------------------
+
+
+def _denials(cluster: Cluster, place: _Place, targets: Sequence[tuple[str, int]]) -> Iterator[Fact]:
+    """One fact for each side that turns the flow away, of the first target whose policies do so."""
+    if place.flow.protocol not in PROTOCOLS or not cluster.policies or enforcer(cluster) == "none":
+        return
+    denied: dict[str, list[tuple[Ruling, End, int]]] = {}
+    for address, port in targets:
+        target = end_at(cluster, address)
+        for ruling in judge(cluster, place.source, target, port, place.flow.protocol):
+            if ruling.allowed is False:
+                denied.setdefault(ruling.side, []).append((ruling, target, port))
+    for rulings in denied.values():
+        yield _denial(cluster, place, rulings[0], everywhere=len(rulings) == len(targets))
+
+
+def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *, everywhere: bool) -> Fact:
+    ruling, target, port = denied
+    peer = target if ruling.side == EGRESS else place.source
+    decider = ruling.decider or ruling.policies[0]
+    pod = ruling.pod
+    fields: dict[str, Any] = {
+        "flow": place.number,
+        "direction": "request",
+        "side": ruling.side,
+        "namespace": pod.namespace if pod is not None else "",
+        "pod": pod.name if pod is not None else "",
+        "pod_labels": shown({"matchLabels": pod.labels or {}}) if pod is not None else "",
+        "policies": names_of(ruling.policies),
+        "policy": names_of([decider])[0],
+        "flavour": str(decider.get("flavour")),
+        "decided": "rule" if ruling.decider is not None else "isolated",
+        "port": port,
+        "protocol": place.flow.protocol,
+        "share": "all" if everywhere else "some",
+        "enforcer": enforcer(cluster),
+        **_peer_fields(cluster, peer),
+    }
+    if place.meaning is not None:
+        fields["service"] = place.meaning.service.full
+    node, stack = cluster.stack_of(pod) if pod is not None else ("", HOST)
+    return Fact("policy_denies", fields, node or place.flow.node, stack, decider.source, decider.line, decider.text)
+
+
+def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:
+    """The other end in the words that a policy would use."""
+    if peer.pod is None:
+        return {"peer": peer.address, "peer_kind": "node" if peer.node else "outside", "peer_name": peer.node}
+    spaces = cluster.namespace_labels(peer.pod.namespace)
+    return {
+        "peer": peer.address,
+        "peer_kind": "pod",
+        "peer_name": peer.pod.full,
+        "peer_namespace": peer.pod.namespace,
+        "peer_labels": shown({"matchLabels": peer.pod.labels or {}}),
+        **({"peer_namespace_labels": shown({"matchLabels": spaces})} if spaces is not None else {}),
+    }
+
+
+def unsettled(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> str:
+    """Command that would tell whether policies turn a flow away; "" if that is known."""
+    if flow.protocol not in PROTOCOLS or not (cluster.pods and cluster.known) or enforcer(cluster) == "none":
+        return ""
+    sent = next((f for f in walked if f.kind == "flow"), None)
+    source = _source(cluster, flow, str(sent.get("src", "")) if sent is not None else "")
+    meaning = meant(cluster, flow.dst, flow.port, flow.protocol)
+    targets = [(t.address, t.port or flow.port) for t in _choice(cluster, meaning, flow, source).eligible[:MAX_TARGETS]] if meaning else []
+    for address, port in targets or [(flow.dst, flow.port)]:
+        for ruling in judge(cluster, source, end_at(cluster, address), port, flow.protocol):
+            if ruling.allowed is None:
+                return ruling.settle
+    return ""
