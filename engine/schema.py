@@ -349,7 +349,7 @@ KINDS: Final[dict[str, Kind]] = {
         "engine",
     ),
     "vtep_twin": Kind(
-        "Two machines' VXLAN devices of one VNI have one MAC; placed on the second, or on the machine whose entries show it (computed).",
+        "Two machines' VXLAN devices of one VNI have one MAC; placed on the one that peers find less, or on the machine whose entries show it (computed).",
         {"device": "str", "vni": "int", "mac": "str", "known_by": "str: device | annotation | neighbor", "one": "str: machine, Node, or overlay address",
          "one_outer": "str", "other": "str", "other_outer": "str", "address": "str: overlay address of the second", "program": "str: flannel | calico"},
         "engine",

@@ -161,6 +161,8 @@ def _compared(held: _Held, peers: Sequence[Vtep], known: set[str]) -> Iterator[F
         if neighbor is not None and neighbor.fields["mac"] != peer.mac:
             yield _fact(held, peer, neighbor, "neighbor")
             continue
+        if any(other.mac == peer.mac for other in peers if other is not peer):
+            continue  # one MAC leads to one of them only: a fault of its own
         entry = _entry(held, peer, peer.outers - shared, known)
         if entry is not None:
             yield _fact(held, peer, entry, "fdb", str(neighbor.fields["address"]) if neighbor is not None else "")
@@ -232,16 +234,24 @@ def _placed(kind: str, fields: dict[str, object], node: str, origin: Fact) -> Fa
 
 
 def twins(base: FactBase) -> Iterator[Fact]:
-    """A ``vtep_twin`` fact for each pair of different VTEPs of one VNI that have one MAC; placed on the second."""
+    """A ``vtep_twin`` fact for each pair of different VTEPs of one VNI that have one MAC; placed on the one that peers do not find."""
     found = machines(base)
     listed, told = sorted(own(found), key=_name), sorted(announced(base), key=_name)
     for group, known_by in ((listed, "device"), (told, "annotation")):
         for at, one in enumerate(group):
             for other in group[at + 1 :]:
                 if (one.mac, one.vni) == (other.mac, other.vni) and one.owner != other.owner and _apart(one, other):
-                    yield _twin(one, other, known_by, found)
+                    # Peers find one of them: the other is lost, and a MAC of its own mends that.
+                    kept, lost = (one, other) if _led(found, one) >= _led(found, other) else (other, one)
+                    yield _twin(kept, lost, known_by, found)
     for machine in found.values():
         yield from _seen_from(machine)
+
+
+def _led(found: dict[str, Machine], vtep: Vtep) -> int:
+    """How many entries of other machines lead to a VTEP."""
+    mine = (f for m in found.values() if m.node != vtep.owner for f in m.fdb if f.fields.get("mac") == vtep.mac)
+    return sum(f.fields.get("dst") in vtep.outers for f in mine)
 
 
 def _name(vtep: Vtep) -> tuple[str, str]:

@@ -128,7 +128,12 @@ class _Agent(Operation):
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
         "device": Parameter("VXLAN device of the machine"),
         "program": Parameter("flannel or calico; flannel if absent", required=False),
+        "at": Parameter("who it is to be done on, where that is no machine of the evidence", required=False),
     }
+
+    def _lines(self, *lines: str) -> tuple[str, ...]:
+        at = self.text("at")
+        return (f"# run on {' '.join(at.split())}:", *lines) if at else lines
 
     def _restart(self) -> str:
         service, pods = AGENTS.get(self.text("program"), AGENTS["flannel"])
@@ -153,7 +158,7 @@ class _Agent(Operation):
         from engine.overlays import machines, vteps
 
         mine = self._vtep(facts)
-        if mine is None or not mine.outer:
+        if mine is None or not mine.outer or self.text("at"):
             return None
         for peer in vteps.own(machines.machines(facts)):
             if peer.vni != mine.vni or peer.owner == mine.owner:
@@ -170,7 +175,7 @@ class VtepAnnounce(_Agent):
 
     def commands(self) -> tuple[str, ...]:
         """Its pod deleted, or its service restarted."""
-        return (self._restart(),)
+        return self._lines(self._restart())
 
     def persist(self) -> tuple[str, ...]:
         """What changes the MAC behind the agent's back."""
@@ -192,7 +197,7 @@ class VtepNewMac(_Agent):
     @property
     def mac(self) -> str:
         """A locally administered address made of the machine's name; the same each time."""
-        number = crc32(f"{self.site.node} {self.text('device')}".encode())
+        number = crc32(f"{self.text('at', self.site.node)} {self.text('device')}".encode())
         return "02:1e:" + ":".join(f"{number >> shift & 255:02x}" for shift in (24, 16, 8, 0))
 
     def _set(self, mac: str) -> str:
@@ -200,12 +205,12 @@ class VtepNewMac(_Agent):
 
     def commands(self) -> tuple[str, ...]:
         """``ip link set address``, and the restart."""
-        return (self._set(self.mac), self._restart())
+        return self._lines(self._set(self.mac), self._restart())
 
     def undo(self) -> tuple[str, ...]:
         """The old MAC again."""
         mine = self._vtep(self.site.facts)
-        return (self._set(mine.mac), self._restart()) if mine is not None else ()
+        return (self._set(mine.mac), self._restart()) if mine is not None and not self.text("at") else ()
 
     def persist(self) -> tuple[str, ...]:
         """A cloned machine has the identity of the one it was cloned from: udev makes MACs of it."""
