@@ -11,7 +11,7 @@ from engine.remedies.kernel import ModuleLoad, SysctlSet
 from engine.remedies.links import AddressAdd, AddressDelete, LinkHairpin, LinkMaster, LinkUp
 from engine.remedies.mtu import LinkMtu, MssClamp
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
-from engine.remedies.nft import NftInsert
+from engine.remedies.nft import NftDelete, NftInsert, NftMove
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
 from engine.remedies.programs import DockerPublish, ProgramBind, ServiceStart
@@ -29,6 +29,8 @@ OPERATIONS: dict[str, type[Operation]] = {
         IpsetDelete,
         DockerRestart,
         NftInsert,
+        NftDelete,
+        NftMove,
         RouteAdd,
         RouteDelete,
         RouteReplace,

@@ -73,6 +73,9 @@ class _Reader:
     def _rule(self, body: Object) -> None:
         from engine.model.nft.printing import show
 
+        if "expr" not in body and isinstance(body.get("text"), str):
+            self._written(body)
+            return
         expressions = body.get("expr", [])
         statements: list[ast.Statement] = []
         for one in expressions if isinstance(expressions, list) else [expressions]:
@@ -85,6 +88,17 @@ class _Reader:
         comment = str(body.get("comment", ""))
         handle = body.get("handle")
         chain[1].append(ast.Rule(tuple(statements), show(statements, comment), 0, handle if isinstance(handle, int) else None, comment))
+
+    def _written(self, body: Object) -> None:
+        """A rule whose words stand in place of its expressions: nft never prints one, remedies add them on the model."""
+        from engine.model.nft.lexer import tokens
+        from engine.model.nft.statements import parse_statements
+
+        statements, comment, rest = parse_statements(list(tokens(body["text"])), body["text"])
+        if rest:
+            self.unparsed.append((0, rest[:200]))
+        chain = self._table(body)["chains"].setdefault(str(body.get("chain")), [None, []])
+        chain[1].append(ast.Rule(statements, body["text"], 0, None, comment))
 
     def listing(self) -> ast.Listing:
         tables = tuple(
