@@ -41,7 +41,7 @@ WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate")
 """Derived facts that name the device at fault, which may be on another stack than where the packet ended."""
 
 PATH_KINDS = frozenset(
-    {"service_flow", "policy_denies"}
+    {"service_flow", "policy_denies", "pod_sends", "own_balancer"}
     | {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
     | {"tunnelled", "narrow"}
 ) | {*WIRE_KINDS, "silent_neighbor"}
@@ -159,8 +159,13 @@ class Diagnoser:
         text = " ".join(self.question.symptom.lower().split())
         from engine.question.tokens import fold, packet_size
 
-        fields = {"text": text, "error_class": self.question.error_class, "large": packet_size(fold(text)) != 0}
-        return [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks})] if text else []
+        fields: dict[str, Any] = {"text": text, "error_class": self.question.error_class, "large": packet_size(fold(text)) != 0}
+        if network.facts.of_kind("pod") or network.facts.of_kind("service"):
+            from engine.cluster.flows import called
+
+            fields |= called(network.facts, self.question.mentioned)
+        # Kubernetes objects alone show no node.
+        return [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks}) or [""]] if text else []
 
     # --- the answer -----------------------------------------------------------------------------------------------
 

@@ -296,7 +296,8 @@ KINDS: Final[dict[str, Kind]] = {
          "lack": "str: why no backend of this port is ready: no-selector | no-pod | other-namespace | not-ready | no-address | port-name | other-ports | unknown; "
          "absent if one is",
          "pods": "tuple[str]: pods that the lack is about: the selected ones, or those that the selector nearly fits", "pod": "str: the first of them",
-         "pod_phase": "str", "pod_labels": "str", "pod_reason": "str", "pod_message": "str", "pod_probe": "str", "pod_ports": "tuple[str]: name=number/protocol"},
+         "pod_phase": "str", "pod_labels": "str", "pod_reason": "str", "pod_message": "str", "pod_probe": "str", "pod_ports": "tuple[str]: name=number/protocol",
+         "undeclared": "bool: true if no selected pod declares the target port, though all declare some", "pod_port": "int: the first that they declare instead"},
         "engine",
     ),
     "namespace": Kind("A Kubernetes Namespace.", {"name": "str", "labels": "dict", "annotations": "dict", "phase": "str: Active | Terminating"}),
@@ -355,8 +356,9 @@ KINDS: Final[dict[str, Kind]] = {
         "engine",
     ),
     "symptom": Kind(
-        "What the user complained of; on every node's own stack.",
-        {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers"},
+        "What the user complained of; on every node's own stack ('' if Kubernetes objects are all that was given).",
+        {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers",
+         "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name"},
         "engine",
     ),
     # --- derived by the walk -------------------------------------------------------------------------------------
@@ -572,8 +574,20 @@ KINDS: Final[dict[str, Kind]] = {
          "known": "bool: its endpoints were seen", "port": "int: absent if the Service has no such port", "port_name": "str", "node_port": "int", "target_port": "str",
          "selector": "str", "ready": "int", "not_ready": "int", "selected": "int", "lack": "str: as in service_backends", "pods": "tuple[str]", "pod": "str",
          "pod_phase": "str", "pod_labels": "str", "pod_reason": "str", "pod_message": "str", "pod_probe": "str", "pod_ports": "tuple[str]",
-         "eligible": "tuple[str]: address:port that may get it", "elsewhere": "int: ready ones passed over because they are on other nodes",
+         "undeclared": "bool: as in service_backends", "pod_port": "int",
+         "eligible": "tuple[str]: address:port that may get it", "eligible_count": "int", "elsewhere": "int: ready ones passed over because they are on other nodes",
          "elsewhere_nodes": "tuple[str]"},
+        "walk",
+    ),
+    "pod_sends": Kind(
+        "The sender is a pod of the API.",
+        {"flow": "int", "direction": "str", "namespace": "str", "name": "str", "host_network": "bool", "dns_policy": "str", "owner": "str"},
+        "walk",
+    ),
+    "own_balancer": Kind(
+        "The flow asks for a load balancer that sends to the very machine that asks; placed on the sender.",
+        {"flow": "int", "direction": "str", "address": "str: of the load balancer", "port": "int", "sender": "str: address of the sender among those behind it",
+         "backends": "tuple[str]", "by": "str: service (status.loadBalancer) | control-plane (controlPlaneEndpoint)"},
         "walk",
     ),
     "policy_denies": Kind(

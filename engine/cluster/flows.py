@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from engine.cluster.calico import names_of
 from engine.cluster.policies import EGRESS, End, Ruling, end_at, end_of, enforcer, judge
+from engine.cluster.ranges import setting
 from engine.cluster.selectors import shown
-from engine.cluster.services import Choice, Meaning, Target, choose, lack, meant, selected
+from engine.cluster.services import Choice, Meaning, Target, choose, lack, meant, selected, target_port
 from engine.facts import HOST, Fact
 from engine.inet import family_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.cluster.inventory import Cluster
     from engine.cluster.objects import Pod, Service, ServicePort
+    from engine.facts import FactBase
     from engine.walk.trace import Flow
 
 MAX_TARGETS = 64
@@ -40,7 +43,7 @@ def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] =
         found.append(_service_flow(cluster, flow, number, meaning, choice))
         targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS])
     place = _Place(flow, number, source, meaning)
-    return [*found, *_denials(cluster, place, targets)]
+    return [*found, *_ends(cluster, flow, number, source), *_balanced(cluster, place), *_denials(cluster, place, targets)]
 
 
 class _Place:
@@ -101,10 +104,47 @@ def _service_flow(cluster: Cluster, flow: Flow, number: int, meaning: Meaning, c
     return Fact("service_flow", fields, flow.node, flow.stack or HOST, service.fact.source, service.fact.line, service.fact.text)
 
 
+def _ends(cluster: Cluster, flow: Flow, number: int, source: End) -> Iterator[Fact]:
+    """The pod that sends, as the API has it."""
+    space, _, name = flow.from_name.partition("/")
+    pod = cluster.pods.get((space, name)) or source.pod
+    if pod is not None:
+        fields = {"flow": number, "direction": "request", "namespace": pod.namespace, "name": pod.name, "host_network": cluster.on_host(pod)}
+        fields |= {name: pod.fact.get(name) for name in ("dns_policy", "owner") if pod.fact.get(name)}
+        yield Fact("pod_sends", fields, flow.node or pod.node, flow.stack or HOST, pod.fact.source, pod.fact.line, pod.fact.text)
+
+
+def _balanced(cluster: Cluster, place: _Place) -> Iterator[Fact]:
+    """A load balancer outside the cluster that the flow asks for, if the sender is one of those behind it."""
+    meaning, source = place.meaning, place.source
+    if meaning is not None and meaning.via != "load-balancer-ip":
+        return
+    if meaning is None:
+        fact, service = _control_plane(cluster, place.flow.dst), cluster.services.get(("default", "kubernetes"))
+    else:
+        fact, service = meaning.service.fact, meaning.service
+    behind = {b.address: b for b in cluster.backends(service) or ()} if service is not None else {}
+    node = cluster.nodes.get(source.node)
+    own = next((a for a in (source.address, *(node.addresses if node is not None else ())) if a in behind), "")
+    if fact is None or not own:
+        return
+    fields = {"flow": place.number, "direction": "request", "address": place.flow.dst, "port": place.flow.port, "sender": own}
+    fields |= {"backends": tuple(behind), "by": "service" if meaning is not None else "control-plane"}
+    yield Fact("own_balancer", fields, place.flow.node or source.node, place.flow.stack or HOST, fact.source, fact.line, fact.text)
+
+
+def _control_plane(cluster: Cluster, address: str) -> Fact | None:
+    """The configuration of kubeadm, if it names the address as the control plane's endpoint and no node has it."""
+    config = cluster.config("kube-system", "kubeadm-config")
+    said = setting("\n".join(map(str, config.get("data", {}).values())), "controlPlaneEndpoint") if config is not None else ""
+    return config if said.rpartition(":")[0].strip("[]") == address and cluster.node_at(address) is None else None
+
+
 def _counted(choice: Choice) -> dict[str, Any]:
     reasons = [passed.why for passed in choice.passed]
     return {
         "eligible": tuple(_end_text(t) for t in choice.eligible),
+        "eligible_count": len(choice.eligible),
         "elsewhere": reasons.count("other-node"),
         "elsewhere_nodes": tuple(dict.fromkeys(p.backend.node for p in choice.passed if p.why == "other-node" and p.backend.node)),
     }
@@ -128,11 +168,21 @@ def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dic
         fields |= {"ready": sum(b.ready for b in backends), "not_ready": sum(not b.ready for b in backends)}
     pods = selected(cluster, service)
     if pods is not None:
-        fields["selected"] = len(pods)
+        fields |= {"selected": len(pods), **_undeclared(port, pods)}
     missing = lack(cluster, service, port)
     if missing is not None:
         fields |= {"lack": missing.why, "pods": tuple(p.full for p in missing.pods), **_of_pods(missing.pods)}
     return fields
+
+
+def _undeclared(port: ServicePort, pods: Sequence[Pod]) -> dict[str, Any]:
+    """Ports that the selected pods declare, where none of them declares the one that the Service sends to."""
+    declared = [pod for pod in pods if pod.ports]
+    strange = declared and all(target_port(port, pod) not in {p.port for p in pod.ports or () if p.protocol == port.protocol} for pod in declared)
+    if not strange or port.target is None or len(declared) < len(pods):
+        return {}
+    first = declared[0]
+    return {"undeclared": True, "pod": first.full, "pod_ports": _port_texts(first), "pod_port": (first.ports or ())[0].port}
 
 
 def _of_pods(pods: Sequence[Pod]) -> dict[str, Any]:
@@ -222,6 +272,22 @@ def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:
         "peer_labels": shown({"matchLabels": peer.pod.labels or {}}),
         **({"peer_namespace_labels": shown({"matchLabels": spaces})} if spaces is not None else {}),
     }
+
+
+def called(facts: FactBase, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Pods and Services that words of a question name, as ``namespace/name``: in full, or pods by what their owner is called."""
+    asked = {re.sub(r"^(?:pods?|po|svc|services?)/|\.svc(?:\..*)?$", "", word.lower()).rstrip(".") for word in words} - {""}
+    pods = ((str(f.get("namespace", "default")), str(f.get("name", ""))) for f in facts.of_kind("pod"))
+    services = ((str(f.get("namespace", "default")), str(f.get("name", ""))) for f in facts.of_kind("service"))
+    return {
+        "pods": tuple(dict.fromkeys(f"{space}/{name}" for space, name in pods if any(_names(word, space, name, pod=True) for word in asked))),
+        "services": tuple(dict.fromkeys(f"{space}/{name}" for space, name in services if any(_names(word, space, name, pod=False) for word in asked))),
+    }
+
+
+def _names(word: str, space: str, name: str, *, pod: bool) -> bool:
+    """Whether a word is a name: ``web``, ``shop/web``, ``web.shop``; of a pod also what stands before the suffixes of its owners."""
+    return word in (name, f"{space}/{name}", f"{name}.{space}") or (pod and name.startswith((f"{word}-", f"{word.rpartition('/')[2]}-")))
 
 
 def unsettled(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> str:

@@ -153,9 +153,9 @@ class Cluster:
         return {str(f.get("address")): (f.node, f.stack) for f in self.facts.of_kind("address") if f.stack != HOST}
 
     def stack_of(self, pod: Pod) -> tuple[str, str]:
-        """Evidence node and stack of a pod; its node's own stack where the pod's was not collected, "" for a node that was not."""
+        """Evidence node and stack of a pod; its node's own stack where the pod's was not collected."""
         found = next((self._stacks[ip] for ip in pod.ips if ip in self._stacks), None) if not self.on_host(pod) else None
-        return found or (self.host_of(pod.node), HOST)
+        return found or (self.host_of(pod.node) or pod.node, HOST)
 
     @cached_property
     def _pods_by_node(self) -> dict[str, list[Pod]]:
