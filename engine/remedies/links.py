@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.facts import Fact, FactBase
-from engine.inet import family_of, prefix
+from engine.inet import family_of, in_prefix, prefix
 from engine.model.fib import local_routes
 from engine.model.network import Port, build
 from engine.remedies.base import Operation, Parameter
@@ -355,15 +355,26 @@ class AddressDelete(_Address):
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:
-        """Without the address, the routes that it brought, those that prefer it as source, and the entries that the commands delete."""
+        """Without the address, the routes that it brought, those that prefer it as source, and the entries that the commands delete.
+
+        ``None`` if others of its subnet stand behind it: whether they go too is up to ``promote_secondaries``.
+        """
         held = self._held(facts)
-        if held is None:
+        if held is None or self._followed(facts, held):
             return None
         gone: list[Fact] = [held, *(f for f in self._remembered(facts) if f.node == self.site.node)]
         others = [f for f in facts.at("address", self.site.node, self.site.stack) if f is not held and f.get("address") == self._value]
         gone += [f for f in facts.at("route", self.site.node, self.site.stack) if self._goes(f, others)]
         return facts.swap(dict.fromkeys(id(f) for f in gone))
 
+    def _followed(self, facts: FactBase, held: Fact) -> bool:
+        if held.get("secondary"):
+            return False
+        net = str(prefix(f"{self._value}/{held.get('prefixlen', 32)}"))
+        here = facts.at("address", self.site.node, self.site.stack)
+        return any(f.get("secondary") and f.get("device") == self.text("dev") and in_prefix(str(f.get("address")), net) for f in here)
+
     def _goes(self, route: Fact, others: Iterable[Fact]) -> bool:
-        """Whether a route goes with the address: those that prefer it, on this device or on any if no other device has it too."""
-        return route.get("src") == self._value and (route.get("device") == self.text("dev") or not tuple(others))
+        """Whether a route goes with the address: its own in table local, and those that prefer it, unless another device has it too."""
+        local = (route.get("type"), route.get("dst")) == ("local", str(prefix(self._value)))
+        return (local or route.get("src") == self._value) and (route.get("device") == self.text("dev") or not tuple(others))

@@ -59,6 +59,7 @@ def local(facts: Iterable[Fact]) -> set[str]:
         ("ip addr add 10.4.0.1/24 brd + dev eth1", "address.delete", {"dev": "eth1", "address": "10.4.0.1/24"}),
         ("ip addr add 10.1.0.1/24 dev eth1", "address.delete", {"dev": "eth1", "address": "10.1.0.1/24"}),
         ("ip addr add 10.1.0.1/24 dev eth1", "address.delete", {"dev": "eth0", "address": "10.1.0.1/24"}),
+        ("ip addr add 10.1.0.9/24 dev eth0", "address.delete", {"dev": "eth0", "address": "10.1.0.9/24"}),
         (
             "ip addr add 10.4.0.1/24 dev eth1; ip route add 10.8.0.0/16 dev eth0 src 10.4.0.1",
             "address.delete",
@@ -132,6 +133,15 @@ def test_what_cannot_be() -> None:
         ("address.delete", {"dev": "cni0", "address": "10.9.0.1/24"}),
     ):
         assert operation(name, facts, **parameters).apply(facts) is None
+
+
+def test_secondary_addresses() -> None:
+    """Whether the addresses behind a primary one go with it depends on a switch: the model does not guess."""
+    world = World()
+    world.stack("n1").device("eth0", "10.1.0.1/24", "10.1.0.9/24 scope global secondary")
+    facts = world.facts()
+    assert operation("address.delete", facts, dev="eth0", address="10.1.0.1/24").apply(facts) is None
+    assert operation("address.delete", facts, dev="eth0", address="10.1.0.9/24").apply(facts) is not None
 
 
 def test_words() -> None:
