@@ -290,7 +290,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "service_backends": Kind(
         "Who is behind a port of a Service (computed from Services, endpoints and pods).",
-        {"namespace": "str", "service": "str", "type": "str", "known": "bool: its endpoints were seen", "port": "int", "port_name": "str", "protocol": "str",
+        {"namespace": "str", "service": "str", "full": "str: namespace/name", "type": "str", "headless": "bool", "known": "bool: its endpoints were seen",
+         "port": "int", "port_name": "str", "protocol": "str", "fitting": "str: a selector of the same keys that the nearest pod would fit",
          "node_port": "int", "target_port": "str", "selector": "str: app=web,tier=front; '' = none; absent if not seen", "ready": "int: addresses of the Service",
          "not_ready": "int", "selected": "int: pods that the selector selects; absent if that cannot be told",
          "lack": "str: why no backend of this port is ready: no-selector | no-pod | other-namespace | not-ready | no-address | port-name | other-ports | unknown; "
@@ -353,6 +354,19 @@ KINDS: Final[dict[str, Kind]] = {
         "Two machines' VXLAN devices of one VNI have one MAC; placed on the one that peers find less, or on the machine whose entries show it (computed).",
         {"device": "str", "vni": "int", "mac": "str", "known_by": "str: device | annotation | neighbor", "one": "str: machine, Node, or overlay address",
          "one_outer": "str", "other": "str", "other_outer": "str", "address": "str: overlay address of the second", "program": "str: flannel | calico"},
+        "engine",
+    ),
+    "tunnel_end": Kind(
+        "An address at which a node takes tunnel packets although its peers cannot reach it there, or by a detour only (computed).",
+        {"owner": "str: machine or Node", "address": "str", "device": "str: that has it", "tunnel": "str: tunnel device", "program": "str: flannel | calico",
+         "known_by": "str: device | annotation", "wrong": "str: bridge (of containers) | not-unique (several machines have it) | not-shared (the other ends are in another network)",
+         "network": "str: that the nodes share", "better": "str: the node's address there", "better_device": "str"},
+        "engine",
+    ),
+    "mtu_gap": Kind(
+        "A network of containers, or a tunnel, whose packets are larger than what its node's card carries; placed on the node (computed).",
+        {"what": "str: network | bridge | container | tunnel", "name": "str: of the network, device or container", "mtu": "int: its MTU", "overhead": "int: octets that a tunnel adds",
+         "uplink": "str: the card", "uplink_mtu": "int", "fits": "int: MTU that would fit"},
         "engine",
     ),
     "symptom": Kind(
@@ -567,6 +581,24 @@ KINDS: Final[dict[str, Kind]] = {
          "here": "bool: the walked packet was on this very stack when it needed the address"},
         "walk",
     ),
+    "proxy_gap": Kind(
+        "The sender's node does not do for a Service what the API (or every other node) asks for; placed on that node, with the line that shows it.",
+        {"flow": "int", "direction": "str", "what": "str: missing (nothing is programmed) | rejected (turned away for want of backends) | stale (backends that are gone) | "
+         "lacking (backends that are ready are not there) | unseen (only the API tells: the proxy's pod does not run there)",
+         "service": "str: namespace/name, or the address", "type": "str", "via": "str: cluster-ip | node-port | load-balancer-ip | external-ip", "address": "str", "port": "int",
+         "protocol": "str", "mode": "str: iptables | nftables | ipvs | '' (not known)", "programmed": "int: Services (by address and port) that this node has",
+         "elsewhere": "int: as many as the other node has that has most", "other": "str: that node", "ready": "int: backends that should be there",
+         "targets": "tuple[str]: backends that are there", "wrong": "tuple[str]: of these, those that are none", "lacks": "tuple[str]",
+         "pod": "str: the proxy's pod on this node", "pod_state": "str: running | not-ready | pending | crashed | missing; '' = not known", "pod_reason": "str", "pod_message": "str"},
+        "walk",
+    ),
+    "proxy_state": Kind(
+        "The Service proxy of a cluster's node.",
+        {"mode": "str: as in proxy_gap", "programmed": "int: Services (by address and port) that it has; absent if that was not seen", "expected": "int: as many as the API has",
+         "elsewhere": "int: as many as the other node has that has most", "other": "str: that node", "pod": "str", "pod_state": "str: as in proxy_gap", "pod_reason": "str",
+         "pod_message": "str"},
+        "engine",
+    ),
     "service_flow": Kind(
         "The flow asks for a Service; placed on the stack that sends, with the line of the Service.",
         {"flow": "int", "direction": "str", "namespace": "str", "service": "str", "type": "str", "via": "str: cluster-ip | node-port | load-balancer-ip | external-ip",
@@ -574,7 +606,7 @@ KINDS: Final[dict[str, Kind]] = {
          "known": "bool: its endpoints were seen", "port": "int: absent if the Service has no such port", "port_name": "str", "node_port": "int", "target_port": "str",
          "selector": "str", "ready": "int", "not_ready": "int", "selected": "int", "lack": "str: as in service_backends", "pods": "tuple[str]", "pod": "str",
          "pod_phase": "str", "pod_labels": "str", "pod_reason": "str", "pod_message": "str", "pod_probe": "str", "pod_ports": "tuple[str]",
-         "undeclared": "bool: as in service_backends", "pod_port": "int",
+         "undeclared": "bool: as in service_backends", "pod_port": "int", "fitting": "str",
          "eligible": "tuple[str]: address:port that may get it", "eligible_count": "int", "elsewhere": "int: ready ones passed over because they are on other nodes",
          "elsewhere_nodes": "tuple[str]"},
         "walk",

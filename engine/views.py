@@ -157,13 +157,37 @@ def service_backends(base: FactBase) -> Iterable[Fact]:
     return backends_of(Cluster(base))
 
 
+def tunnel_ends(base: FactBase) -> Iterator[Fact]:
+    """See :func:`engine.overlays.ends.wrong`."""
+    from engine.overlays import ends
+
+    return ends.wrong(base)
+
+
+def mtu_gaps(base: FactBase) -> Iterable[Fact]:
+    """A ``mtu_gap`` fact for every network that is wider than the card of its node."""
+    from engine.mtu_gaps import mtu_gaps as gaps_of
+
+    return gaps_of(base)
+
+
+def proxy_states(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.proxy.gaps.states`."""
+    from engine.proxy import gaps
+
+    return gaps.states(base)
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
     "docker_pool": docker_pools,
+    "proxy_state": proxy_states,
     "published_port": published_ports,
     "service_backends": service_backends,
+    "mtu_gap": mtu_gaps,
     "vtep_stale": vtep_stale,
     "vtep_twin": vtep_twins,
+    "tunnel_end": tunnel_ends,
 }
 """Computed kinds for :class:`engine.facts.FactBase`."""
