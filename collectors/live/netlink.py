@@ -286,6 +286,10 @@ def address(message: Mapping[str, Any]) -> Object:
     return made
 
 
+PREFERENCES = {0: "medium", 1: "high", 3: "low"}
+"""Router preferences (RFC 4191)."""
+
+
 # --- routes and rules --------------------------------------------------------------------------------------------------
 
 
@@ -323,6 +327,9 @@ def route(message: Mapping[str, Any], by_index: Mapping[int, str]) -> Object:
         made["metrics"] = [metrics]
     if isinstance(attrs.get("RTA_MULTIPATH"), list):
         made["nexthops"] = [multipath(hop, by_index) for hop in attrs["RTA_MULTIPATH"]]
+    if family == AF_INET6:
+        # All that tells a default route without a gateway from IPv4's.
+        made["pref"] = PREFERENCES.get(attrs.get("RTA_PREF", 0), "medium")
     return made
 
 

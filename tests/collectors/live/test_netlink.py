@@ -58,6 +58,13 @@ def test_ip_j_says_default_where_there_is_no_destination() -> None:
     assert netlink.prefix("fd00::", 64, 10) == "fd00::/64"
 
 
+def test_default_routes_of_ipv6_are_known_as_such() -> None:
+    """A default route without a gateway is IPv6's if it bears a preference, as ``ip -j`` prints it; IPv4's has none."""
+    message = {"flags": 0, "type": 1, "dst_len": 0, "src_len": 0, "tos": 0, "proto": 3, "scope": 0, "table": 254, "attrs": [("RTA_OIF", 6)]}
+    assert netlink.route({**message, "family": 10}, {6: "eth0"}) == {"dst": "default", "dev": "eth0", "flags": [], "pref": "medium"}
+    assert netlink.route({**message, "family": 2}, {6: "eth0"}) == {"dst": "default", "dev": "eth0", "flags": []}
+
+
 @pytest.mark.parametrize(("value", "fields"), [
     ({"start": 80, "end": 90}, {"dport_start": 80, "dport_end": 90}),
     ({"start": 80, "end": 80}, {"dport": 80}),
