@@ -37,7 +37,7 @@ DATA = 200
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
-WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate")
+WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate", "vanished")
 """Derived facts that name the device at fault, which may be on another stack than where the packet ended."""
 
 PATH_KINDS = frozenset(
@@ -205,8 +205,8 @@ class Diagnoser:
         Translated sources are what was complained of, or may be what stops the flow beyond the model (a server's own list).
         """
         error = self.question.error_class
-        if any(f.kind == "limit" for f in match.facts()):
-            # What strikes one packet and spares the next is beyond a walk of one packet: the rule itself weighs it against the symptom.
+        if any(f.kind in {"limit", "vanished"} for f in match.facts()):
+            # What strikes one packet and spares the next, or happens beyond both nodes, no walk shows: the rule itself weighs it against the symptom.
             return Standing(said) if said else Standing.LATENT
         translated = any(f.kind == "nat" for f in match.facts())
         if error == "wrong-source" and translated:

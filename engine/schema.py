@@ -574,6 +574,12 @@ KINDS: Final[dict[str, Kind]] = {
          "holder_stack": "str", "open": "bool: the wire leads out of the evidence", "explained": "bool: another fact of the wire (dead_link, loose_port, bare_bridge) tells why"},
         "walk",
     ),
+    "vanished": Kind(
+        "A packet that should have crossed the wire to the next node did not, as the connection tables of both tell; placed on the node that sent it.",
+        {"flow": "int", "direction": "str", "device": "str: that it left by", "src": "str: as on the wire, no address of that card's own", "dst": "str", "to_node": "str: where it did not arrive",
+         "address": "str: the card's own", "mac": "str: of the card"},
+        "walk",
+    ),
     "duplicate": Kind(
         "Another station of the segment holds an address that the walk needed too; placed on that other station, with the line of its address.",
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "address": "str", "prefixlen": "int", "device": "str", "mac": "str", "right_node": "str: the station that the flow needs",

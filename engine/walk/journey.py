@@ -85,7 +85,9 @@ def follow(network: Network, flow: Flow, number: int, error_class: str, kind: ty
     if sees in {"connected", "depends"}:
         from engine.walk.limits import limits
 
-        facts = (*facts, *limits(network, facts))
+        from engine.walk.vanished import vanished
+
+        facts = (*facts, *limits(network, facts), *vanished(network, facts))
     return Trace(flow, sees, first.request, first.reply, tuple(depends.values()), first.assumed, facts, tuple(dict.fromkeys(branches)))
 
 

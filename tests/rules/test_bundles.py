@@ -1,6 +1,6 @@
 """Failure modes that no lab shows: small folders of evidence, each with the question that goes with it.
 
-``tests/recordings/bundles/ID/question.yaml`` holds the symptom, the options, and the node that the finding is about; beside it are states:
+``tests/recordings/bundles/ID/question.yaml`` holds the symptom, the options, and the node that the finding is about (by state, where they differ); beside it are states:
 ``broken…`` must name the id first, ``healthy…`` (which looks almost like it) must name nothing.
 """
 
@@ -43,7 +43,8 @@ def test_every_mode_has_both() -> None:
 def test_broken(state: Path) -> None:
     """The mode is the first root cause, on the node that the question names."""
     question, report = answer(state)
-    assert [(f.id, f.node, f.standing) for f in report.findings[:1]] == [(state.parent.name, question["node"], Standing.ROOT_CAUSE)]
+    node = question["node"] if isinstance(question["node"], str) else question["node"][state.name]
+    assert [(f.id, f.node, f.standing) for f in report.findings[:1]] == [(state.parent.name, node, Standing.ROOT_CAUSE)]
 
 
 @pytest.mark.parametrize("state", [s for s in STATES if s.name.startswith("healthy")], ids=named)
