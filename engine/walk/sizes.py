@@ -104,13 +104,28 @@ class _Sized(Journey):
         self.walker.large = self.asked_size > LARGE and flow.size > 0
         self.lessons = 0
 
+    edge: End | None = None
+    """Where a request of which nothing more is known left the evidence."""
+
     def run(self) -> Run:
-        """The small walk; if it is alive, the transfer."""
+        """The small walk; if it is alive, the transfer; if it leaves the evidence, what the client sends up to there."""
         run = super().run()
+        if run.sees == "depends" and self.edge is not None and self.walker.large:
+            return self._upload(run, self.edge)
         if run.sees != "connected" or self.small is None:
             return run
         sees, request, reply = self._transfer()
         return self._done(sees, request, reply)
+
+    def _upload(self, run: Run, edge: End) -> Run:
+        """A full packet of the client's, towards an end that may take any: it dies before it leaves the evidence, or nothing is known of it."""
+        self.small = edge.packet, edge.stack, replace(self._reply_to(edge.packet, edge.stack, reset=False), mss=0)
+        self.recorder.turn("request")
+        alive, request = self._send(reply=False, size=min(self.asked_size, self.request_size()))
+        if alive:
+            return run
+        self.open.clear()
+        return self._done("timeout", request, None)
 
     def _transfer(self) -> tuple[str, Walked, Walked | None]:
         self.recorder.turn("request")
@@ -144,6 +159,8 @@ class _Sized(Journey):
     def _after(self, end: End) -> tuple[str, Walked | None]:
         if end.disposition in {Disposition.LEFT_EVIDENCE, Disposition.DEPENDS} and self.walker.large and end.packet.mss:
             narrow.note(self.network, self.recorder, end.packet.mss + HEADERS[end.packet.family])
+        if end.disposition is Disposition.LEFT_EVIDENCE:
+            self.edge = end
         return super()._after(end)
 
     def _mtu(self, stack: NetStack, dst: int, family: int) -> int:

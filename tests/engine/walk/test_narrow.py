@@ -51,3 +51,34 @@ def test_the_node_itself_and_datagrams() -> None:
     """The node announces its card's MTU; datagrams announce nothing."""
     assert not noted(node(), "host")
     assert not noted(node(), protocol="udp")
+
+
+class TestUpload:
+    """What the client itself sends towards an end that nobody collected."""
+
+    FLOW = Flow("n1", "web", "", "203.0.113.7", 443, "tcp", size=1500)
+    NO_ICMP = "-A OUTPUT -p icmp -j DROP"
+
+    def test_error_lost(self) -> None:
+        """The node's own rules keep the pod from hearing that its packets are too big for the card: they never leave."""
+        world = node()
+        world.stack("n1").filter(self.NO_ICMP)
+        trace = walk_full(world.network(), self.FLOW)
+        assert (trace.client_sees, trace.request.disposition.value, trace.reply) == ("timeout", "too-big", None)
+        assert [(f.get("by"), f.get("direction")) for f in trace.facts if f.kind == "drop"] == [("too-big", "request"), ("rule", "error")]
+
+    def test_error_heard(self) -> None:
+        """Where the pod hears it, its packets leave, and nothing more is known."""
+        assert walk_full(node().network(), self.FLOW).client_sees == "depends"
+
+    def test_nothing_too_big(self) -> None:
+        """A rule that drops ICMP does no harm where everything fits."""
+        world = node(card=1500)
+        world.stack("n1").filter(self.NO_ICMP)
+        assert walk_full(world.network(), self.FLOW).client_sees == "depends"
+
+    def test_nobody_complained(self) -> None:
+        """Without a word of large packets the question is left open."""
+        world = node()
+        world.stack("n1").filter(self.NO_ICMP)
+        assert walk_full(world.network(), self.FLOW._replace(size=0)).client_sees == "depends"
