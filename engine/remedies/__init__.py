@@ -6,6 +6,7 @@ from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
+from engine.remedies.ends import TunnelSource
 from engine.remedies.ipset import IpsetAdd, IpsetDelete
 from engine.remedies.kernel import ModuleLoad, SysctlSet
 from engine.remedies.links import AddressAdd, AddressDelete, LinkHairpin, LinkMaster, LinkUp
@@ -54,6 +55,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         VtepLearn,
         VtepAnnounce,
         VtepNewMac,
+        TunnelSource,
         DockerPublish,
         ProgramBind,
         ServiceStart,

@@ -121,7 +121,7 @@ class VtepLearn(Operation):
         return learned(facts, self.site.node, self.text("device"), self.text("address"), self.text("mac"), self.text("dst"))
 
 
-class _Agent(Operation):
+class AnnouncingAgent(Operation):
     """What operations share that end with a restart of the overlay's agent: it announces its VTEP, and the peers write their entries."""
 
     RISK: ClassVar[str] = "medium"
@@ -168,7 +168,7 @@ class _Agent(Operation):
         return facts
 
 
-class VtepAnnounce(_Agent):
+class VtepAnnounce(AnnouncingAgent):
     """Restart the agent of the overlay, which announces the MAC and the address that its device has."""
 
     NAME: ClassVar[str] = "vtep.announce"
@@ -189,7 +189,7 @@ class VtepAnnounce(_Agent):
         return self._announce(facts)
 
 
-class VtepNewMac(_Agent):
+class VtepNewMac(AnnouncingAgent):
     """Give the device a MAC that no other has, then restart the agent, which announces it."""
 
     NAME: ClassVar[str] = "vtep.new-mac"
