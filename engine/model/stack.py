@@ -183,6 +183,14 @@ class NetStack:
                     return route.type.upper()
         return "UNICAST"
 
+    def address_kinds(self, value: int, device: str = "") -> set[str]:
+        """What a look-up in all tables says of an IPv6 address: LOCAL, ANYCAST, UNREACHABLE (``match_lookup_rt6``)."""
+        found = self.fib.lookup(Key(6, value, oif=device))
+        kinds = {"ANYCAST"} if found.type == "anycast" else set()
+        if (self.address_type(6, value, device) == "LOCAL") if device else found.type == "local":
+            kinds.add("LOCAL")
+        return kinds if found.type in {"local", "unicast", "anycast"} else {*kinds, "UNREACHABLE"}
+
     @cached_property
     def neighbors(self) -> dict[tuple[str, int], Fact]:
         """(device, address value) → entry."""

@@ -39,13 +39,26 @@ SHORT_NAMES = {
 }
 """Short reject names that iptables accepts."""
 
-LOCAL_ERRNO = {"none": "ENETUNREACH", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES", "blackhole": "EINVAL", "broadcast": "EACCES"}
+LOCAL_ERRNO = {
+    "none": "ENETUNREACH",
+    "unreachable": "EHOSTUNREACH",
+    "prohibit": "EACCES",
+    "blackhole": "EINVAL",
+    "broadcast": "EACCES",
+    "reject": "ENETUNREACH",
+}
 """Route type of a failed output lookup → errno of the sender (a TCP one to a broadcast address: ENETUNREACH).
 
 A policy rule ``unreachable`` counts as ``none`` (``fib4_rule_action``).
 """
 
-FORWARD_ICMP6 = {"none": "icmp6-no-route", "unreachable": "icmp6-no-route", "prohibit": "icmp6-adm-prohibited", "blackhole": ""}
+FORWARD_ICMP6 = {
+    "none": "icmp6-no-route",
+    "reject": "icmp6-no-route",
+    "unreachable": "icmp6-no-route",
+    "prohibit": "icmp6-adm-prohibited",
+    "blackhole": "",
+}
 """The same in IPv6 (``ip6_pkt_discard``, ``ip6_pkt_prohibit``); measured on Linux 6.18: for policy rules too."""
 
 FORWARD_ICMP = {"none": "icmp-net-unreachable", "unreachable": "icmp-host-unreachable", "prohibit": "icmp-admin-prohibited", "blackhole": ""}

@@ -171,7 +171,7 @@ class Journey:
         flow = self.flow
         family = family_of(flow.dst)
         source = to_int(flow.src) if flow.src else 0
-        size = flow.size or 60
+        size = flow.size or (60 if family == 4 else 80)
         sport = flow.sport or CLIENT_PORT
         if flow.protocol == "icmp":
             return Packet(
@@ -256,14 +256,16 @@ class Journey:
             self._note_closed(end)
         return sees, walked
 
-    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002 - walks about sizes ask the stack
+    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
         size = RESET_SIZE + 20 * (packet.family == 6) if reset and packet.protocol == "tcp" else packet.size
         # The kernel's own echo replies may be fragmented (icmp_sk_init).
         free = packet.protocol == "icmp"
-        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
+        # Echo replies have an address of the stack's own choice where an anycast one was asked (icmpv6_echo_reply).
+        chosen = kind == 129 and stack.address_type(6, packet.dst) == "ANYCAST"
+        return Packet(packet.family, 0 if chosen else packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""
@@ -322,7 +324,10 @@ class Journey:
         if end.at_sender and end.errno:
             return end.errno or seen_as(end.error, protocol), None
         self.recorder.direction = "error"
-        back = self.walker.carry(At(end.stack, "", error_packet(end), "output", state=attached(end), any_source=end.error == "tcp-reset"))
+        start = self._bridged_reset(end)
+        if start is None:
+            start = At(end.stack, "", error_packet(end), "output", state=attached(end), any_source=end.error == "tcp-reset")
+        back = self.walker.carry(start)
         walked = Walked(back.disposition, self.recorder.turn("done"))
         if end.disposition is Disposition.DELIVERED:
             self.recorder.direction = "request"
@@ -335,6 +340,14 @@ class Journey:
         if not self.outside and (back.stack.node, back.stack.name) != (self.flow.node, self.flow.stack):
             return "timeout", walked
         return (good if back.disposition is Disposition.DELIVERED and self._is_told(back.packet) else "timeout"), walked
+
+    def _bridged_reset(self, end: End) -> At | None:
+        """A reset about what came by a bridge leaves by the port it came in by, past netfilter and as it is (``nf_send_reset``)."""
+        port = end.stack.links.get(end.physin) if end.error == "tcp-reset" else None
+        peer = self.network.peer(Port(end.stack, port)) if port is not None else None
+        if peer is None or peer.link.master:
+            return None
+        return At(peer.stack, peer.link.name, error_packet(end), "frame", peer)
 
     def _is_told(self, error: Packet) -> bool:
         """Whether the client's socket takes the error: it must speak of what the client sent, with every translation undone."""

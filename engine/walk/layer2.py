@@ -159,34 +159,31 @@ def answers(port: Port, value: int, family: int, asker: int | None = None) -> st
     stack, name = port.stack, port.link.name
     if port.link.master and stack.is_bridge(port.link.master):
         return ""
+    here = any(a.value == value for a in stack.addresses_of(name, family))
+    if family == 6:
+        return "own" if here or stack.address_type(6, value, name) == "ANYCAST" else ""
     own = stack.own(value, family)
     if own is None:
-        return _proxies(stack, name, value, family)
-    here = own.device == name
-    if family == 6:
-        return "own" if here else ""
+        return _proxies(stack, name, value)
     ignore = max(stack.sysctl("net.ipv4.conf.all.arp_ignore") or 0, stack.device_sysctl(4, name, "arp_ignore")[0] or 0)
     near = asker is None or own.network.holds(asker)
     replies = {1: here, 2: here and near, 3: own.scope != "host", 8: False}.get(ignore, True) and value >> 24 != 127
     return ("own" if here else "local") if replies else ""
 
 
-def _proxies(stack: NetStack, device: str, value: int, family: int) -> str:
-    """Whether a device answers for others: ``proxy``, ``assumed``, or ""."""
+def _proxies(stack: NetStack, device: str, value: int) -> str:
+    """Whether a device answers ARP for others: ``proxy``, ``assumed``, or ""."""
     how = "proxy"
-    if family == 4:
-        own = stack.device_sysctl(4, device, "proxy_arp")[0]
-        on = stack.sysctl("net.ipv4.conf.all.proxy_arp") or own
-        if not on and own is None and not stack.sysctls_complete and device.startswith(FELIX):
-            on, how = 1, "assumed"
-        if not on or device == "lo" or forwarding(stack, device, 4).on is False:
-            return ""
-    found = stack.fib.lookup(Key(family, value, iif=device))
-    if found.type == "local":
-        return how
-    # proxy_arp answers for what is routed by another device
-    elsewhere = found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops) and family == 4
-    return how if elsewhere else ""
+    own = stack.device_sysctl(4, device, "proxy_arp")[0]
+    on = stack.sysctl("net.ipv4.conf.all.proxy_arp") or own
+    if not on and own is None and not stack.sysctls_complete and device.startswith(FELIX):
+        on, how = 1, "assumed"
+    if not on or device == "lo" or forwarding(stack, device, 4).on is False:
+        return ""
+    found = stack.fib.lookup(Key(4, value, iif=device))
+    # It answers for what is routed by another device, or is local without being an address.
+    elsewhere = found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops)
+    return how if elsewhere or found.type == "local" else ""
 
 
 class Resolution(NamedTuple):

@@ -638,6 +638,9 @@ class _Around:
     def address_type(self, family: int, value: int, device: str = "") -> str:
         return self.stack.address_type(family, value, device)
 
+    def address_kinds(self, value: int, device: str) -> set[str]:
+        return self.stack.address_kinds(value, device)
+
     def in_set(self, name: str, directions: tuple[str, ...], packet: Packet, context: HookContext) -> bool | None:
         found = self.stack.ipsets.get(name)
         if found is None:

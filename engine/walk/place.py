@@ -55,6 +55,8 @@ class End:
     closed: bool = False
     """Delivered, but no socket takes it."""
     left_by: Port | None = None
+    physin: str = ""
+    """Bridge port by which the packet came to the bridge of this stack, if it passed iptables there."""
     mtu: int = 0
     """Too big: what would pass (and what the ICMP error tells)."""
 

@@ -85,7 +85,11 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
     if key.family == 4 and gateway and stack.address_type(4, next_hop) == "LOCAL":
         # A gateway of one's own has scope host: the kernel takes the destination for on-link (rt_set_nexthop).
         gateway, next_hop = "", key.dst
-    return Way(found.type, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None)
+    # Whoever has an anycast address takes what is sent to it (ip6_rt_init_dst).
+    kind = "local" if found.type == "anycast" else found.type
+    if key.family == 6 and kind == "unicast" and hop.device == "lo":
+        kind = "reject"  # IPv6 takes routes out by lo for blocking ones (fib6_is_reject)
+    return Way(kind, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None)
 
 
 def source_for(stack: NetStack, way: Way, family: int, dst: int) -> int | None:

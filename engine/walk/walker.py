@@ -162,7 +162,7 @@ class Walker:
             back_device=back,
         )
         told = limit.octets if limit is not None else 0
-        return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output", mtu=told)
+        return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output", mtu=told, physin=at.physin)
 
     def _too_big(self, at: At, way: Way, packet: Packet, state: State | None) -> End | None:
         """A packet larger than its way lets out: told to its sender, unless it may be cut into fragments."""
@@ -408,6 +408,8 @@ class Walker:
         errno = LOCAL_ERRNO.get(kind, "ENETUNREACH") if local else ""
         if local and kind == "broadcast" and packet.protocol == "tcp":
             errno = "ENETUNREACH"  # tcp_v4_connect; only datagrams may be broadcast, and need leave to (EACCES)
+        if local and kind == "reject" and packet.protocol == "udp":
+            errno = ""  # told by ICMP, which UDP ignores (ip6_pkt_discard_out)
         dst = to_text(packet.dst, packet.family)
         if way.type == "none":
             summary, by = phrase("no-route", dst=dst), "no-route"
@@ -480,6 +482,8 @@ class Walker:
         if invalid is not None:
             return self.stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter)
         way = find_way(stack, self.key(packet, device), self.choices)
+        if packet.family == 6 and way.type not in {"local", "unicast"}:
+            return self._unroutable(at, way, packet, passage.state)  # told even by those that do not forward (ip6_pkt_drop)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
             if refused is None and way.type == "broadcast" and packet.protocol == "tcp":
@@ -686,4 +690,8 @@ class Walker:
         if ended is not None:
             return ended
         passage.confirm()
+        packet = passage.packet
+        if packet.family == 6 and packet.tcp_flags == {"SYN"} and at.stack.address_type(6, packet.dst) == "ANYCAST":
+            text = phrase("anycast-tcp", dst=to_text(packet.dst, 6))
+            return self.stop(at, "socket", Disposition.DROPPED, text, packet=packet, state=passage.state)
         return End(Disposition.DELIVERED, at.stack, passage.packet, at.device, state=passage.state)

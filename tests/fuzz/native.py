@@ -68,6 +68,7 @@ def _rule(world: World, stack: str, hook: str, verdicts: tuple[str, ...]) -> str
     port = world.chance(0.4)
     protocol = world.pick(("tcp", "udp"))
     if port:
+        matches = [match for match in matches if "l4proto" not in match]
         matches.append(f"{protocol} {world.pick(('dport', 'dport', 'sport'))} {_ports(world)}")
     verdict = _verdict(world, world.pick(verdicts), protocol if port else "")
     return " ".join(filter(None, [*matches, "counter", verdict]))
@@ -116,7 +117,7 @@ def _verdict(world: World, name: str, protocol: str) -> str:
         "dnat": f"dnat to {world.address()}{port}",
         "snat": f"snat to {world.address()}",
         "redirect": f"redirect to {port}" if port else "redirect",
-        "reject": world.pick(("reject", "reject with icmpx type admin-prohibited", "reject with icmpx type no-route")),
+        "reject": world.pick(("reject", "reject with icmp type host-unreachable", "reject with icmp type admin-prohibited")),
     }
     if name == "reject" and protocol == "tcp" and world.chance(0.4):
         return "reject with tcp reset"

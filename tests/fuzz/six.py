@@ -128,4 +128,5 @@ def _rule(line: str) -> str:
 
 def _native(line: str) -> str:
     line = re.sub(r"\bip (?=[sd]addr)", "ip6 ", _addresses(line)).replace("icmp type echo", "icmpv6 type echo")
+    line = re.sub(r"with icmp type host-unreachable", "with icmpv6 type addr-unreachable", line).replace("with icmp type", "with icmpv6 type")
     return re.sub(r"\btable ip\b", "table ip6", line).replace("l4proto icmp ", "l4proto ipv6-icmp ")

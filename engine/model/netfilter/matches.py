@@ -25,6 +25,10 @@ class Surroundings(Protocol):
         """RTN type by the local table only: LOCAL, BROADCAST, UNICAST, MULTICAST …; with a device: as seen on it."""
         ...
 
+    def address_kinds(self, value: int, device: str) -> set[str]:
+        """LOCAL, ANYCAST, UNREACHABLE, as far as they hold for an IPv6 address; with a device: as seen on it."""
+        ...
+
     def in_set(self, name: str, directions: tuple[str, ...], packet: Packet, context: HookContext) -> Tri:
         """Membership of the packet in an ipset."""
         ...
@@ -292,7 +296,7 @@ class ConnMark(NamedTuple):
 
 
 class AddressType(NamedTuple):
-    """``-m addrtype``: by the local table only; inversion is inside (limit-iface applies to both sides)."""
+    """``-m addrtype``: IPv4 by the local table only; inversion is inside (limit-iface applies to both sides)."""
 
     text: str
     side: str
@@ -305,7 +309,16 @@ class AddressType(NamedTuple):
         """Whether the address of that side is of one of the types."""
         device = {"in": context.in_device, "out": context.out_device}.get(self.limit, "")
         value = packet.src if self.side == "src" else packet.dst
-        return (around.address_type(packet.family, value, device) in self.types) != self.inverted
+        fits = self._six(value, device, around) if packet.family == 6 else around.address_type(4, value, device) in self.types
+        return fits != self.inverted
+
+    def _six(self, value: int, device: str, around: Surroundings) -> bool:
+        """IPv6: the kind of the address by its value, *and* what a look-up says of it (``match_type6``)."""
+        multicast = value >> 120 == 0xFF
+        if ("MULTICAST" in self.types and not multicast) or ("UNICAST" in self.types and (multicast or not value)) or ("UNSPEC" in self.types and value):
+            return False
+        asked = self.types & {"LOCAL", "ANYCAST", "UNREACHABLE"}
+        return not asked or not asked.isdisjoint(around.address_kinds(value, device))
 
 
 class InSet(NamedTuple):

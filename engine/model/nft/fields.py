@@ -261,8 +261,20 @@ def _fib(wanted: ast.Field, scene: Scene) -> Single:
     value = packet.dst if "daddr" in wanted.also else packet.src
     device = context.in_device if "iif" in wanted.also else context.out_device if "oif" in wanted.also else ""
     if wanted.name == "type":
-        return ROUTE_TYPES.get(scene.stack.address_type(packet.family, value, device).lower(), 0)
+        kind = _kind6(scene, value, device) if packet.family == 6 else scene.stack.address_type(4, value, device).lower()
+        return ROUTE_TYPES.get(kind, 0)
     return _fib_device(wanted, scene, value, device)
+
+
+def _kind6(scene: Scene, value: int, device: str) -> str:
+    """Type of an IPv6 address by the routes of all tables (``__nft_fib6_eval_type``)."""
+    if value >> 120 == 0xFF:
+        return "multicast"
+    kinds = scene.stack.address_kinds(value, device)
+    found = scene.stack.fib.lookup(Key(6, value, oif=device))
+    if "UNREACHABLE" in kinds:
+        return found.type if found.type in {"blackhole", "prohibit", "throw"} else "unreachable"
+    return "anycast" if "ANYCAST" in kinds else "local" if "LOCAL" in kinds else "unicast"
 
 
 def _fib_device(wanted: ast.Field, scene: Scene, value: int, device: str) -> Single:

@@ -36,6 +36,11 @@ class Around:
         self.asked.append((family, value, device))
         return self.kind
 
+    def address_kinds(self, value: int, device: str) -> set[str]:
+        """What a look-up says of any IPv6 address."""
+        self.asked.append((6, value, device))
+        return {self.kind}
+
     def in_set(self, name: str, directions: tuple[str, ...], packet: Packet, context: HookContext) -> bool | None:
         """Membership in any set."""
         del packet, context
