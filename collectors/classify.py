@@ -30,6 +30,8 @@ PARSERS: Final = {
     "ipvs": "ipvs:parse",
     "wireguard": "wireguard:parse",
     "xtmonitor": "xtmonitor:parse",
+    "cards": "cards:parse",
+    "kernel_log": "cards:parse_log",
     "link": "iplink:parse",
     "ifconfig": "ifconfig:parse",
     "route": "iproute:parse",
@@ -128,6 +130,8 @@ WORDS: Final = {
     "ipvsadm": "ipvs",
     "ipvs": "ipvs",
     "wg": "wireguard",
+    "ethtool": "cards",
+    "dmesg": "kernel_log",
     "wireguard": "wireguard",
     "lsmod": "modules",
     "modules": "modules",
@@ -237,6 +241,8 @@ PROGRAMS: Final = (
     "ipvsadm",
     "wg",
     "nstat",
+    "ethtool",
+    "dmesg",
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
@@ -403,7 +409,7 @@ IP_LINE: Final = (
 )
 OWN_LINE: Final = (
     rf"(?:{IP_LINE}|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
-    r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|"
+    r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|ethtool[ \t]+-\w|dmesg\b|"
     r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|"
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
@@ -478,6 +484,8 @@ SIGNATURES: Final = (
             r"^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$"
         ),
     ),
+    ("cards", r"^Features for \S+:[ \t\r]*$|^driver: \S+[ \t\r]*$(?=\nversion:)"),
+    ("kernel_log", r"^[^\n]{0,100}[ \t]?[\w.@-]{1,40}: hw csum failure"),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),

@@ -219,6 +219,12 @@ KINDS: Final[dict[str, Kind]] = {
         "A counter of the kernel: what was lost or counted since it started, or how large a table is now.",
         {"name": "str: as nstat prints it (TcpExtListenOverflows), or FILE.COLUMN: softnet.dropped, conntrack.drop, arp_cache.entries, ss.timewait", "value": "int"},
     ),
+    "nic": Kind("The driver of a network card (ethtool -i).", {"device": "str", "driver": "str", "version": "str", "firmware": "str"}),
+    "offload": Kind(
+        "Something that a network device does itself or leaves to the kernel (ethtool -k).",
+        {"device": "str", "feature": "str: tx-checksumming | tx-checksum-ip-generic | tx-udp_tnl-segmentation …", "on": "bool", "fixed": "bool: cannot be changed"},
+    ),
+    "csum_failure": Kind("The kernel log says that a card took a packet's checksum for right which is wrong.", {"device": "str", "count": "int: times it was logged"}),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
     "kernel_trace": Kind(
         "What the kernel's own packet trace says of one packet (xtables-monitor --trace, or TRACE lines of the kernel log).",
@@ -266,7 +272,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "pod": Kind(
         "A Kubernetes Pod.",
-        {"namespace": "str", "name": "str", "ips": "tuple[str]", "node_name": "str: node it runs on", "host_network": "bool",
+        {"namespace": "str", "name": "str", "full": "str: namespace/name", "ips": "tuple[str]", "node_name": "str: node it runs on", "host_network": "bool",
          "phase": "str", "ready": "bool", "labels": "dict", "ports": "tuple[dict]: {name, port, protocol, host_port}",
          "dns_policy": "str", "owner": "str", "annotations": "dict", "host_ip": "str: address of its node", "service_account": "str",
          "args": "tuple[str]: command and arguments of its containers (kube-system only)", "ports_unnamed": "bool: the print does not show names of ports",
@@ -369,10 +375,20 @@ KINDS: Final[dict[str, Kind]] = {
          "uplink": "str: the card", "uplink_mtu": "int", "fits": "int: MTU that would fit"},
         "engine",
     ),
+    "path_mismatch": Kind(
+        "Two nodes reach each other's pods by different ways (one by a tunnel, one without); placed on the node whose route is to be changed (computed).",
+        {"known_by": "str: routes | annotation (the backend types of Node objects)", "owner": "str: Node, where annotations tell", "peer": "str: the other node",
+         "prefix": "str: pods of the peer", "route": "str: prefix of the route that leads there", "how": "str: direct | vxlan | ipip | udp | wireguard | gre | geneve", "device": "str", "gateway": "str",
+         "back_prefix": "str: pods of this node", "back_how": "str", "back_device": "str", "back_gateway": "str",
+         "right_device": "str: by which this node would go the peer's way", "right_gateway": "str", "doubled": "bool: the table has another route to the same prefix"},
+        "engine",
+    ),
     "symptom": Kind(
         "What the user complained of; on every node's own stack ('' if Kubernetes objects are all that was given).",
         {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers",
-         "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name"},
+         "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name",
+         "unresolvable": "str: the first of them that is headless and has no ready backend",
+         "unresolving": "str: the first pod that it names that lives in its node's network"},
         "engine",
     ),
     # --- derived by the walk -------------------------------------------------------------------------------------
@@ -594,7 +610,8 @@ KINDS: Final[dict[str, Kind]] = {
          "service": "str: namespace/name, or the address", "type": "str", "via": "str: cluster-ip | node-port | load-balancer-ip | external-ip", "address": "str", "port": "int",
          "protocol": "str", "mode": "str: iptables | nftables | ipvs | '' (not known)", "programmed": "int: Services (by address and port) that this node has",
          "elsewhere": "int: as many as the other node has that has most", "other": "str: that node", "ready": "int: backends that should be there",
-         "targets": "tuple[str]: backends that are there", "wrong": "tuple[str]: of these, those that are none", "lacks": "tuple[str]",
+         "targets": "tuple[str]: backends that are there", "wrong": "tuple[str]: of these, those that are none", "lacks": "tuple[str]: those of the backends that are not there",
+         "eligible": "tuple[str]: backends that should be there",
          "pod": "str: the proxy's pod on this node", "pod_state": "str: running | not-ready | pending | crashed | missing; '' = not known", "pod_reason": "str", "pod_message": "str"},
         "walk",
     ),

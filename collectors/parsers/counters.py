@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WANTED: Final = frozenset({
     "TcpActiveOpens", "TcpPassiveOpens", "TcpRetransSegs", "TcpOutSegs", "TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop",
     "IpExtInNoRoutes", "TcpExtIPReversePathFilter", "softnet.processed", "softnet.dropped", "conntrack.insert_failed", "conntrack.drop",
-    "conntrack.early_drop", "arp_cache.entries", "arp_cache.table_fulls", "ndisc_cache.entries", "ndisc_cache.table_fulls", "ss.estab", "ss.timewait",
+    "UdpInCsumErrors", "TcpInCsumErrors", "UdpInDatagrams", "TcpInSegs", "conntrack.early_drop", "arp_cache.entries", "arp_cache.table_fulls", "ndisc_cache.entries", "ndisc_cache.table_fulls", "ss.estab", "ss.timewait",
 })
 """Names as ``nstat`` prints them; those of other files have the file's name in front."""
 
