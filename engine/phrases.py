@@ -36,6 +36,10 @@ def spoken(text: str, lang: str) -> str:
 
 
 PHRASES: Final[dict[str, tuple[str, str]]] = {
+    "reserved": (
+        "{process} only keeps port {port} from others: it takes connections and answers none",
+        "{process} 只是占住端口 {port}：接受连接，但从不应答",
+    ),
     "unmodelled": ("not modelled", "未建模"),
     "rate-low": ("a rate limit: true while the rate is low", "限速：速率低时成立"),
     "rule-not-understood": ("not understood", "无法理解"),

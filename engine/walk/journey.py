@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.facts import HOST
 from engine.inet import family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Network, Port
@@ -17,7 +18,7 @@ from engine.walk.layer2 import source_prefix
 from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import forwarding
-from engine.walk.sockets import known, listeners, queue_full, takes
+from engine.walk.sockets import keeps_free, known, listeners, queue_full, takes
 from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
 from engine.walk.walker import Walker
 
@@ -243,7 +244,7 @@ class Journey:
     def _answered(self, end: End) -> tuple[str, Walked | None]:
         packet = end.packet
         closed = packet.protocol in {"tcp", "udp"} and not self._listens(end)
-        if not closed and packet.protocol == "tcp" and self._queue_full(end):
+        if not closed and (self._reserved(end) or (packet.protocol == "tcp" and self._queue_full(end))):
             return "timeout", None
         if closed and packet.protocol == "udp":
             return self._refused(replace(end, error="icmp-port-unreachable" if packet.family == 4 else "icmp6-port-unreachable"))
@@ -378,6 +379,19 @@ class Journey:
             phrase("listener-unseen", protocol=packet.protocol, port=packet.dport, who=who),
         )
         return self.choices.ask(("socket", stack.node, stack.name, packet.dport), ("listens", "closed"), unknown) == 0
+
+    def _reserved(self, end: End) -> bool:
+        """Whether the listener only keeps a published port from others: it takes what comes, and no program ever reads it."""
+        stack, packet = end.stack, end.packet
+        fitting = [s for s in listeners(stack, packet.protocol, packet.dport) if takes(s, packet, end.device)]
+        containers = self.network.facts.at("container", stack.node, HOST) if fitting else ()
+        if not fitting or not all(keeps_free(stack, s, containers) for s in fitting):
+            return False
+        self.recorder.direction = "request"
+        text = phrase("reserved", process=fitting[0].fields["process"], port=packet.dport)
+        self.recorder.step("socket", text, "drop", line_of(fitting[0]))
+        self._note_socket(end, fitting[0], "socket", "dropped")
+        return True
 
     def _queue_full(self, end: End) -> bool:
         """Whether every listener that would take the connection has as many waiting as it said: then the SYN is dropped (``tcp_conn_request``)."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from engine.inet import to_int
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.facts import Fact
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
@@ -51,6 +53,19 @@ def queue_full(socket: Fact) -> bool:
     """
     waiting, backlog = socket.fields.get("recv_q"), socket.fields.get("send_q")
     return isinstance(waiting, int) and isinstance(backlog, int) and waiting > backlog > 0
+
+
+KEEPERS = frozenset({"dockerd", "conmon"})
+"""Programs that listen on published ports only to keep others from them: nobody accepts there, DNAT rules do the work."""
+
+
+def keeps_free(stack: NetStack, socket: Fact, containers: Iterable[Fact]) -> bool:
+    """Whether a socket merely reserves a port that a container publishes (docker with ``userland-proxy: false``, podman)."""
+    if socket.fields.get("process") not in KEEPERS or not stack.is_host:
+        return False
+    port, protocol = socket.fields.get("port"), socket.fields.get("protocol", "tcp")
+    published = (each for one in containers if one.fields.get("state") == "running" for each in one.fields.get("ports") or ())
+    return any(each.get("host_port") == port and each.get("protocol", "tcp") == protocol for each in published)
 
 
 def known(stack: NetStack, protocol: str) -> bool:

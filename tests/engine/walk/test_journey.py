@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.facts import Fact
 from engine.model import build
 from engine.schema import KINDS, fields_of
 from engine.walk import walk
@@ -353,3 +354,17 @@ def test_connected_means_unharmed(world: World, dst: str, protocol: str) -> None
         assert trace.reply is not None
         assert trace.reply.disposition is Disposition.DELIVERED
         assert (trace.reply.hops[-1].node, trace.reply.hops[-1].stack) == ("client", "host")
+
+
+def test_a_port_that_is_only_kept_free_answers_nobody() -> None:
+    """Where docker itself listens on a published port, connections are taken and never answered: the client waits."""
+    world = lan()
+    said = 'tcp LISTEN 0 128 0.0.0.0:80 0.0.0.0:* users:(("dockerd",pid=7,fd=9))\n'
+    world.stack("server").shows("ss -lntup", f"Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n{said}")
+    ports = ({"host_port": 80, "container_port": 80, "protocol": "tcp"},)
+    facts = world.facts()
+    flow = Flow("client", "host", "", "10.2.0.2", 80, "tcp")
+    assert walk(build(facts), flow).client_sees == "connected"
+    trace = walk(build(facts.plus([Fact("container", {"name": "web", "state": "running", "ports": ports}, "server")])), flow)
+    assert trace.client_sees == "timeout"
+    assert [(f.get("by"), f.get("effect")) for f in trace.facts if f.kind == "drop"] == [("socket", "dropped")]

@@ -8,7 +8,7 @@ from engine.facts import Fact
 from engine.inet import to_int
 from engine.model.packet import Packet
 from engine.model.stack import NetStack
-from engine.walk.sockets import known, listeners, takes
+from engine.walk.sockets import keeps_free, known, listeners, takes
 from tests.engine.walk.world import lan
 
 V4 = Packet(4, to_int("10.1.0.2"), to_int("10.2.0.2"), "tcp", 40000, 80)
@@ -55,6 +55,27 @@ def test_listeners() -> None:
     stack = NetStack("n1", "host", {"socket": sockets})
     assert listeners(stack, "tcp", 80) == [sockets[0]]
     assert listeners(stack, "udp", 80) == [sockets[3]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "stack", "right"),
+    [
+        ({"process": "dockerd"}, "host", True),
+        ({"process": "conmon"}, "host", True),
+        ({"process": "docker-proxy"}, "host", False),
+        ({"process": "dockerd", "port": 2375}, "host", False),
+        ({"process": "dockerd", "protocol": "udp"}, "host", False),
+        ({}, "host", False),
+        ({"process": "dockerd"}, "web", False),
+    ],
+)
+def test_sockets_that_only_keep_a_port(fields: dict[str, object], stack: str, right: bool) -> None:
+    """Docker without its proxy, and podman, listen on ports that a running container publishes and answer nobody; the daemon's own port is another."""
+    socket = Fact("socket", {"protocol": "tcp", "port": 8080, "state": "LISTEN", **fields})
+    ports = ({"host_port": 8080, "container_port": 80, "protocol": "tcp"},)
+    running, gone = (Fact("container", {"name": "web", "state": state, "ports": ports}, "n1") for state in ("running", "exited"))
+    assert keeps_free(NetStack("n1", stack, {}), socket, [running]) is right
+    assert not keeps_free(NetStack("n1", stack, {}), socket, [gone])
 
 
 def test_known() -> None:
