@@ -142,6 +142,7 @@ def _pod(described: Entry) -> Iterator[Made]:
     reason = next((e.value for e in state.inner if e.key == "Reason"), "") if state else described.get("Reason")
     fields = {
         **_named(described),
+        "full": _full(described),
         "ips": addresses,
         "node_name": node or None,
         "host_ip": host_ip or None,

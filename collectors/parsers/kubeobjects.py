@@ -62,6 +62,7 @@ def pod(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
     reason, message = _trouble(status)
     fields = {
         **named(metadata),
+        "full": full_name(metadata),
         "ips": ips,
         "node_name": text_of(spec, "nodeName") or None,
         "host_network": spec.get("hostNetwork") is True,

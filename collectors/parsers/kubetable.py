@@ -97,6 +97,7 @@ def _pod(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str,
     fields = {
         "namespace": namespace,
         "name": name,
+        "full": f"{namespace}/{name}",
         "phase": _PHASES.get(row["STATUS"]),
         "ready": ready == wanted and row["STATUS"] == "Running",
         "reason": row["STATUS"] if row["STATUS"] not in {*_PHASES, "Terminating"} else None,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from engine.cluster.calico import names_of
+from engine.cluster.inventory import Cluster
 from engine.cluster.policies import EGRESS, End, Ruling, end_at, end_of, enforcer, judge
 from engine.cluster.ranges import setting
 from engine.cluster.selectors import shown
@@ -16,13 +17,14 @@ from engine.inet import family_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from engine.cluster.inventory import Cluster
     from engine.cluster.objects import Pod, Service, ServicePort
     from engine.facts import FactBase
     from engine.walk.trace import Flow
 
 MAX_TARGETS = 64
 """Backends of a Service whose policies are asked; more tell nothing new."""
+APPLICATION = ("app", "app.kubernetes.io/name", "k8s-app", "name", "run", "app.kubernetes.io/instance", "component")
+"""Labels by which people tell applications apart."""
 PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
 
 
@@ -101,7 +103,10 @@ def _service_flow(cluster: Cluster, flow: Flow, number: int, meaning: Meaning, c
     }
     if meaning.port is not None and choice.known:
         fields |= _counted(choice)
-    return Fact("service_flow", fields, flow.node, flow.stack or HOST, service.fact.source, service.fact.line, service.fact.text)
+    asked = cluster.node_at(flow.dst)
+    # A client outside stands nowhere: the node that it asks decides.
+    node = flow.node or (asked.host or asked.name if asked is not None else "")
+    return Fact("service_flow", fields, node, (flow.stack if flow.node else "") or HOST, service.fact.source, service.fact.line, service.fact.text)
 
 
 def _ends(cluster: Cluster, flow: Flow, number: int, source: End) -> Iterator[Fact]:
@@ -172,6 +177,8 @@ def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dic
     missing = lack(cluster, service, port)
     if missing is not None:
         fields |= {"lack": missing.why, "pods": tuple(p.full for p in missing.pods), **_of_pods(missing.pods)}
+        if missing.why == "no-pod" and missing.pods:
+            fields |= _fitting(service, missing.pods[0])
     return fields
 
 
@@ -183,6 +190,15 @@ def _undeclared(port: ServicePort, pods: Sequence[Pod]) -> dict[str, Any]:
         return {}
     first = declared[0]
     return {"undeclared": True, "pod": first.full, "pod_ports": _port_texts(first), "pod_port": (first.ports or ())[0].port}
+
+
+def _fitting(service: Service, pod: Pod) -> dict[str, str]:
+    """A selector that the pod would fit: of the Service's keys those that the pod has, else the labels that tell applications apart."""
+    labels = pod.labels or {}
+    kept = {key: labels[key] for key in service.selector or {} if key in labels}
+    usual = {key: labels[key] for key in APPLICATION if key in labels}
+    fitting = kept or dict(list(usual.items())[:1])
+    return {"fitting": ",".join(f"{key}={value}" for key, value in fitting.items())} if fitting else {}
 
 
 def _of_pods(pods: Sequence[Pod]) -> dict[str, Any]:
@@ -207,7 +223,9 @@ def service_backends(cluster: Cluster) -> Iterator[Fact]:
             fields = {
                 "namespace": service.namespace,
                 "service": service.name,
+                "full": service.full,
                 "type": service.type,
+                "headless": service.headless,
                 "known": cluster.backends(service) is not None,
                 **backend_fields(cluster, service, port),
             }
@@ -274,15 +292,16 @@ def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:
     }
 
 
-def called(facts: FactBase, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def called(facts: FactBase, words: Iterable[str]) -> dict[str, Any]:
     """Pods and Services that words of a question name, as ``namespace/name``: in full, or pods by what their owner is called."""
     asked = {re.sub(r"^(?:pods?|po|svc|services?)/|\.svc(?:\..*)?$", "", word.lower()).rstrip(".") for word in words} - {""}
-    pods = ((str(f.get("namespace", "default")), str(f.get("name", ""))) for f in facts.of_kind("pod"))
-    services = ((str(f.get("namespace", "default")), str(f.get("name", ""))) for f in facts.of_kind("service"))
-    return {
-        "pods": tuple(dict.fromkeys(f"{space}/{name}" for space, name in pods if any(_names(word, space, name, pod=True) for word in asked))),
-        "services": tuple(dict.fromkeys(f"{space}/{name}" for space, name in services if any(_names(word, space, name, pod=False) for word in asked))),
-    }
+    cluster = Cluster(facts)
+    pods = [pod for pod in cluster.pods.values() if any(_names(word, pod.namespace, pod.name, pod=True) for word in asked)]
+    services = [s for s in cluster.services.values() if any(_names(word, s.namespace, s.name, pod=False) for word in asked)]
+    empty = next((s.full for s in services if s.headless and s.ports and all(lack(cluster, s, port) is not None for port in s.ports)), "")
+    hosted = next((pod.full for pod in pods if pod.host_network), "")
+    found = {"unresolvable": empty, "unresolving": hosted}
+    return {"pods": tuple(p.full for p in pods), "services": tuple(s.full for s in services), **{k: v for k, v in found.items() if v}}
 
 
 def _names(word: str, space: str, name: str, *, pod: bool) -> bool:

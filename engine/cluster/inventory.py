@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from engine.cluster import ranges
-from engine.cluster.objects import Backend, EndpointPort, Node, Pod, PodPort, Service, ServicePort, addresses_of, protocol_of
+from engine.cluster.objects import Backend, EndpointPort, Node, Pod, PodPort, Service, ServicePort, addresses_of, protocol_of, target_port
 from engine.cluster.selectors import matches, selects
 from engine.facts import HOST
 from engine.inet import in_prefix
@@ -259,17 +259,28 @@ class Cluster:
         return tuple(slices or found)
 
     def backends(self, service: Service) -> tuple[Backend, ...] | None:
-        """Addresses behind a Service, ready or not; ``None`` if neither its Endpoints nor its EndpointSlices were seen."""
+        """Addresses behind a Service, ready or not: as its Endpoints or EndpointSlices say, else as its pods do; ``None`` if neither were seen."""
         facts = [f for f in self.endpoint_facts(service) if "ready" in f.fields]
         if not facts:
             whole = any(self.listed(plural, service.namespace) for plural in ("endpoints", "endpointslices"))
-            return () if whole and not self.endpoint_facts(service) else None
+            return () if whole and not self.endpoint_facts(service) else self._backends_by_pods(service)
         found: dict[tuple[str, tuple[EndpointPort, ...]], Backend] = {}
         for fact in facts:
             for entry, is_ready in [*((e, True) for e in fact.get("ready", ())), *((e, False) for e in fact.get("not_ready", ()))]:
                 made = self._backend(service, fact, entry, is_ready=is_ready)
                 found.setdefault((made.address, made.ports), made)
         return tuple(found.values())
+
+    def _backends_by_pods(self, service: Service) -> tuple[Backend, ...] | None:
+        """What the controller makes of the pods that a Service selects."""
+        if not service.selector or not self.labels_known(service.namespace):
+            return None
+        found = []
+        for pod in self.pods_selected(service.namespace, service.selector):
+            ports = tuple(EndpointPort(p.name, number, p.protocol) for p in service.ports if (number := target_port(p, pod)) is not None)
+            is_ready = pod.ready is True or (pod.ready is None and pod.phase == "Running")
+            found += [Backend(ip, ports, pod.node, pod.full, is_ready, is_ready, bool(pod.fact.get("terminating")), pod.fact) for ip in pod.ips[:1]]
+        return tuple(found)
 
     def _backend(self, service: Service, fact: Fact, entry: Mapping[str, Any], *, is_ready: bool) -> Backend:
         address, name = str(entry.get("address", "")), str(entry.get("pod", ""))

@@ -179,3 +179,14 @@ def protocol_of(text: object) -> str:
 def addresses_of(values: object) -> tuple[str, ...]:
     """The addresses among some texts (``None`` of a headless Service is none)."""
     return tuple(str(v) for v in values if is_address(str(v))) if isinstance(values, list | tuple) else ()
+
+
+def target_port(port: ServicePort, pod: Pod) -> int | None:
+    """Number of a Service port's target on a pod; ``None`` if the pod has no port of that name, or if its ports were not seen."""
+    if isinstance(port.target, int):
+        return port.target
+    if port.target is None:
+        return None
+    if port.target.isdecimal():
+        return int(port.target)
+    return next((p.port for p in pod.ports or () if (p.name, p.protocol) == (port.target, port.protocol)), None)

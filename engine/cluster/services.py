@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.cluster.objects import target_port
 from engine.cluster.selectors import matches
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from engine.cluster.inventory import Cluster
     from engine.cluster.objects import Backend, Pod, Service, ServicePort
+
+
+__all__ = ["Choice", "Lack", "Meaning", "Passed", "Target", "backend_port", "choose", "lack", "meant", "selected", "target_port", "traffic_policy"]
 
 
 class Meaning(NamedTuple):
@@ -70,17 +74,6 @@ def meant(cluster: Cluster, dst: str, port: int, protocol: str = "tcp") -> Meani
 
 def _port(service: Service, port: int, protocol: str) -> ServicePort | None:
     return next((p for p in service.ports if (p.port, p.protocol) == (port, protocol)), None)
-
-
-def target_port(port: ServicePort, pod: Pod) -> int | None:
-    """Number of a Service port's target on a pod; ``None`` if the pod has no port of that name, or if its ports were not seen."""
-    if isinstance(port.target, int):
-        return port.target
-    if port.target is None:
-        return None
-    if port.target.isdecimal():
-        return int(port.target)
-    return next((p.port for p in pod.ports or () if (p.name, p.protocol) == (port.target, port.protocol)), None)
 
 
 def backend_port(port: ServicePort, backend: Backend) -> int | None:

@@ -111,7 +111,7 @@ def _sided(clause: str, original: str, known: Callable[[str], bool]) -> list[Men
 
 
 def _mentions(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
-    named = [mention for token in tokens(clause, original) if (mention := _mention(token, known))]
+    named = [mention for token in tokens(clause, original) if (mention := _titled(clause, token, known) or _mention(token, known))]
     taken = [(m.start, m.end) for m in named if m.known or _compound(m)]
     kinds = [m for m in _kinds(clause, original) if not any(m.start < end and start < m.end for start, end in taken)]
     names = [m for m in named if not any(k.start < m.end and m.start < k.end for k in kinds)]
@@ -130,6 +130,22 @@ def _compound(mention: Mention) -> bool:
 @cache
 def _plurals() -> frozenset[str]:
     return frozenset(_role_words()) | {f"{word}s" for word in _role_words()}
+
+
+@cache
+def _titles() -> re.Pattern[str]:
+    return re.compile(r"(?:^|[\s'\"(])(?:(pods?|deployment|daemonset|statefulset|容器组)|(services?|svc|服务))[\s'\":]{1,3}$")
+
+
+def _titled(clause: str, token: Token, known: Callable[[str], bool]) -> Mention | None:
+    """A word of kind or an ordinary one that is a name because it stands behind a kind: "pod gateway", "service db"."""
+    if token.address or known(token.host):
+        return None
+    title = _titles().search(clause[max(token.start - 24, 0) : token.start])
+    name = f"{'pod' if title[1] else 'svc'}/{token.host}" if title else ""
+    if not name or not known(name):
+        return None
+    return Mention(token.start, token.end, token.text, name, port=token.port, protocol=token.protocol)
 
 
 def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:

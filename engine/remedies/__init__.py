@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.remedies.base import Operation, Parameter, Site
+from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
@@ -59,6 +60,11 @@ OPERATIONS: dict[str, type[Operation]] = {
         DockerPublish,
         ProgramBind,
         ServiceStart,
+        ServiceSelector,
+        ServiceTargetPort,
+        ServicePolicy,
+        PodDnsPolicy,
+        PolicyAllow,
     )
 }
 """Operations that rules may name under ``remedies``."""

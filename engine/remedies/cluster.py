@@ -1,0 +1,231 @@
+"""Operations on Kubernetes objects: commands are ``kubectl``'s; the model follows where objects alone decide."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.facts import Fact
+from engine.remedies.base import Operation, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.facts import FactBase
+
+SPACE, CALLED = Parameter("namespace of the object"), Parameter("name of the object")
+
+
+def labels_of(text: str) -> dict[str, str]:
+    """``app=web,tier=front`` as a mapping."""
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+
+
+class _OnObject(Operation):
+    """A patch of one object."""
+
+    PLURAL: ClassVar[str] = "service"
+
+    def patch(self, body: Any, how: str = "merge") -> str:
+        """The command that patches the object."""
+        place = ("-n", self.text("namespace"), self.PLURAL, self.text("name"))
+        return shlex.join(("kubectl", "patch", *place, "--type", how, "-p", json.dumps(body, separators=(",", ":"))))
+
+    def read(self, path: str) -> str:
+        """The command that prints a field of the object."""
+        return shlex.join(("kubectl", "get", "-n", self.text("namespace"), self.PLURAL, self.text("name"), "-o", f"jsonpath={path}"))
+
+    def _object(self) -> Fact | None:
+        found = (f for f in self.site.facts.of_kind("service") if (f.get("namespace"), f.get("name")) == (self.text("namespace"), self.text("name")))
+        return next(found, None)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """Not modelled: controllers and kube-proxy act on it."""
+        del facts
+        return None
+
+
+class ServiceSelector(_OnObject):
+    """Give a Service a selector that fits its pods."""
+
+    NAME: ClassVar[str] = "service.selector"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"namespace": SPACE, "name": CALLED, "selector": Parameter("labels: app=web,tier=front")}
+
+    def commands(self) -> tuple[str, ...]:
+        """Replace the selector: a merge would keep keys that are to go."""
+        wanted = labels_of(self.text("selector"))
+        return (self.patch([{"op": "replace", "path": "/spec/selector", "value": wanted}], "json"),)
+
+    def undo(self) -> tuple[str, ...]:
+        """The selector that it had."""
+        fact = self._object()
+        before = fact.get("selector") if fact is not None else None
+        return (self.patch([{"op": "replace", "path": "/spec/selector", "value": before}], "json"),) if before else ()
+
+    def verify(self) -> tuple[str, ...]:
+        """The addresses that stand behind it now."""
+        label = f"kubernetes.io/service-name={self.text('name')}"
+        return (shlex.join(("kubectl", "get", "endpointslices", "-n", self.text("namespace"), "-l", label)),)
+
+
+class ServiceTargetPort(_OnObject):
+    """Send a Service's port to another port of its pods."""
+
+    NAME: ClassVar[str] = "service.target-port"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "namespace": SPACE, "name": CALLED, "port": Parameter("port of the Service"), "target": Parameter("port, or name of a port, of the pods"),
+    }
+
+    def _change(self, target: str) -> str:
+        fact = self._object()
+        numbers = [str(p.get("port")) for p in (fact.get("ports", ()) if fact is not None else ())]
+        at = numbers.index(self.text("port")) if self.text("port") in numbers else 0
+        value: int | str = int(target) if target.isdecimal() else target
+        return self.patch([{"op": "replace", "path": f"/spec/ports/{at}/targetPort", "value": value}], "json")
+
+    def commands(self) -> tuple[str, ...]:
+        """Replace the target port."""
+        return (self._change(self.text("target")),)
+
+    def undo(self) -> tuple[str, ...]:
+        """The target port that it had."""
+        fact = self._object()
+        ports = fact.get("ports", ()) if fact is not None else ()
+        before = next((p.get("target_port") for p in ports if str(p.get("port")) == self.text("port")), None)
+        return (self._change(str(before)),) if before is not None else ()
+
+    def verify(self) -> tuple[str, ...]:
+        """The ports that stand behind it now."""
+        label = f"kubernetes.io/service-name={self.text('name')}"
+        return (shlex.join(("kubectl", "get", "endpointslices", "-n", self.text("namespace"), "-l", label)),)
+
+
+class ServicePolicy(_OnObject):
+    """Let every node hand traffic to every backend of a Service."""
+
+    NAME: ClassVar[str] = "service.traffic-policy"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "namespace": SPACE, "name": CALLED, "field": Parameter("externalTrafficPolicy | internalTrafficPolicy"),
+    }
+
+    def commands(self) -> tuple[str, ...]:
+        """Cluster: nodes pass connections on (with their own address as the source)."""
+        return (self.patch({"spec": {self.text("field"): "Cluster"}}),)
+
+    def undo(self) -> tuple[str, ...]:
+        """Back to Local."""
+        return (self.patch({"spec": {self.text("field"): "Local"}}),)
+
+    def verify(self) -> tuple[str, ...]:
+        """The policy that it has now."""
+        return (self.read(f"{{.spec.{self.text('field')}}}"),)
+
+
+class PodDnsPolicy(Operation):
+    """Let pods in the host's network ask the cluster's DNS."""
+
+    NAME: ClassVar[str] = "pod.dns-policy"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "namespace": SPACE, "pod": Parameter("name of the pod"), "owner": Parameter("Kind/name", required=False),
+    }
+
+    def _target(self) -> tuple[str, str]:
+        """The workload that makes the pod: a ReplicaSet's Deployment bears its name without the hash."""
+        kind, _, name = self.text("owner").partition("/")
+        return ("deployment", name.rpartition("-")[0] or name) if kind == "ReplicaSet" else (kind.lower() or "pod", name or self.text("pod"))
+
+    def _set(self, policy: str) -> tuple[str, ...]:
+        kind, name = self._target()
+        if kind in {"pod", "node", "job"}:
+            return (f"# set dnsPolicy: {policy} in the manifest of {kind} {shlex.quote(name)} and create it anew: a running pod keeps its own",)
+        body = json.dumps({"spec": {"template": {"spec": {"dnsPolicy": policy}}}}, separators=(",", ":"))
+        return (shlex.join(("kubectl", "patch", "-n", self.text("namespace"), kind, name, "--type", "merge", "-p", body)),)
+
+    def commands(self) -> tuple[str, ...]:
+        """Patch the workload; its pods are made anew."""
+        return self._set("ClusterFirstWithHostNet")
+
+    def undo(self) -> tuple[str, ...]:
+        """The policy that is the default."""
+        return self._set("ClusterFirst")
+
+    def verify(self) -> tuple[str, ...]:
+        """Its resolv.conf must name the cluster's DNS."""
+        return (shlex.join(("kubectl", "exec", "-n", self.text("namespace"), self.text("pod"), "--", "cat", "/etc/resolv.conf")),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The pod as it is made anew."""
+        wanted = (self.text("namespace"), self.text("pod"))
+        change: dict[int, Fact | None] = {
+            id(f): f.having(dns_policy="ClusterFirstWithHostNet") for f in facts.of_kind("pod") if (f.get("namespace"), f.get("name")) == wanted
+        }
+        return facts.swap(change) if change else None
+
+
+class PolicyAllow(Operation):
+    """Add a policy that lets one peer reach one port; what the other policies allow and deny stays."""
+
+    NAME: ClassVar[str] = "policy.allow"
+    RISK: ClassVar[str] = "low"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "namespace": SPACE,
+        "side": Parameter("egress | ingress"),
+        "pod_labels": Parameter("labels of the pod that the policy is for", required=False),
+        "peer_kind": Parameter("pod | node | outside"),
+        "peer": Parameter("address of the other end", required=False),
+        "peer_namespace": Parameter("namespace of the other end", required=False),
+        "peer_labels": Parameter("labels of the other end", required=False),
+        "port": Parameter("port on the receiving pod"),
+        "protocol": Parameter("tcp | udp | sctp"),
+    }
+
+    NOISE: ClassVar[tuple[str, ...]] = (
+        "pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
+        "pod-template-generation",
+    )
+    """Labels that are another pod's tomorrow."""
+
+    def _labels(self, name: str) -> dict[str, str]:
+        return {key: value for key, value in labels_of(self.text(name)).items() if key not in self.NOISE}
+
+    @property
+    def name(self) -> str:
+        """Name of the new policy."""
+        return f"allow-{self.text('protocol').lower()}-{self.text('port')}-{self.text('side')}"
+
+    def spec(self) -> dict[str, Any]:
+        """The policy: these pods, this peer, this port."""
+        side = self.text("side")
+        peer: dict[str, Any] = {"ipBlock": {"cidr": f"{self.text('peer')}/{128 if ':' in self.text('peer') else 32}"}}
+        if self.text("peer_kind") == "pod":
+            space = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.text("peer_namespace")}}}
+            here = self.text("peer_namespace") == self.text("namespace")
+            peer = {**({} if here else space), "podSelector": {"matchLabels": self._labels("peer_labels")}}
+        port = {"protocol": self.text("protocol").upper(), "port": int(self.text("port"))}
+        selected = {"matchLabels": labels} if (labels := self._labels("pod_labels")) else {}
+        rule = {"to" if side == "egress" else "from": [peer], "ports": [port]}
+        return {"podSelector": selected, "policyTypes": [side.capitalize()], side: [rule]}
+
+    def commands(self) -> tuple[str, ...]:
+        """Apply the manifest."""
+        body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": self.name, "namespace": self.text("namespace")},
+                "spec": self.spec()}
+        return (f"echo {shlex.quote(json.dumps(body, separators=(',', ':')))} | kubectl apply -f -",)
+
+    def undo(self) -> tuple[str, ...]:
+        """Delete it."""
+        return (shlex.join(("kubectl", "delete", "networkpolicy", "-n", self.text("namespace"), self.name)),)
+
+    def verify(self) -> tuple[str, ...]:
+        """The policies that are there now."""
+        return (shlex.join(("kubectl", "describe", "networkpolicy", "-n", self.text("namespace"), self.name)),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The same objects and the new policy; chains that an agent writes from it stay as they are."""
+        fields = {"flavour": "kubernetes", "namespace": self.text("namespace"), "name": self.name, "spec": self.spec()}
+        return facts.plus([Fact("network_policy", fields)])
