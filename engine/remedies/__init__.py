@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
+from engine.remedies.cards import EthtoolOffload, FlannelPort
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
@@ -46,6 +47,8 @@ OPERATIONS: dict[str, type[Operation]] = {
         AddressDelete,
         LinkMtu,
         MssClamp,
+        EthtoolOffload,
+        FlannelPort,
         SysctlSet,
         ModuleLoad,
         CniRetireConfig,
