@@ -70,7 +70,7 @@ def test_listeners() -> None:
     ],
 )
 def test_sockets_that_only_keep_a_port(fields: dict[str, object], stack: str, right: bool) -> None:
-    """Docker without its proxy, and podman, listen on ports that a running container publishes and answer nobody; the daemon's own port is another."""
+    """Docker without its proxy, and podman, listen on published ports and answer nobody; the daemon's own port is another."""
     socket = Fact("socket", {"protocol": "tcp", "port": 8080, "state": "LISTEN", **fields})
     ports = ({"host_port": 8080, "container_port": 80, "protocol": "tcp"},)
     running, gone = (Fact("container", {"name": "web", "state": state, "ports": ports}, "n1") for state in ("running", "exited"))
