@@ -204,6 +204,7 @@ KNOWN_FILES: Final = (
     (re.compile(r"(^|[/_])resolv\.conf$"), "resolv"),
     (re.compile(r"(^|/|etc_)hosts(?:\.txt)?$"), "hosts"),
     (re.compile(r"(^|/|etc_)hostname(?:\.txt)?$"), "host"),
+    (re.compile(r"(^|/|_)proc[/_]sys[/_]net[/_]"), "sysctl"),
     (re.compile(r"(^|/)proc[/_]modules$"), "modules"),
     (re.compile(r"(^|/)xtables-monitor"), "xtmonitor"),
     (re.compile(r"(^|/)proc[/_]net[/_]nf_conntrack$"), "conntrack"),
@@ -288,10 +289,23 @@ def iptables_command(name: str, match: re.Match[str]) -> str:
 INSIDE: Final = re.compile(
     r"(?:^|\s)(?:ip\s+netns\s+exec\s+(?P<exec>[\w.@-]+)|ip\s+(?:-\w+\s+)*?-n(?:etns)?\s+(?P<dash_n>[\w.@-]+)"
     r"|nsenter\s[^\n]*?(?:-t|--target)[ =]*(?P<pid>\d+)|nsenter\s[^\n]*?--net=\S*/(?P<handle>[\w.@-]+)"
-    r"|(?:docker|podman|nerdctl)\s+exec\s+(?:-\w+\s+)*(?P<container>[\w.-]+)"
+    r"|(?:docker|podman|nerdctl)\s+(?:container\s+)?exec\s+(?:-u\s+\S+\s+|--?[\w=-]+\s+)*(?P<container>[\w.-]+)"
+    r"|docker[ -]compose\s+(?:-\S+\s+)*exec\s+(?:--?\w+\s+)*(?P<service>[\w.-]+)"
+    r"|(?:lxc|incus)\s+exec\s+(?P<machine>[\w.-]+)\s+--|lxc-attach\s+(?:-n\s+)?(?P<attached>[\w.-]+)\s+--"
+    r"|(?:docker|podman|nerdctl)\s+(?:container\s+)?run\s+(?![^\n]*--net(?:work)?[ =]host\b)(?P<run>\S+(?:\s+\S+){0,29}?)"
+    r"(?=\s+(?:ip|ifconfig|route|netstat|ss|cat|iptables|arp|sysctl|grep)\s)"
     r"|kubectl\s+(?:-n\s+\S+\s+)?exec\s+(?:-\w+\s+)*?(?:-n\s+\S+\s+)?(?:pods?/)?(?P<pod>[a-z0-9][\w.-]*))\s"
 )
 """Command prefixes that lead into another network namespace."""
+SHELL_PROMPT: Final = re.compile(r"[ \t]*(?:/[\w./-]{0,40} [#$]|(?:ba)?sh-\d\.\d{1,2}[#$])(?: |$)", re.MULTILINE)
+"""Prompts of the shells in small images, which name no host: ``/ #``, ``sh-4.4#``."""
+ENTERED: Final = re.compile(
+    r"(?:docker|podman|nerdctl)[ \t]+(?:exec[ \t]+(?:-u[ \t]+\S+[ \t]+|--?[\w=-]+[ \t]+){0,9}(?P<container>[\w.-]+)|run)[ \t][^\n]*"
+)
+ENTERED_WITHIN: Final = 20_000
+"""Characters before a prompt in which the command is looked for that opened the shell."""
+NEW_CONTAINER: Final = "container"
+"""Name of a container that was made for one command."""
 
 
 def namespace_of(command: str) -> str:
@@ -300,6 +314,9 @@ def namespace_of(command: str) -> str:
     match = INSIDE.search(_spaced(command))
     if match is None:
         return ""
+    if match["run"]:
+        named = re.search(r"--name[ =]([\w.-]+)", match["run"])
+        return named[1] if named else NEW_CONTAINER
     return f"pid-{match['pid']}" if match["pid"] else str(next(value for value in match.groups() if value))
 
 
@@ -369,6 +386,8 @@ def from_command(command: str) -> Hint | None:
             return Hint("iptables", command)
         if program == "ip" and (found := _ip_object(words, [word.lower() for word in words], at + 1, [])):
             return Hint(found.format, command)
+        if program == "grep" and any(word.startswith("/proc/sys/") for word in words[at:]):
+            return Hint("sysctl", command)
         if program == "cat" and at + 1 < len(words):
             found = from_name(words[at + 1].lstrip("/"))
             return Hint(found.format, command) if found else None
@@ -414,15 +433,17 @@ OWN_LINE: Final = (
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
+    r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
     r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
 """Command lines that may stand in a heading."""
 HEADING: Final = (
     # A shell prompt, a banner, "set -x" …
-    rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|"
+    rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|/[\w./-]{{0,40}}[ ][#$]|"
     rf"[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
     r"(?:sudo[ \t]+|time[ \t]+)?"
-    rf"(?P<heading>(?:(?:nsenter|docker|kubectl)[ \t][^\n]{{1,120}}?[ \t])?{OWN_LINE}[^\n]{{0,200}})$"
+    r"(?P<heading>(?:(?:nsenter|docker|docker-compose|podman|nerdctl|kubectl|lxc|incus|lxc-attach)[ \t][^\n]{1,160}?[ \t])?"
+    rf"{OWN_LINE}[^\n]{{0,200}})$"
 )
 BARE_PROMPT: Final = r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]{1,80}\][#$])[ \t\r]*$"
 """A prompt at which nothing was typed: the output above ends there."""
@@ -461,7 +482,7 @@ SIGNATURES: Final = (
         ),
     ),
     ("ipset", r"^Name: \S+[ \t\r]*$(?=\n[ \t]*Type:)|^create \S+ (?:hash|bitmap|list):|^add \S+ \S+"),
-    ("sysctl", r"^(?:net|kernel|fs|vm|user|dev|debug|abi|sunrpc|crypto)[./][\w./:@-]+[ \t]*="),
+    ("sysctl", r"^(?:net|kernel|fs|vm|user|dev|debug|abi|sunrpc|crypto)[./][\w./:@-]+[ \t]*=|^/proc/sys/net/[\w./@-]+:"),
     (
         "conntrack",
         (
@@ -676,26 +697,45 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
     made: list[Section] = []
     heading = Hint("")
     begin = 0
-    host = ""
+    host = within = ""
     for number, (offset, kind, command) in enumerate(marks):
         end, following = (marks[number + 1][0], marks[number + 1][1]) if number + 1 < len(marks) else (len(text), "heading")
         if kind in {"heading", "prompt"}:
             heading = from_command(command) or Hint("", command)
             begin = _line_end(text, offset)
             host = host_of(text[offset:begin]) or host
+            within, entered_at = _shell_of(text, offset)
+            host = entered_at or host
             if kind == "prompt" and text[begin:end].strip():
                 made.append(replace(_section(text, "", "", begin, end), host=host))
             # An output of its format follows, or one of another format at once (a heading that announces too little): it takes these lines.
             if not heading.format or following == heading.format or (following not in {"heading", "prompt"} and not text[begin:end].strip()):
                 continue
-            made.append(replace(_section(text, heading.format, heading.command, begin, end), host=host))
+            made.append(_inside(_section(text, heading.format, heading.command, begin, end), host, within))
             heading = Hint("")
             continue
         start = 0 if not number else begin if heading.format == kind else offset
-        made.append(replace(_section(text, kind, _command_for(kind, heading, hint, made), start, end), host=host))
+        made.append(_inside(_section(text, kind, _command_for(kind, heading, hint, made), start, end), host, within))
         # A heading speaks for the output that follows it, not for the ones after that.
         heading = Hint("")
     return made
+
+
+def _inside(section: Section, host: str, within: str) -> Section:
+    """A section under a prompt of a host, or of a shell inside a container."""
+    return replace(section, host=host, netns=section.netns or within)
+
+
+def _shell_of(text: str, at: int) -> tuple[str, str]:
+    """The container whose shell the prompt at ``at`` is, by the prompt's form, and the host that it was opened on; "" for any other prompt."""
+    if SHELL_PROMPT.match(text, at) is None:
+        return "", ""
+    before = text[max(0, at - ENTERED_WITHIN) : at]
+    entered = list(ENTERED.finditer(before))
+    if not entered:
+        return NEW_CONTAINER, ""
+    line = before[before.rfind("\n", 0, entered[-1].start()) + 1 : entered[-1].end()]
+    return entered[-1]["container"] or NEW_CONTAINER, host_of(line)
 
 
 def _command_for(kind: str, heading: Hint, hint: Hint | None, before: list[Section]) -> str:

@@ -17,6 +17,10 @@ PROMPT: Final = re.compile(r"[ \t]*[\[(]?[\w.-]{1,64}@([A-Za-z0-9][\w.-]{0,252}?
 """``root@n1:~#``, ``[root@n1 ~]#``, ``user@n1 $``."""
 
 
+CONTAINER: Final = re.compile(r"[0-9a-f]{12}")
+"""The host name that docker and podman give to a container: its short identity."""
+
+
 def host_of(line: str) -> str:
     """The host that a line's prompt names; "" if there is none, or one that every machine may bear."""
     match = PROMPT.match(line)
@@ -40,6 +44,8 @@ class Prompted:
 
     def place(self, file: File, host: str) -> Place:
         """Where an output under a prompt of ``host`` belongs."""
+        if CONTAINER.fullmatch(host) and file.place.stack == HOST:
+            return Place(file.place.node, host)
         if file.told or not host or file.place.stack != HOST:
             return file.place
         node = self.known.get(short(host), host)

@@ -370,7 +370,7 @@ class Diagnoser:
             main.stack,
             title,
             explanation,
-            _evidence(match),
+            _evidence(match) or _listing(match, state),
             plans,
             rule.severity,
             rule.layer,
@@ -455,6 +455,17 @@ def _inside(stack: str, command: str) -> str:
     import shlex
 
     return f"ip netns exec {shlex.quote(stack)} {command}  # or: nsenter -t <pid of {' '.join(stack.split())}> -n {command}"
+
+
+def _listing(match: Match, state: State) -> tuple[Line, ...]:
+    """What shows that a translation is missing: the end of the chain that would hold it."""
+    bare = next((f for f in match.facts() if f.kind == "no_nat"), None)
+    if bare is None:
+        return ()
+    chains = (c for c in state.facts.of_kind("netfilter_chain") if (c.node, c.stack) == (bare.node, bare.stack))
+    family = 6 if ":" in str(bare.get("dst")) else 4
+    ends = [c for c in chains if (c.get("table"), c.get("name"), c.get("family", 4)) == ("nat", "POSTROUTING", family)]
+    return tuple(line for c in ends[:1] for line in line_of(c))
 
 
 def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:

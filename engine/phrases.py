@@ -225,6 +225,7 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "may-not-leave": ("{src} may not leave by {device}", "{src} 不得从 {device} 发出"),
     "no-route": ("no route to {dst}", "没有到 {dst} 的路由"),
     "broadcast": ("{dst} is a broadcast address in table local", "{dst} 在 local 表中是广播地址"),
+    "addresses-unseen": ("the addresses of {where} were not collected", "未采集 {where} 的地址"),
     "routes-unseen": ("the routes of {where} (table {table}) were not collected", "未采集 {where} 的路由（表 {table}）"),
     "table-unseen": ("the routing table was not collected", "未采集路由表"),
     "device-down": ("{device} is down", "{device} 未启用（down）"),

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.facts import FactBase
-from engine.findings import Report
+from engine.findings import Certainty, Report, Standing, Verdict
 from engine.inet import family_of, to_int
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collectors.evidence import Evidence
+    from engine.diagnosis import Diagnosis
     from engine.findings import Question
     from engine.model import Network
     from engine.request import Request
+    from engine.rulebase.model import Rule
     from engine.walk.confirm import Comparison, Watch
     from engine.walk.trace import Flow, Trace
 
@@ -73,9 +77,40 @@ def diagnose(request: Request) -> Report:
     network = build(facts)
     question = plausible(question_of(request, facts), network)
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
+    if outcome.verdict is Verdict.INSUFFICIENT_EVIDENCE and request.bundles:
+        question, outcome = _completed(request, facts, rulebase.rules) or (question, outcome)
     compiled.keep(rulebase.rules)
     warnings = (*(w.head() for w in rulebase.warnings), *evidence.warnings, *outcome.warnings, *_misread(network))
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
+
+
+def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tuple[Question, Diagnosis] | None:
+    """The answer on evidence that was completed by what every such machine has; ``None`` if that leads to no cause that was shown.
+
+    Only what the evidence itself shows counts: a cause without a line of it is one that was supposed.
+    """
+    from engine.diagnosis import FALLBACK, Diagnoser
+    from engine.model import build
+    from engine.suppose import suppose
+
+    supposed = suppose(facts, request.symptom)
+    if not supposed.facts:
+        return None
+    whole = facts.plus(supposed.facts)
+    network = build(whole)
+    question = plausible(question_of(request, whole), network)
+    outcome = Diagnoser(question, whole, rules, request.lang, network).run()
+    shown = tuple(
+        f._replace(certainty=Certainty.LIKELY if f.certainty is Certainty.PROVEN else f.certainty)
+        for f in outcome.findings
+        if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id != FALLBACK
+    )
+    if not shown:
+        return None
+    # What a program says itself counts for more than the walk of a flow that was guessed.
+    shown = tuple(f for f in shown if not f.flows) or shown
+    question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
+    return question, outcome._replace(findings=shown, verdict=Verdict.CAUSE_FOUND, missing=())
 
 
 def _misread(network: Network) -> list[str]:

@@ -345,7 +345,7 @@ KINDS: Final[dict[str, Kind]] = {
     "kube_config": Kind("Configuration of a cluster component (a ConfigMap's data).", {"namespace": "str", "name": "str", "data": "dict[str, str]"}),
     "docker_pool": Kind(
         "One of the subnets that docker gives to networks by default (computed where docker's networks and the node's routes were seen).",
-        {"cidr": "str", "taken": "str: what overlaps it: network | route; absent if it is free", "by": "str: prefix that overlaps it", "name": "str: network, or device of the route"},
+        {"cidr": "str", "taken": "str: what overlaps it: network | route | routed (a route by a gateway, or one that blocks: docker before 20.10 minds them); absent if it is free", "by": "str: prefix that overlaps it", "name": "str: network, or device of the route"},
         "engine",
     ),
     "vtep_stale": Kind(
@@ -485,7 +485,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "left_evidence": Kind(
         "The walk left what was collected.",
-        {"flow": "int", "direction": "str", "device": "str", "next_hop": "str", "dst": "str", "src": "str", "source_prefix": "str", "on_link": "str: on-link prefix that holds the destination, '' if it is behind a gateway",
+        {"flow": "int", "direction": "str", "device": "str", "in_device": "str", "next_hop": "str", "dst": "str", "src": "str", "source_prefix": "str", "on_link": "str: on-link prefix that holds the destination, '' if it is behind a gateway",
          "return_via": "str: on a reply, address of the stack that had sent the request here",
          "tunnel": "str: as in drop", "overhead": "int: as in drop"},
         "walk",

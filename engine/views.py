@@ -62,20 +62,25 @@ DOCKER_POOLS: Final = (
 """Subnets that docker gives to networks if daemon.json names no pools (``libnetwork/ipamutils``)."""
 
 
+BLOCKING: Final = frozenset({"unreachable", "blackhole", "prohibit"})
+"""Types of routes that lead nowhere."""
+
+
 def docker_pools(base: FactBase) -> Iterator[Fact]:
     """A ``docker_pool`` fact for each of docker's default subnets, on nodes that show docker's networks and their routes.
 
-    Docker passes over what a network of its own or a route without a gateway overlaps (measured on 20.10).
+    Docker passes over what a network of its own or a route without a gateway overlaps (measured on 20.10); older releases over what any
+    route does (``netutils.CheckRouteOverlaps``): such a subnet is ``routed``.
     """
     nodes = {f.node for f in base.of_kind("container_network") if f.fields.get("runtime") == "docker"}
     for node in sorted(nodes):
         takers = list(_takers(base, node))
-        if any(kind == "route" for kind, _, _ in takers):
+        if any(kind != "network" for kind, _, _ in takers):
             yield from (_pool(node, cidr, takers) for cidr in DOCKER_POOLS)
 
 
 def _takers(base: FactBase, node: str) -> Iterator[tuple[str, Prefix, Fact]]:
-    """(network or route, prefix, fact) of what docker's subnets must not overlap; a default route and what is no prefix take nothing."""
+    """(network, route or routed, prefix, fact) of what docker's subnets must not overlap; a default route and what is no prefix take nothing."""
     for kind, text, fact in _said(base, node):
         try:
             net = prefix(text)
@@ -93,9 +98,12 @@ def _said(base: FactBase, node: str) -> Iterator[tuple[str, str, Fact]]:
             yield from (("network", str(subnet), fact) for subnet in fact.fields.get("subnets", ()))
     for fact in base.at("route", node, HOST):
         get = fact.fields.get
-        if get("gateway") or get("nexthops") or get("type", "unicast") != "unicast" or get("device") in bridges or get("family", 4) != 4:
+        if get("nexthops") or get("type", "unicast") not in {"unicast", *BLOCKING} or get("device") in bridges or get("family", 4) != 4:
             continue
-        yield "route", str(get("dst")), fact
+        routed = bool(get("gateway")) or get("type") in BLOCKING
+        if routed and {"dead", "linkdown"} & set(get("flags", ())):
+            continue
+        yield "routed" if routed else "route", str(get("dst")), fact
 
 
 def _pool(node: str, cidr: str, takers: list[tuple[str, Prefix, Fact]]) -> Fact:

@@ -137,6 +137,26 @@ def _docker_network(out: Emitter, number: int, entry: dict[str, Any]) -> None:
         fields["icc"] = options.get(_BRIDGE_OPTION + "enable_icc", "true") == "true"
         fields["masquerade"] = options.get(_BRIDGE_OPTION + "enable_ip_masquerade", "true") == "true" and not fields.get("internal", False)
     _add_network(out, number, fields)
+    for identity, inside in dict_of(entry, "Containers").items():
+        if isinstance(inside, dict):
+            _listed_container(out, number, identity, inside, fields)
+
+
+def _listed_container(out: Emitter, number: int, identity: str, inside: dict[str, Any], network: Mapping[str, Any]) -> None:
+    """A container that a network lists among its own: it runs, and has an address there."""
+    address, _, length = text_of(inside, "IPv4Address").partition("/")
+    if not is_address(address):
+        return
+    endpoint: dict[str, Any] = {"network": network["name"], "address": address}
+    if length.isdecimal():
+        endpoint["prefixlen"] = int(length)
+    if network.get("gateways"):
+        endpoint["gateway"] = network["gateways"][0]
+    if text_of(inside, "MacAddress"):
+        endpoint["mac"] = text_of(inside, "MacAddress")
+    name = text_of(inside, "Name")
+    fields = {"id": identity, "name": name, "runtime": "docker", "state": "running", "endpoints": (endpoint,)}
+    out.add("container", fields, number, f"container {name or identity[:12]} {address} on {network['name']}")
 
 
 def _podman_network(out: Emitter, number: int, entry: dict[str, Any]) -> None:

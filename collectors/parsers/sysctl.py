@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from engine.facts import Fact, Source
 
 _PAIR = re.compile(r"([A-Za-z][\w.:/@+-]*)\s*=\s*(.*)\Z", re.ASCII)
+_GREPPED = re.compile(r"/proc/sys/([\w./@-]+):(.*)\Z", re.ASCII)
+"""``grep . /proc/sys/net/ipv4/conf/*/rp_filter``."""
 _ABSENT = (
     re.compile(r"sysctl: cannot stat /proc/sys/(\S+): No such file or directory"),
     re.compile(r"""(?:sysctl: )?error: ["'](\S+?)["'] is an unknown key"""),
@@ -45,7 +47,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
         return emit.done()
     for number, raw in clean_lines(source.text):
         line = raw.strip()
-        found = _PAIR.match(line)
+        found = _PAIR.match(line) or _GREPPED.match(line)
         if found:
             emit.add("sysctl", {"key": dotted(found[1]), "value": " ".join(found[2].split())}, number)
         elif line and not _message(emit, line, number):

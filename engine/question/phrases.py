@@ -220,7 +220,11 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("域名服务器", "dns"), ("本机", "localhost"), ("本地", "localhost"), ("自己", "itself"), ("自身", "itself"), ("默认网关", "gateway"),
     ("预设闸道", "gateway"), ("闸道", "gateway"), ("网关", "gateway"), ("映射端口", "published"), ("端口映射", "published"),
     ("服务", "service"), ("服务器", "node"), ("机器", "node"), ("虚拟机", "node"), ("云主机", "node"),
-    ("outside clients", "clients"), ("clients outside", "clients"), ("machine", "node"), ("machines", "node"),
+    ("outside clients", "clients"), ("clients outside", "clients"), ("remote hosts", "clients"), ("remote host", "clients"),
+    ("remote machines", "clients"), ("remote machine", "clients"), ("external ip", "clients"), ("external ips", "clients"),
+    ("other computers", "others"), ("another computer", "others"), ("other computer", "others"), ("other servers", "others"),
+    ("another server", "others"), ("other devices", "others"), ("another device", "others"), ("another pc", "others"), ("other pcs", "others"),
+    ("machine", "node"), ("machines", "node"),
 )
 """(word, role): kinds of machine rather than names; a name in the evidence beats them."""
 

@@ -135,7 +135,7 @@ def _spoken_dns(text: str) -> str:
 
 @cache
 def _clause_ends() -> re.Pattern[str]:
-    return re.compile(r"[,;!?。\n]+|\.\s|\s-\s|\b(?:but|however|whereas|while|although|though)\b|但是|但|然而|可是|却|不过|而(?!不是|且)")
+    return re.compile(r"[,;!?。\n]+|\.\s|\s-\s|:\s(?=https?://)|\b(?:but|however|whereas|while|although|though)\b|但是|但|然而|可是|却|不过|而(?!不是|且)")
 
 
 def clauses(text: str) -> list[Span]:

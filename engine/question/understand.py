@@ -160,9 +160,24 @@ class _Asking:
         senders = self._senders(goals)
         pairs = self._near_or_far(self._pairs(senders, goals))
         made = flows_of(self.inventory, pairs, self._asked(goals), self.notes)
+        made = (*made, *self._proxied(made))
         if not made:
             self._lack(senders, goals)
         return made
+
+    def _proxied(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
+        """What docker-proxy asks for on behalf of a client that asked the node's loopback for a published port."""
+        found: dict[Flow, None] = {}
+        for flow in flows:
+            if not flow.dst.startswith("127.") or flow.protocol != "tcp" or not flow.node:
+                continue
+            for fact in self.inventory.facts.of_kind("container"):
+                ends = [str(e.get("address")) for e in fact.get("endpoints", ()) if e.get("address") and ":" not in str(e.get("address"))]
+                inner = next((p for p in fact.get("ports", ()) if p.get("host_port") == flow.port and p.get("container_port")), None)
+                if fact.node == flow.node and fact.get("runtime") == "docker" and inner is not None and ends:
+                    port = int(inner["container_port"])
+                    found[flow._replace(dst=ends[0], port=port, src="", from_name="docker-proxy", to_name=str(fact.get("name", ends[0])))] = None
+        return tuple(found)
 
     def _asked(self, goals: Sequence[Mention]) -> Ask:
         """A port that stands beside a name beats one that the text names elsewhere; an option beats both."""
@@ -226,8 +241,12 @@ class _Asking:
     def _senders(self, goals: Sequence[Mention]) -> tuple[Endpoint, ...]:
         if self.options.from_:
             return self._said_senders([self._option("--from", self.options.from_)], loose=True)
-        mentions = [m for m in self.heard.roles.senders if m.known]
+        # Nobody outside asks for a loopback address: "works from outside, but not on localhost".
+        near = bool(goals) and all(m.role == "localhost" or m.host.startswith("127.") or m.host in {"localhost", "::1"} for m in goals)
+        mentions = [m for m in self.heard.roles.senders if m.known and not (near and m.role in {"internet", "clients", "others"})]
         found = self._said_senders(mentions, loose=False)
+        if near and not found:
+            return self.cast.hosts()
         unknown = [m.text for m in self.heard.roles.senders if not m.known]
         if unknown and not found:
             self.notes.assume(f'The evidence has no "{unknown[0]}".', f"证据中没有“{unknown[0]}”。")
@@ -333,7 +352,7 @@ class _Asking:
         others = [
             e
             for e in (*self.cast.containers(), *self.cast.hosts())
-            if e.addresses and not (e.seen and (e.node, e.stack) == (sender.node, sender.stack))
+            if e.addresses and e.place != sender.place
         ]
         if self.heard.error == "wrong-source":
             others.sort(key=lambda e: e.node == sender.node)

@@ -17,7 +17,7 @@ from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
 from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of
-from engine.walk.routing import forwarding
+from engine.walk.routing import find_way, forwarding, source_for
 from engine.walk.sockets import keeps_free, known, listeners, queue_full, takes
 from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
 from engine.walk.walker import Walker
@@ -85,7 +85,6 @@ def follow(network: Network, flow: Flow, number: int, error_class: str, kind: ty
         facts = (*facts, *bound(network, facts))
     if sees in {"connected", "depends"}:
         from engine.walk.limits import limits
-
         from engine.walk.vanished import vanished
 
         facts = (*facts, *limits(network, facts), *vanished(network, facts))
@@ -157,10 +156,24 @@ class Journey:
             unknown = Unknown("", "", "sender", "", phrase("no-party"))
             self.open.append(unknown)
             return self._done("depends", Walked(Disposition.LEFT_EVIDENCE, ()), None)
+        if self._addressless(start):
+            return self._done("depends", Walked(Disposition.DEPENDS, ()), None)
         end = self.walker.carry(start)
         request = Walked(end.disposition, self.recorder.turn("reply"))
         sees, reply = self._after(end)
         return self._done(sees, request, reply)
+
+    def _addressless(self, start: At) -> bool:
+        """Whether the sender needs an address of its own, and none was looked for: no finding, but a question."""
+        stack, packet = start.stack, start.packet
+        if start.how != "output" or packet.src or stack.addresses or stack.collected("addresses"):
+            return False
+        way = find_way(stack, self.walker.key(packet), self.choices)
+        if way.type not in {"unicast", "local"} or source_for(stack, way, packet.family, packet.dst) is not None:
+            return False
+        who = stack.node if stack.is_host else stack.name
+        self.open.append(Unknown(stack.node, stack.name, "addresses", "ip address", phrase("addresses-unseen", where=who)))
+        return True
 
     def _done(self, sees: str, request: Walked, reply: Walked | None) -> Run:
         facts = tuple(f.having(client_sees=sees) if f.kind == "drop" else f for f in self.recorder.facts)
@@ -206,6 +219,18 @@ class Journey:
             own = stack.own(packet.dst, packet.family)
             device = device or (own.device if own is not None else "")
             if device:
+                return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
+        return None if holders else self._by_gateway(packet)
+
+    def _by_gateway(self, packet: Packet) -> At | None:
+        """Where a packet for a machine that was not collected enters: at the stack that the machine hangs on, by the device that leads back."""
+        for stack in self.network.stacks.values():
+            there = stack.fib.lookup(Key(packet.family, packet.dst))
+            back = stack.fib.lookup(Key(packet.family, packet.src))
+            if not stack.is_host or there.route is None or back.route is None or there.type != "unicast" or back.type != "unicast":
+                continue
+            out, device = there.route.hops[0], back.route.hops[0].device
+            if not out.gateway and there.route.dst.length and device and device != out.device:
                 return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
         return None
 

@@ -247,5 +247,10 @@ def forwarding(stack: NetStack, device: str, family: int) -> Forwarding:
     if value is None:
         key = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
         value = stack.sysctl(key)
+        if value is None and family == 4:
+            # Another name of the same switch (devinet_conf_table).
+            key = "net.ipv4.conf.all.forwarding"
+            value = stack.sysctl(key)
+            key = key if value is not None else "net.ipv4.ip_forward"
     fact = stack.sysctls.get(key)
     return Forwarding(None if value is None else bool(value), line_of(fact), fact, key)

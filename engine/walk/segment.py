@@ -123,6 +123,7 @@ def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Po
         (),
         entry or way.fact,
         device=open_ends[0].link.name,
+        in_device=at.device if at.how != "output" else "",
         next_hop=hop,
         dst=to_text(packet.dst, family),
         src=src,

@@ -114,6 +114,12 @@ def test_a_command_line_tells_its_format_past_any_prefix(command: str, format_na
     ("nsenter --net=/run/netns/web ip a", "web"),
     ("docker exec -it web ip a", "web"),
     ("kubectl exec -n prod web-0 -- ip a", "web-0"),
+    ("docker-compose exec -T api ip route", "api"),
+    ("lxc exec c1 -- ip a", "c1"),
+    ("sudo podman exec -u root db cat /etc/resolv.conf", "db"),
+    ("docker run --rm -it busybox ip addr show eth0", "container"),
+    ("docker run --rm --name probe alpine ip route", "probe"),
+    ("docker run --rm --network host busybox ip addr", ""),
     ("ip netns list", ""),
     ("ip addr", ""),
 ])

@@ -101,3 +101,25 @@ def test_another_machines_host_name_is_not_overruled(tmp_path: Path) -> None:
     assert stacks(tmp_path) == {("n1", HOST), ("n2", HOST)}
     write(tmp_path / "hostname", "n1.example.com\n")
     assert stacks(tmp_path) == {("n1", HOST)}
+
+
+def test_prompts_of_containers_are_their_own_stacks(tmp_path: Path) -> None:
+    """A prompt with a container's identity, one of a shell without a host name, and a command run in a new container are not the node's."""
+    pasted = write(
+        tmp_path / "post.txt",
+        prompted("n1", "ip route", ROUTE),
+        prompted("973e8db14687", "cat /etc/resolv.conf", "nameserver 192.0.2.53\n"),
+        "root@n1:~# docker exec -it web sh\n",
+        "/ # ip route\n",
+        "default via 172.17.0.1 dev eth0\n",
+        "/ # exit\n",
+        "root@n1:~# docker run --rm -it busybox ip route\n",
+        "default via 172.18.0.1 dev eth0\n",
+        "root@n1:~# docker run --rm --net=host busybox ip neigh\n",
+        "10.0.0.1 dev eth0 lladdr 02:00:00:00:00:01 REACHABLE\n",
+    )
+    facts = read([pasted]).facts
+    ways = {(f.stack, f.get("gateway")) for f in facts if f.kind == "route"}
+    assert ways == {(HOST, "10.0.0.1"), ("web", "172.17.0.1"), ("container", "172.18.0.1")}
+    assert [(f.node, f.stack) for f in facts if f.kind == "dns_config"] == [("n1", "973e8db14687")]
+    assert [f.stack for f in facts if f.kind == "neighbor"] == [HOST]

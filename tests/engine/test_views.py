@@ -71,18 +71,26 @@ def pools(*routes: dict[str, object], subnets: tuple[str, ...] = ("172.17.0.0/16
 
 
 def test_docker_pools() -> None:
-    """A subnet is taken by a network or by a route without a gateway; docker's own bridge, gateways and default routes take nothing."""
+    """A subnet is taken by a network or a route, by a gateway in a way of its own; docker's own bridge, dead ways and default routes take nothing."""
     found = pools(
         {"dst": "172.17.0.0/16", "device": "docker0"},
         {"dst": "172.18.0.0/15", "device": "tun0"},
         {"dst": "172.20.0.0/16", "device": "eth0", "gateway": "10.0.0.1"},
+        {"dst": "172.21.0.0/16", "device": "", "type": "unreachable"},
+        {"dst": "172.22.0.0/16", "device": "tun1", "gateway": "10.0.0.1", "flags": ("linkdown",)},
         {"dst": "0.0.0.0/0", "device": "ppp0"},
         {"dst": "nonsense", "device": "eth0"},
         subnets=("172.17.0.0/16", "nonsense"),
     )
     taken = {f.get("cidr"): (f.get("taken"), f.get("name")) for f in found if f.get("taken")}
     assert len(found) == 31
-    assert taken == {"172.17.0.0/16": ("network", "bridge"), "172.18.0.0/16": ("route", "tun0"), "172.19.0.0/16": ("route", "tun0")}
+    assert taken == {
+        "172.17.0.0/16": ("network", "bridge"),
+        "172.18.0.0/16": ("route", "tun0"),
+        "172.19.0.0/16": ("route", "tun0"),
+        "172.20.0.0/16": ("routed", "eth0"),
+        "172.21.0.0/16": ("routed", ""),
+    }
 
 
 def test_docker_pools_need_routes() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.parsers.docker import parse
+from collectors.place import Place
+from engine.facts import Source
 
 if TYPE_CHECKING:
     from tests.collectors.parsers.conftest import Recorded
@@ -134,3 +136,18 @@ def test_old_versions_print_the_gateway_with_a_length(recorded: Recorded) -> Non
     network = {"Name": "n", "Id": "0123456789abcdef", "Driver": "bridge", "IPAM": {"Config": ranges}}
     fact = recorded.only(recorded.text(parse, json.dumps([network])), "container_network")
     assert fact.fields.items() >= {"gateways": ("172.18.0.1",), "subnets": ("172.18.0.0/16",), "bridge": "br-0123456789ab"}.items()
+
+
+def test_networks_list_their_containers() -> None:
+    """A network's listing of its containers tells their addresses; one without an address is passed over."""
+    inside = {
+        "a" * 64: {"Name": "web", "MacAddress": "02:42:ac:18:00:02", "IPv4Address": "172.24.0.2/16"},
+        "b" * 64: {"Name": "v6", "IPv4Address": ""},
+        "c" * 64: "nonsense",
+    }
+    ranges = {"Config": [{"Subnet": "172.24.0.0/16", "Gateway": "172.24.0.1"}]}
+    text = json.dumps([{"Name": "front", "Id": "d" * 64, "Driver": "bridge", "IPAM": ranges, "Containers": inside, "Options": {}}])
+    (one,) = [f for f in parse(Source("pasted", text, "docker network inspect front"), Place("n1")) if f.kind == "container"]
+    assert one.get("endpoints") == (
+        {"network": "front", "address": "172.24.0.2", "prefixlen": 16, "gateway": "172.24.0.1", "mac": "02:42:ac:18:00:02"},
+    )

@@ -131,3 +131,12 @@ def test_never_raises(text: str, name: str, command: str) -> None:
     """Any text under any name gives facts."""
     for fact in facts(text, command, "proc_sys_" + name) + facts(text, command, name):
         assert fact.kind in {"sysctl", "collected", "not_collected", "unparsed"}
+
+
+def test_parameters_that_grep_printed() -> None:
+    """``grep . /proc/sys/…/*`` prints paths with their values."""
+    text = "/proc/sys/net/ipv4/conf/all/rp_filter:1\n/proc/sys/net/ipv4/conf/eth0.100/rp_filter:2\n"
+    assert values(facts(text, "grep . /proc/sys/net/ipv4/conf/*/rp_filter")) == {
+        "net.ipv4.conf.all.rp_filter": "1",
+        "net.ipv4.conf.eth0/100.rp_filter": "2",
+    }

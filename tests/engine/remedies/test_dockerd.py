@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from collectors.containers import merged
 from engine.facts import Fact, FactBase
 from engine.views import EXPANDERS
 from tests.engine.remedies.conftest import operation
@@ -27,7 +28,7 @@ def recorded(state: str, name: str, command: str) -> list[Fact]:
 def node(tables: list[Fact]) -> FactBase:
     """A node with the recorded docker and some tables."""
     docker = recorded("healthy", "docker_network_inspect.json", "docker network inspect bridge")
-    return FactBase([*tables, *docker, *recorded("healthy", "docker_inspect.json", "docker inspect app")], EXPANDERS)
+    return FactBase(merged([*tables, *docker, *recorded("healthy", "docker_inspect.json", "docker inspect app")]), EXPANDERS)
 
 
 def rules(facts: list[Fact]) -> dict[str, list[str]]:

@@ -1,0 +1,44 @@
+"""Containers that several listings show (``docker ps``, ``docker inspect``, ``docker network inspect``): one fact for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.facts import Fact
+
+SHORT = 12
+"""Characters of an identity that listings show."""
+
+
+def merged(facts: Sequence[Fact]) -> list[Fact]:
+    """The facts, each container once: the listing that shows most, completed by the others."""
+    places: dict[tuple[str, str], int] = {}
+    made: list[Fact] = []
+    for fact in facts:
+        key = (fact.node, str(fact.get("id", ""))[:SHORT]) if fact.kind == "container" else ("", "")
+        if not key[1] or key not in places:
+            if key[1]:
+                places[key] = len(made)
+            made.append(fact)
+            continue
+        made[places[key]] = _both(made[places[key]], fact)
+    return made
+
+
+def _both(one: Fact, other: Fact) -> Fact:
+    """One container as two listings show it; an endpoint without an address gives way to the same network's with one."""
+    more, less = (one, other) if len(one.fields) >= len(other.fields) else (other, one)
+    fields: dict[str, Any] = {**less.fields, **more.fields}
+    endpoints: dict[str, dict[str, Any]] = {}
+    for endpoint in (*less.get("endpoints", ()), *more.get("endpoints", ())):
+        known = endpoints.setdefault(str(endpoint.get("network", "")), {})
+        known.update(endpoint)
+    if endpoints:
+        fields["endpoints"] = tuple(endpoints.values())
+    fields["ports"] = more.get("ports") or less.get("ports") or ()
+    if not ("ports" in more.fields or "ports" in less.fields):
+        del fields["ports"]
+    return more.having(**fields)

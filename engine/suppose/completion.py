@@ -1,0 +1,475 @@
+"""The rest of a node, as every machine of its kind has it, where only a part was shown.
+
+A stranger's post holds one or two outputs: a firewall without devices, addresses without routes.  What is certain to exist beside them is
+supposed here (a bridge under the name that rules use, with the address that its subnet gives it; a network card with a default route; a
+container on the bridge).  Supposed facts have no source: whatever dies on one of them alone is no finding.  Nothing is supposed where a
+listing was seen as a whole, for what it lacks does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from engine.facts import HOST, ChainText, Fact, RuleLine
+from engine.findings import Assumption
+from engine.inet import in_prefix, is_address, prefix, to_int, to_text
+from engine.suppose.clues import BRIDGES, NICS, TUNNELS, VIRTUAL, Clues, clues_of, default_address, first_host, gateway_of, nth_host, runtime_of
+from engine.suppose.inner import Inner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from engine.facts import FactBase
+
+LAN: Final = "192.0.2"
+"""Network of a card whose address nobody showed (RFC 5737)."""
+RESOLVER: Final = "8.8.8.8"
+"""A name server outside, where nobody showed one."""
+USUAL_CARD: Final = "eth0"
+PEER_INDEX: Final = 9000
+"""Index of the first supposed device: above those that a person's machine counts."""
+
+USUAL_BRIDGES: Final = frozenset({"docker0", "cni-podman0", "virbr0"})
+"""Bridges that are there on every machine with docker, podman or libvirt."""
+
+UNSEEN_BRIDGE: Final = "br-unseen"
+"""Begins the names for bridges of containers whose node was not shown."""
+
+RUNTIME_WORDS: Final = (
+    ("podman", re.compile(r"\bpodman\b")),
+    ("lxd", re.compile(r"\b(?:lxd|incus)\b|\blxdbr\d|\bincusbr\d")),
+    ("lxc", re.compile(r"\blxc\b|\blxcbr\d")),
+    ("libvirt", re.compile(r"\b(?:libvirt|kvm|qemu|vms?|virtual machines?|guests?)\b|\bvirbr\d|虚拟机|虚机")),
+    ("nerdctl", re.compile(r"\bnerdctl\b")),
+    ("kubernetes", re.compile(r"\bpods?\b|\bkubernetes\b|\bk8s\b|\bk3s\b")),
+    ("docker", re.compile(r"\bdocker\b|\bcompose\b|\bdocker0\b|\baddress pool")),
+)
+"""Runtime → words of a symptom that tell that it is about its containers."""
+
+
+class Supposed(NamedTuple):
+    """What was added to the evidence."""
+
+    facts: tuple[Fact, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+
+
+def suppose(facts: FactBase, symptom: str = "") -> Supposed:
+    """Facts that complete the nodes of the evidence; none where a node was shown as a whole."""
+    nodes = dict.fromkeys(f.node for f in facts.facts if f.node)
+    named = [m[0] for m in re.finditer(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", symptom) if is_address(m[0])]
+    made = [_Node(facts, clues_of(facts, node), " ".join(symptom.lower().split()), tuple(named)).complete() for node in nodes]
+    return Supposed(tuple(f for one in made for f in one.facts), tuple(a for one in made for a in one.assumptions))
+
+
+@dataclass(slots=True)
+class _Node:
+    """One node on its way to a whole."""
+
+    facts: FactBase
+    clues: Clues
+    symptom: str
+    named: tuple[str, ...]
+    """IPv4 addresses that the symptom names."""
+    made: list[Fact] = field(default_factory=list)
+    assumptions: list[Assumption] = field(default_factory=list)
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    """Device → its addresses with length, shown or supposed."""
+
+    @property
+    def node(self) -> str:
+        """Name of the node."""
+        return self.clues.node
+
+    def complete(self) -> Supposed:
+        """Everything that the node lacks."""
+        self._known_addresses()
+        if not self._whole("addresses") and "lo" not in self.addresses:
+            self._add("address", device="lo", address="127.0.0.1", prefixlen=8, scope="host", family=4)
+        inner = Inner(self.facts, self.node)
+        self._bridges(inner.subnets())
+        self._card()
+        self._routes()
+        self._wires()
+        self.made += inner.completed({d: owns for d, owns in self.addresses.items() if self._is_container_bridge(d)})
+        self._containers()
+        self._networks()
+        self._parameters()
+        self._firewall()
+        return Supposed(tuple(self.made), tuple(self.assumptions) if self.made else ())
+
+    # --- what was shown -------------------------------------------------------------------------------------------
+
+    def _whole(self, what: str, *scopes: str) -> bool:
+        """Whether a listing of the node's own stack was seen as a whole (in one of the scopes)."""
+        return any(
+            f.get("what") == what and f.get("scope", "all") in {"all", *scopes} and f.get("family", 4) == 4
+            for f in self.facts.at("collected", self.node, HOST)
+        )
+
+    def _add(self, kind: str, **fields: Any) -> None:
+        self.made.append(Fact(kind, fields, self.node, HOST))
+
+    def _say(self, en: str, zh: str) -> None:
+        self.assumptions.append(Assumption({"en": en, "zh": zh}))
+
+    def _known_addresses(self) -> None:
+        for network in self.facts.of_kind("container_network"):
+            if network.node == self.node and network.get("bridge") and network.get("subnets"):
+                self.clues.subnets.setdefault(str(network.get("bridge")), str(network.get("subnets")[0]))
+        for fact in self.facts.at("address", self.node, HOST):
+            if fact.get("family", 4) == 4 and is_address(str(fact.get("address", ""))):
+                self.addresses.setdefault(str(fact.get("device", "")), []).append(f"{fact.get('address')}/{fact.get('prefixlen', 32)}")
+
+    # --- devices --------------------------------------------------------------------------------------------------
+
+    def _bridges(self, inner: Sequence[str]) -> None:
+        """Bridges of runtimes: those that rules, routes and networks name, with the address that these give them."""
+        self._usual_bridge(inner)
+        for subnet, kind in self.clues.podman.items():
+            net = self._podman_subnet(subnet)
+            if net and not any(_inside(net, own) for owns in (*self.addresses.values(), self.clues.subnets.values()) for own in owns):
+                number = len([d for d in self.clues.devices if runtime_of(d) == "podman"])
+                device = next((d for d in self.clues.devices if runtime_of(d) == "podman" and d not in self.clues.subnets), "")
+                device = device or f"{'cni-' if kind == 'CNI' else ''}podman{number}"
+                self.clues.devices.setdefault(device, None)
+                self.clues.subnets.setdefault(device, net)
+        for device in list(self.clues.devices):
+            if device in self.addresses or self._whole("addresses", device):
+                continue
+            address = self._bridge_address(device)
+            if address:
+                self._give(device, address, self._type(device))
+
+    def _usual_bridge(self, within: Sequence[str]) -> None:
+        """The bridge that a runtime makes by itself, if the symptom or an address of a container speaks of that runtime and no bridge was shown."""
+        named = [d for d in re.findall(r"[\w-]+", self.symptom) if runtime_of(d)]
+        self.clues.devices.update(dict.fromkeys(named))
+        if self._whole("addresses") or self._whole("links"):
+            return
+        inner = [*(own.partition("/")[0] for own in within), *(s.address for s in self.clues.served.values())]
+        spoken = {f.get("runtime") for f in self._running()}
+        spoken |= {runtime for runtime, words in RUNTIME_WORDS if words.search(self.symptom)}
+        spoken |= {"docker"} if any(" docker " in f" {f.source.command}" for f in self.facts.facts if f.node == self.node) else set()
+        shown = {runtime_of(d) for d in self.clues.devices} - {""}
+        if not spoken and not shown and re.search(r"\bcontainers?\b|容器", self.symptom):
+            spoken = {"docker"}
+        for name, own, runtime in BRIDGES:
+            said = any(_inside(address, own) for address in (*inner, *self.named)) if own else False
+            if name in USUAL_BRIDGES and runtime not in shown and (said or runtime in spoken):
+                self.clues.devices.setdefault(name, None)
+        for number, own in enumerate(within):
+            known = [default_address(d) or net for d in self.clues.devices for net in (self.clues.subnets.get(d, ""),)]
+            held = [own for owns in self.addresses.values() for own in owns]
+            if not any(_inside(own.partition("/")[0], net) for net in (*known, *held) if net):
+                self.clues.devices.setdefault(f"{UNSEEN_BRIDGE}{number}", None)
+                self.clues.subnets.setdefault(f"{UNSEEN_BRIDGE}{number}", str(prefix(own)))
+
+    def _type(self, device: str) -> str:
+        """Type of a device by its name."""
+        if self._is_container_bridge(device):
+            return "bridge"
+        return "wireguard" if device.startswith("wg") else "tun" if TUNNELS.fullmatch(device) else "ether"
+
+    def _is_container_bridge(self, device: str) -> bool:
+        """Whether containers or virtual machines hang on a device."""
+        return bool(runtime_of(device)) or device in self.clues.subnets
+
+    @staticmethod
+    def _podman_subnet(source: str) -> str:
+        """The network of a container whose rule names its address only: podman's default ones are /16 and /24."""
+        text = source.removesuffix("/32")
+        if "/" in text:
+            return text
+        if not is_address(text) or ":" in text:
+            return ""
+        return str(prefix(f"{text}/{16 if in_prefix(text, '10.88.0.0/16') else 24}"))
+
+    def _bridge_address(self, device: str) -> str:
+        routed = self._routed_address(device)
+        if routed:
+            return routed
+        for network in self.facts.of_kind("container_network"):
+            if network.node == self.node and network.get("bridge") == device and (own := gateway_of(network)):
+                return own
+        if not runtime_of(device) and device not in self.clues.subnets:
+            return ""
+        return first_host(self.clues.subnets.get(device, "")) or default_address(device)
+
+    def _routed_address(self, device: str) -> str:
+        """The address that the kernel's own route of a device names."""
+        for route in self.facts.at("route", self.node, HOST):
+            if route.get("device") == device and route.get("src") and not route.get("gateway") and is_address(str(route.get("src"))):
+                try:
+                    length = prefix(str(route.get("dst"))).length
+                except ValueError:
+                    continue
+                if ":" not in str(route.get("src")) and length:
+                    return f"{route.get('src')}/{length}"
+        # "route -n" tells no source addresses: a network without a gateway is the device's own.
+        for route in self.facts.at("route", self.node, HOST):
+            dst = str(route.get("dst", ""))
+            if route.get("device") == device and not route.get("gateway") and route.get("type", "unicast") == "unicast" and ":" not in dst:
+                found = first_host(dst) if runtime_of(device) else nth_host(dst, 250)
+                if found and not in_prefix(dst, "169.254.0.0/16"):
+                    return found
+        return ""
+
+    def _give(self, device: str, own: str, kind: str) -> None:
+        """Let a device have an address."""
+        address, _, length = own.partition("/")
+        self.addresses.setdefault(device, []).append(own)
+        self._add("address", device=device, address=address, prefixlen=int(length), scope="global", family=4)
+        if not any(f.get("name") == device for f in self.facts.at("link", self.node, HOST)):
+            self._add("link", name=device, type=kind, up=True, carrier=True)
+        self._say(f"{device} on {self.node} has the address {own}.", f"{self.node} 的 {device} 地址为 {own}。")
+
+    def _card(self) -> None:
+        """A network card with an address, where none was shown."""
+        if any(self._is_card(device) for device in self.addresses) or self._whole("addresses"):
+            return
+        links = [str(f.get("name")) for f in self.facts.at("link", self.node, HOST) if f.get("type") in {"ether", None} and not f.get("master")]
+        default = [str(r.get("device")) for r in self.facts.at("route", self.node, HOST) if r.get("dst") == "0.0.0.0/0" and r.get("device")]
+        named = [d for d in (*default, *links, *self.clues.devices) if self._is_card(d) and not self._whole("addresses", d)]
+        device = named[0] if named else USUAL_CARD
+        self._give(device, self._routed_address(device) or self._own_address() or f"{LAN}.10/24", "ether")
+
+    def _is_card(self, device: str) -> bool:
+        if TUNNELS.fullmatch(device) or device == "lo":
+            return False
+        return NICS.fullmatch(device) is not None or not (VIRTUAL.fullmatch(device) or self._is_container_bridge(device))
+
+    def _own_address(self) -> str:
+        """An address that the symptom names with a port that this node publishes: it is the node's own."""
+        ports = {port for _, port in self.clues.served}
+        ports |= {int(p["host_port"]) for f in self._running() for p in f.get("ports", ()) if p.get("host_port")}
+        for address in self.named:
+            asked = re.search(rf"{re.escape(address)}\D{{1,8}}(\d{{2,5}})\b", self.symptom)
+            inside = any(_inside(address, own) for owns in self.addresses.values() for own in owns)
+            if asked and int(asked[1]) in ports and not inside and not address.startswith("127."):
+                return f"{address}/24"
+        return ""
+
+    # --- routes ---------------------------------------------------------------------------------------------------
+
+    def _routes(self) -> None:
+        """The routes that addresses make, and a way out."""
+        if self._whole("routes", "main"):
+            return
+        shown = [r for r in self.facts.at("route", self.node, HOST) if r.get("table", "main") == "main"]
+        known = {str(r.get("dst")) for r in shown}
+        for device, owns in self.addresses.items():
+            for own in owns:
+                net = prefix(own)
+                if net.length < 32 and str(net) not in known and self._may_route(device):
+                    self._add_route(str(net), device, src=own.partition("/")[0])
+        if "0.0.0.0/0" in known or "0.0.0.0/1" in known:
+            return
+        for device, owns in self.addresses.items():
+            gateway = next((g for own in owns if (g := _neighbour(own))), "") if self._is_card(device) or self._is_uplink_bridge(device) else ""
+            if gateway:
+                self._add_route("0.0.0.0/0", device, gateway=gateway)
+                self._say(
+                    f"{self.node} has a default route by {device} (its routes were not collected).",
+                    f"{self.node} 的默认路由经 {device}（未采集路由）。",
+                )
+                return
+
+    def _may_route(self, device: str) -> bool:
+        """Whether a device's routes are there: those of one that is down are not."""
+        return not any(f.get("name") == device and f.get("up") is False for f in self.facts.at("link", self.node, HOST))
+
+    def _is_uplink_bridge(self, device: str) -> bool:
+        """A bridge that a network card is a port of."""
+        return any(f.get("master") == device and NICS.fullmatch(str(f.get("name"))) for f in self.facts.at("link", self.node, HOST))
+
+    def _add_route(self, dst: str, device: str, **more: str) -> None:
+        scope = {} if "gateway" in more else {"scope": "link"}
+        self._add("route", table="main", type="unicast", dst=dst, device=device, metric=0, family=4, **scope, **more)
+
+    # --- containers -----------------------------------------------------------------------------------------------
+
+    def _wires(self) -> None:
+        """A port for every bridge of a runtime, where devices were not listed; the other end of each container that was shown."""
+        inner = self._inner_ends()
+        taken = {f.get("index") for f in self.facts.at("link", self.node, HOST)}
+        if not self._whole("links"):
+            for number, device in enumerate(d for d in self.addresses if self._is_container_bridge(d)):
+                mine = self.addresses[device]
+                ends = [(own, peer) for own, peer, address in inner if peer not in taken and any(_inside(address, own_net) for own_net in mine)]
+                for own, peer in ends:
+                    self._add("link", name=f"veth{peer}", type="veth", up=True, carrier=True, master=device, index=peer, peer_index=own)
+                    taken.add(peer)
+                if not ends and not any(f.get("master") == device for kind in ("link", "bridge_port") for f in self.facts.at(kind, self.node, HOST)):
+                    self._add("link", name=f"veth{PEER_INDEX + number}", type="veth", up=True, carrier=True, master=device)
+
+    def _inner_ends(self) -> list[tuple[int, int, str]]:
+        """(index, index of the other end, address) of the devices of containers that were shown."""
+        found = []
+        for link in self.facts.of_kind("link"):
+            if link.node == self.node and link.stack != HOST and link.get("index") and link.get("peer_index"):
+                held = self.facts.at("address", link.node, link.stack)
+                address = next((str(a.get("address")) for a in held if a.get("device") == link.get("name") and a.get("family", 4) == 4), "")
+                if address:
+                    found.append((int(link.get("index")), int(link.get("peer_index")), address))
+        return found
+
+    def _running(self) -> list[Fact]:
+        return [f for f in self.facts.of_kind("container") if f.node == self.node and f.get("state", "running") == "running"]
+
+    def _meant(self) -> list[str]:
+        """Bridges whose containers the symptom may be about."""
+        held = [d for d in self.addresses if self._is_container_bridge(d)]
+        named = [d for d in held if re.search(rf"(?<![\w-]){re.escape(d.lower())}(?![\w-])", self.symptom)]
+        if named:
+            return named
+        for runtime, words in RUNTIME_WORDS:
+            fits = [d for d in held if runtime_of(d) == runtime]
+            if fits and words.search(self.symptom):
+                return fits
+        return [d for d in held if runtime_of(d) == "docker"] or held
+
+    def _containers(self) -> None:
+        """A container on each bridge that may be meant, those that rules translate ports to among them."""
+        if any(f.get("endpoints") for f in self._running()) or any(n == self.node and s != HOST for n, s in self._stacks()):
+            return
+        served = list(self.clues.served.values())
+        published = [f for f in self._running() if f.get("ports")]
+        for device in self._meant():
+            own = self.addresses[device][0]
+            here = [s for s in served if _inside(s.address, own)]
+            addresses = dict.fromkeys(s.address for s in here) or {self._free(own): None}
+            for address in addresses:
+                ports = tuple(
+                    {"host_ip": "", "host_port": s.host_port, "container_port": s.port, "protocol": s.protocol} for s in here if s.address == address
+                )
+                if not ports and published and runtime_of(device) in {"docker", "podman"}:
+                    ports = published[0].get("ports")
+                self._container(device, address, own, ports)
+
+    def _networks(self) -> None:
+        """Docker's default network, where docker is there and its networks were not shown."""
+        shown = any(f.node == self.node and f.get("bridge") == "docker0" for f in self.facts.of_kind("container_network"))
+        if "docker0" in self.addresses and not shown and not self._whole("container_networks"):
+            own = self.addresses["docker0"][0]
+            gateway = own.partition("/")[0]
+            self._add(
+                "container_network",
+                runtime="docker",
+                name="bridge",
+                driver="bridge",
+                bridge="docker0",
+                subnets=(str(prefix(own)),),
+                gateways=(gateway,),
+                masquerade=True,
+                icc=True,
+                internal=False,
+                options={},
+            )
+
+    def _stacks(self) -> set[tuple[str, str]]:
+        return {(f.node, f.stack) for kind in ("link", "address", "route") for f in self.facts.of_kind(kind)}
+
+    def _free(self, own: str) -> str:
+        """An address of a bridge's subnet that a container may have."""
+        mine = to_int(own.partition("/")[0])
+        near = mine + 1 if mine + 1 < prefix(own).last else mine - 1
+        asked = next((a for a in self.named if _inside(a, own) and to_int(a) != mine), "")
+        return asked or to_text(near)
+
+    def _container(self, device: str, address: str, own: str, ports: Sequence[dict[str, Any]]) -> None:
+        runtime = runtime_of(device)
+        name = f"container {address}" if runtime != "libvirt" else f"machine {address}"
+        network = next((str(f.get("name")) for f in self.facts.of_kind("container_network") if f.node == self.node and f.get("bridge") == device), "")
+        network = network or ("bridge" if device == "docker0" else device)
+        endpoint = {"network": network, "address": address, "prefixlen": prefix(own).length, "gateway": own.partition("/")[0]}
+        self._add("container", id="", name=name, runtime=runtime, state="running", endpoints=(endpoint,), ports=tuple(ports))
+        self._say(f"a container on {device} of {self.node} has the address {address}.", f"{self.node} 的 {device} 上有一个容器，地址为 {address}。")
+
+    # --- parameters and filter ------------------------------------------------------------------------------------
+
+    def _parameters(self) -> None:
+        """Parameters as runtimes and distributions set them."""
+        seen = {str(f.get("key")) for f in self.facts.at("sysctl", self.node, HOST)}
+        if self._whole("sysctls"):
+            return
+        forwards = {"net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"}
+        usual = {"net.ipv4.conf.all.rp_filter": "2", "net.bridge.bridge-nf-call-iptables": "1"}
+        if not seen & forwards and any(self._is_container_bridge(d) for d in self.addresses):
+            usual["net.ipv4.ip_forward"] = "1"
+            self._say(f"{self.node} forwards, as its runtime sees to.", f"{self.node} 已由运行时开启转发。")
+        if any(key.endswith(".rp_filter") for key in seen):
+            del usual["net.ipv4.conf.all.rp_filter"]
+        for key, value in usual.items():
+            if key not in seen:
+                self._add("sysctl", key=key, value=value)
+
+        if not any(f.node == self.node for f in self.facts.of_kind("dns_config")):
+            self._add("dns_config", nameservers=(RESOLVER,), search=(), options=(), file="/etc/resolv.conf")
+
+    def _firewall(self) -> None:
+        """Tables that were not shown: an empty filter, and the translation that runtimes set up."""
+        for table in ("filter", "nat"):
+            shown = [f for f in self.facts.at("netfilter_table", self.node, HOST) if f.get("table") == table and f.get("family", 4) == 4]
+            if self._whole("netfilter", table, "nft-native") or any(not f.get("partial") for f in shown):
+                continue
+            chains = self._nat() if table == "nat" else [ChainText(name, "ACCEPT") for name in ("INPUT", "FORWARD", "OUTPUT")]
+            self._add("netfilter_table", family=4, table=table, chains=tuple(chains), backend=self._backend())
+            self._say(f"the {table} table of {self.node} is as usual (it was not collected).", f"{self.node} 的 {table} 表按通常情况处理（未采集）。")
+
+    def _backend(self) -> str:
+        """The backend of the tables that were shown."""
+        return next((str(f.get("backend")) for f in self.facts.at("netfilter_table", self.node, HOST) if f.get("backend")), "")
+
+    def _nat(self) -> Iterator[ChainText]:
+        """Nat as a runtime writes it."""
+        ports: list[RuleLine] = []
+        docker: list[RuleLine] = []
+        for fact in (f for f in (*self._running(), *self.made) if f.kind == "container" and f.get("endpoints")):
+            address = str(fact.get("endpoints")[0].get("address", ""))
+            bridge = next((d for d, owns in self.addresses.items() if any(_inside(address, own) for own in owns)), "")
+            own = fact.get("runtime") == "docker" and bridge
+            for port in fact.get("ports", ()):
+                if port.get("host_port") and is_address(address) and ":" not in address:
+                    words = f"-p {port.get('protocol', 'tcp')} --dport {port['host_port']}"
+                    words += f" -j DNAT --to-destination {address}:{port['container_port']}"
+                    (docker if own else ports).append(RuleLine(0, f"! -i {bridge} {words}" if own else f"-m addrtype --dst-type LOCAL {words}"))
+        told = {rule.spec.rpartition("--dport ")[2].partition(" ")[0] for rule in (*ports, *docker)}
+        ports += [
+            RuleLine(0, f"-m addrtype --dst-type LOCAL -p {s.protocol} --dport {s.host_port} -j DNAT --to-destination {s.address}:{s.port}")
+            for s in self.clues.served.values()
+            if str(s.host_port) not in told
+        ]
+        into = [RuleLine(0, "-m addrtype --dst-type LOCAL -j DOCKER")] if docker else []
+        # What goes to 127.0.0.0/8 docker leaves to docker-proxy.
+        sent = [RuleLine(0, "! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER")] if docker else []
+        masquerade = [
+            RuleLine(0, f"-s {prefix(owns[0])} ! -o {device} -j MASQUERADE")
+            for device, owns in self.addresses.items()
+            if self._is_container_bridge(device) and prefix(owns[0]).family == 4
+        ]
+        yield ChainText("PREROUTING", "ACCEPT", 0, (*into, *ports))
+        yield ChainText("INPUT", "ACCEPT")
+        yield ChainText("OUTPUT", "ACCEPT", 0, (*sent, *ports))
+        if docker:
+            yield ChainText("DOCKER", "", 0, tuple(docker))
+        yield ChainText("POSTROUTING", "ACCEPT", 0, tuple(masquerade))
+
+
+def _inside(address: str, own: str) -> bool:
+    """Whether an address (or prefix) lies in the subnet of an address with length."""
+    try:
+        return in_prefix(address, own)
+    except ValueError:
+        return False
+
+
+def _neighbour(own: str) -> str:
+    """A gateway in the subnet of an address: the first host, or the last if that is the address itself."""
+    net = prefix(own)
+    if net.family != 4 or net.length > 30:
+        return ""
+    first = to_text(net.value + 1)
+    return first if first != own.partition("/")[0] else to_text(net.last - 1)

@@ -1,0 +1,31 @@
+"""One fact for each container, whatever listings show it."""
+
+from __future__ import annotations
+
+from collectors.containers import merged
+from engine.facts import Fact
+
+LISTED = Fact("container", {"id": "1c2d3e4f5a6b", "name": "web", "state": "running", "ports": ({"host_port": 8080},)}, "n1")
+JOINED = Fact("container", {"id": "1c2d3e4f5a6b" + "0" * 52, "name": "web", "endpoints": ({"network": "bridge", "address": "172.17.0.2"},)}, "n1")
+
+
+def test_listings_complete_each_other() -> None:
+    """The ports of one listing and the addresses of another are one container's."""
+    (one,) = merged([LISTED, JOINED])
+    assert (one.get("state"), one.get("ports"), one.get("endpoints")[0]["address"]) == ("running", ({"host_port": 8080},), "172.17.0.2")
+
+
+def test_endpoints_of_one_network_are_one() -> None:
+    """An endpoint that two listings show is there once, with what either tells; those of other networks stay."""
+    ends = ({"network": "bridge", "mac": "02:42:ac:11:00:02"}, {"network": "front", "address": "172.18.0.2"})
+    (one,) = merged([JOINED.having(endpoints=ends, state="running"), JOINED])
+    first = {"network": "bridge", "address": "172.17.0.2", "mac": "02:42:ac:11:00:02"}
+    assert one.get("endpoints") == (first, {"network": "front", "address": "172.18.0.2"})
+
+
+def test_others_stay_apart() -> None:
+    """Containers of other nodes, other identities or none, and other facts are left alone; ports that nobody listed stay unknown."""
+    nameless = JOINED.having(id=None)
+    facts = [JOINED, JOINED.at("n2", "host"), JOINED.having(id="ffff"), nameless, nameless, Fact("sysctl", {"key": "a"}, "n1")]
+    assert merged(facts) == facts
+    assert "ports" not in merged([JOINED, JOINED])[0].fields

@@ -1,0 +1,141 @@
+"""The rest of a node, supposed around the part that was shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.evidence import read
+from engine.facts import HOST, Fact, FactBase
+from engine.findings import Certainty, Verdict
+from engine.pipeline import diagnose, fact_base
+from engine.request import Request
+from engine.suppose import suppose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.findings import Report
+
+FORWARD_DROP = """\
+Chain INPUT (policy ACCEPT 3 packets, 180 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+
+Chain FORWARD (policy DROP 12 packets, 720 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+   12   720 DOCKER-USER  all  --  *      *       0.0.0.0/0            0.0.0.0/0
+    0     0 ACCEPT     all  --  *      docker0  0.0.0.0/0            0.0.0.0/0            ctstate RELATED,ESTABLISHED
+    0     0 ACCEPT     all  --  docker0 !docker0  0.0.0.0/0            0.0.0.0/0
+
+Chain OUTPUT (policy ACCEPT 3 packets, 180 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+
+Chain DOCKER-USER (1 references)
+ pkts bytes target     prot opt in     out     source               destination
+"""
+ACCEPTED = """\
+    9   540 ACCEPT     all  --  lxdbr0 *       0.0.0.0/0            0.0.0.0/0
+    9   540 ACCEPT     all  --  *      lxdbr0  0.0.0.0/0            0.0.0.0/0
+"""
+ADDRESSES = """\
+2: enp1s0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc mq state UP group default qlen 1000
+    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff
+    inet 10.20.0.11/24 brd 10.20.0.255 scope global enp1s0
+       valid_lft forever preferred_lft forever
+5: lxdbr0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether 00:16:3e:00:00:01 brd ff:ff:ff:ff:ff:ff
+    inet 10.55.0.1/24 scope global lxdbr0
+       valid_lft forever preferred_lft forever
+"""
+
+
+def asked(folder: Path, symptom: str, **files: str) -> Report:
+    """The answer to a symptom on a few outputs."""
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return diagnose(Request(symptom=symptom, bundles=(folder,)))
+
+
+def supposed(folder: Path, symptom: str, **files: str) -> tuple[Fact, ...]:
+    """What is supposed beside a few outputs."""
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return suppose(fact_base(read([folder])), symptom).facts
+
+
+def fields(facts: tuple[Fact, ...], kind: str, stack: str = HOST) -> list[dict[str, object]]:
+    """Fields of the facts of a kind on a stack."""
+    return [dict(f.fields) for f in facts if f.kind == kind and f.stack == stack]
+
+
+def test_a_filter_alone(tmp_path: Path) -> None:
+    """A filter and the symptom name a bridge: the policy that its packets meet is the cause, as likely as the supposed rest."""
+    report = asked(tmp_path, "containers on lxdbr0 cannot ping 8.8.8.8, timeout", ip_a=ADDRESSES, **{"iptables_-nvL": FORWARD_DROP})
+    assert [(f.id, f.certainty) for f in report.findings] == [("docker-forward-drop", Certainty.LIKELY)]
+    assert report.verdict is Verdict.CAUSE_FOUND
+    assert any("default route by enp1s0" in a.text["en"] for a in report.question.assumptions)
+
+
+def test_a_filter_that_accepts(tmp_path: Path) -> None:
+    """The same with rules for that bridge gives no finding: what is supposed is no fault."""
+    report = asked(tmp_path, "containers on lxdbr0 cannot ping 8.8.8.8, timeout", ip_a=ADDRESSES, **{"iptables_-nvL": FORWARD_DROP + ACCEPTED})
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize(("value", "found"), [("0", ["ip-forward-disabled"]), ("1", [])])
+def test_one_parameter(tmp_path: Path, value: str, found: list[str]) -> None:
+    """One parameter is enough where it alone decides."""
+    report = asked(
+        tmp_path, "containers cannot reach the internet", post=f"$ sysctl net.ipv4.conf.all.forwarding\nnet.ipv4.conf.all.forwarding = {value}\n"
+    )
+    assert [f.id for f in report.findings] == found
+
+
+def test_whole_listings_stay_whole(tmp_path: Path) -> None:
+    """A bridge that a whole listing of addresses lacks, or shows without an address, gets none."""
+    bare = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n"
+    bare += "3: docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:42:00:00:00:01 brd ff:ff:ff:ff:ff:ff\n"
+    assert fields(supposed(tmp_path, "docker containers have no network", ip_addr=bare), "address") == []
+
+
+def test_addresses_of_routes(tmp_path: Path) -> None:
+    """Routes without addresses: the kernel's own routes tell them, of a bridge the first host is taken where even they do not."""
+    routes = (
+        "default via 10.20.0.1 dev eth1\n10.20.0.0/24 dev eth1 proto kernel scope link src 10.20.0.11\n172.18.0.0/16 dev br-0123456789ab scope link\n"
+    )
+    facts = supposed(tmp_path, "no route to host", ip_route=routes)
+    assert {(a["device"], a["address"]) for a in fields(facts, "address")} == {
+        ("lo", "127.0.0.1"), ("eth1", "10.20.0.11"), ("br-0123456789ab", "172.18.0.1"),
+    }  # fmt: skip
+    assert {(link["name"], link["type"]) for link in fields(facts, "link")} >= {("eth1", "ether"), ("br-0123456789ab", "bridge")}
+
+
+def test_published_ports_of_rules(tmp_path: Path) -> None:
+    """Translating rules tell of containers and their ports; their bridge is podman's own."""
+    rules = "-N CNI-DN-0123\n-A CNI-DN-0123 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.88.0.14:80\n"
+    facts = supposed(tmp_path, "port 8080 times out", post=f"# iptables -t nat -S CNI-DN-0123\n{rules}")
+    (container,) = fields(facts, "container")
+    assert (container["runtime"], container["endpoints"][0]["address"], container["ports"][0]["host_port"]) == ("podman", "10.88.0.14", 8080)  # type: ignore[index]  # a dict of the schema
+
+
+def test_the_node_of_a_container(tmp_path: Path) -> None:
+    """A container that was shown alone hangs on a bridge that its gateway belongs to, and its device has another end there."""
+    post = "root@h1:~# docker exec web ip route\ndefault via 172.19.0.1 dev eth0\n172.19.0.0/16 dev eth0 proto kernel scope link src 172.19.0.2\n"
+    facts = supposed(tmp_path, "web cannot reach the internet", post=post)
+    assert ("172.19.0.1", 16) in {(a["address"], a["prefixlen"]) for a in fields(facts, "address")}
+    assert [(a["device"], a["address"]) for a in fields(facts, "address", "web")] == [("eth0", "172.19.0.2")]
+    (inner,) = fields(facts, "link", "web")
+    assert [e["peer_index"] for e in fields(facts, "link") if e.get("index") == inner["peer_index"]] == [inner["index"]]
+
+
+def test_nothing_to_suppose() -> None:
+    """Without any evidence nothing is supposed."""
+    assert suppose(FactBase(())).facts == ()
+
+
+def test_what_a_program_says_counts_first(tmp_path: Path) -> None:
+    """A message of docker's about its address pools is answered by what it names, not by a flow that nobody asked about."""
+    routes = "unreachable 192.168.0.0/16 metric 999\nunreachable 172.16.0.0/12 metric 999\ndefault via 203.0.113.1 dev eth0\n"
+    report = asked(tmp_path, "Error: could not find an available, non-overlapping IPv4 address pool among the defaults", ip_route=routes)
+    assert [f.id for f in report.findings] == ["address-pool-exhausted"]
