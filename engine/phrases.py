@@ -216,6 +216,7 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "is-not-translated": ("is not translated", "不做转换"),
     "rejects": ("{table} {chain} rejects with {error}", "{table} {chain} 以 {error} 拒绝"),
     "drops-in": ("{table} {chain} drops", "{table} {chain} 丢弃"),
+    "addresses-unseen": ("the addresses of {where} were not collected", "未采集 {where} 的地址"),
     "no-source": ("no source address: the output device has none", "没有源地址：出口设备没有地址"),
     "not-own-address": ("{src} is no address of this stack", "{src} 不是本协议栈的地址"),
     "no-port-free": (

@@ -324,7 +324,7 @@ class Walker:
             return self._unroutable(at, way, packet, None)
         if packet.src == 0:
             if source is None:
-                return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("no-source"), way.lines, errno="EADDRNOTAVAIL")
+                return self._sourceless(at, way)
             packet = replace(packet, src=source)
             if not packet.error and not self.depth:
                 # connect() looks the way up again with the source that it chose (ip_route_connect); ICMP errors and tunnels do not.
@@ -344,6 +344,16 @@ class Walker:
         if ended is not None:
             return ended
         return self.post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
+
+    def _sourceless(self, at: At, way: Way) -> End:
+        """The device that a packet is to leave by has no address, if the addresses were seen at all."""
+        stack = at.stack
+        if stack.collected("addresses"):
+            return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("no-source"), way.lines, errno="EADDRNOTAVAIL")
+        why = phrase("addresses-unseen", where=stack.node if stack.is_host else stack.name)
+        self.choices.ask(("addresses", stack.node, stack.name), ("unknown",), Unknown(stack.node, stack.name, "addresses", "ip address", why))
+        self.recorder.step("route", why, "unknown", way.lines)
+        return End(Disposition.DEPENDS, stack, at.packet, at.device)
 
     def _foreign(self, at: At, way: Way) -> End | None:
         """What a stack makes must bear an address of its own, unless its maker asked for freedom (``ip_route_output_key_hash_rcu``)."""

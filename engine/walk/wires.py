@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.facts import Fact
 from engine.inet import BITS, family_of, in_prefix, is_address, to_int, to_text
+from engine.model.fib import Key
 from engine.model.links import TUNNEL_TYPES
 from engine.model.network import Network, Port
 from engine.walk.layer2 import Domain, explore, on_link, usable
@@ -26,6 +27,8 @@ ASTRAY = frozenset({"neighbor", "device", "bridge", "no-route", "forwarding", "l
 """Ends (``drop.by``) that a fault of a wire may cause."""
 LINK_LOCAL = ("169.254.0.0/16", "fe80::/10", "127.0.0.0/8", "::1/128")
 """Addresses that many may hold at once."""
+BRIDGES = ("docker", "br-", "cni", "virbr", "podman", "nerdctl", "lxcbr", "lxdbr", "incusbr")
+"""Beginnings of names that bridges of containers and guests bear, for listings that do not show the type."""
 UNREAL = frozenset({"dummy", "loopback"})
 """Types of devices that hold addresses for their stack, not for a wire."""
 
@@ -50,6 +53,9 @@ def wires(network: Network, facts: Sequence[Fact]) -> list[Fact]:
         if end.fields.get("by") == "neighbor":
             found.append(_silent(network, stack, end, explained=bool(told)))
     found += _doubles(network, facts)
+    flow = next((f for f in facts if f.kind == "flow"), None)
+    if not found and flow is not None and flow.fields.get("client_sees") == "depends":
+        found += _unwalked(network, flow)
     return _distinct(found)
 
 
@@ -118,6 +124,41 @@ def _dead(network: Network, stack: NetStack, end: Fact, facts: Sequence[Fact]) -
             yield from _without_routes(network, fact, end)
 
 
+def _unwalked(network: Network, flow: Fact) -> Iterator[Fact]:
+    """A flow that could not be walked, for want of routes: the devices that it must leave by are dead whatever the routes are."""
+    stack, dst = network.stack(flow.node, flow.stack), str(flow.fields.get("dst", ""))
+    if stack is None or not is_address(dst) or stack.is_local(to_int(dst), family_of(dst)):
+        return
+    family, value = family_of(dst), to_int(dst)
+    end = flow.having(direction="request", src=flow.fields.get("src") or None)
+    for device in _leaving(network, stack, value, family):
+        port = Port(stack, stack.link(device))
+        if not usable(port):
+            yield from _cut(network, end, port, culprit(network, port), "out")
+
+
+def _leaving(network: Network, stack: NetStack, value: int, family: int) -> list[str]:
+    """Devices one of which a packet leaves by: the route's, else the one whose subnet holds the destination, else all that lead outside.
+
+    Of the latter nothing is told if one of them lives.
+    """
+    route = stack.fib.lookup(Key(family, value)).route
+    if route is not None:
+        return [route.hops[0].device] if route.type == "unicast" else []
+    if not stack.fib.known("main"):
+        near = [a.device for a in stack.addresses if a.family == family and 0 < a.prefixlen < BITS[family] and a.network.holds(value)]
+        cards = [a.device for a in stack.addresses if a.family == family and not _bridges(stack, a.device)]
+        outside = [device for device in cards if network.is_external(Port(stack, stack.link(device)))]
+        living = [device for device in outside if usable(Port(stack, stack.link(device)))]
+        return near or ([] if living else outside)
+    return []
+
+
+def _bridges(stack: NetStack, device: str) -> bool:
+    """Whether a device is a bridge, by its type or by its name."""
+    return stack.is_bridge(device) or (not stack.link(device).type and device.startswith(BRIDGES))
+
+
 def _beyond(network: Network, start: Port, value: int, family: int) -> Cut | None:
     """What is down between a device and whoever holds an address on its segment."""
     domain = explore(network, start, value, family, dead=True)
@@ -164,11 +205,11 @@ def _cut(network: Network, end: Fact, start: Port, cut: Cut, role: str) -> Itera
         port.link.fact,
         device=port.link.name,
         how=cut.how,
-        type=port.link.type,
+        type="bridge" if _bridges(port.stack, port.link.name) else port.link.type,
         role=role,
         master=port.link.master,
         address=next((a.text for a in port.stack.addresses_of(port.link.name, family)), ""),
-        ports=len(port.stack.ports.get(port.link.name, ())) if port.stack.is_bridge(port.link.name) else None,
+        ports=len(port.stack.ports.get(port.link.name, ())) if _bridges(port.stack, port.link.name) else None,
         peer_stack=peer.stack.name if peer is not None else None,
         peer_device=peer.link.name if peer is not None else None,
         seen_on=start.link.name,
