@@ -437,7 +437,21 @@ class Diagnoser:
                 made = _missing_of(unknown, self.start.network, assumed=unknown in trace.assumed)
                 if made.command:
                     found.setdefault((made.node, made.command), made)
+        for missing in self._missing_objects():
+            found.setdefault((missing.node, missing.command), missing)
         return tuple(found.values())
+
+    def _missing_objects(self) -> list[Missing]:
+        """What the Kubernetes objects leave open of flows whose outcome is open."""
+        facts = self.start.facts
+        unknown = [t for t in self.start.traces if t.client_sees == "depends"]
+        if not unknown or not (facts.of_kind("pod") or facts.of_kind("service")):
+            return []
+        from engine.cluster import Cluster
+        from engine.cluster.flows import needed
+
+        cluster = Cluster(facts)
+        return [Missing(need.node, need.command, {"en": need.en, "zh": need.zh}) for t in unknown for need in needed(cluster, t.flow, t.facts)]
 
 
 def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing:

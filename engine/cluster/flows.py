@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.cluster.calico import names_of
 from engine.cluster.inventory import Cluster
@@ -306,16 +307,47 @@ def called(facts: FactBase, words: Iterable[str]) -> dict[str, Any]:
 
 def _names(word: str, space: str, name: str, *, pod: bool) -> bool:
     """Whether a word is a name: ``web``, ``shop/web``, ``web.shop``; of a pod also what stands before the suffixes of its owners."""
-    return word in (name, f"{space}/{name}", f"{name}.{space}") or (pod and name.startswith((f"{word}-", f"{word.rpartition('/')[2]}-")))
+    if word in (name, f"{space}/{name}", f"{name}.{space}"):
+        return True
+    asked, _, bare = word.rpartition("/")
+    return pod and asked in ("", space) and name.startswith(f"{bare}-")
 
 
-def unsettled(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> str:
-    """Command that would tell whether policies turn a flow away; "" if that is known."""
-    if flow.protocol not in PROTOCOLS or not (cluster.pods and cluster.known) or enforcer(cluster) == "none":
-        return ""
+class Need(NamedTuple):
+    """Evidence that would tell more of a flow."""
+
+    node: str
+    command: str
+    en: str
+    zh: str
+
+
+def needed(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> list[Need]:
+    """What to collect for a flow of which the Kubernetes objects do not tell enough."""
+    if not cluster.known or flow.protocol not in PROTOCOLS:
+        return []
     sent = next((f for f in walked if f.kind == "flow"), None)
     source = _source(cluster, flow, str(sent.get("src", "")) if sent is not None else "")
     meaning = meant(cluster, flow.dst, flow.port, flow.protocol)
+    found: list[Need] = []
+    if meaning is not None and cluster.backends(meaning.service) is None:
+        space, name = meaning.service.key
+        command = f"kubectl get endpointslices -n {quote(space)} -l kubernetes.io/service-name={quote(name)} -o yaml"
+        found.append(Need("", command, f"who stands behind Service {space}/{name} is not in the evidence", f"证据中没有 Service {space}/{name} 的端点"))
+    open_ = _unsettled(cluster, source, meaning, flow)
+    if open_:
+        found.append(Need("", open_, "network policies may turn the flow away", "网络策略可能会拒绝该流量"))
+    if source.node and not cluster.host_of(source.node):
+        command = f"diagnose collect -o {quote(source.node)}.tar.gz"
+        why = f"the state of {source.node} itself is not in the evidence: what its rules and routes do with the packet is open"
+        found.append(Need(source.node, command, why, f"证据中没有 {source.node} 自身的状态，无法推演它的规则与路由"))
+    return found
+
+
+def _unsettled(cluster: Cluster, source: End, meaning: Meaning | None, flow: Flow) -> str:
+    """Command that would tell whether policies turn a flow away; "" if that is known."""
+    if enforcer(cluster) == "none":
+        return ""
     targets = [(t.address, t.port or flow.port) for t in _choice(cluster, meaning, flow, source).eligible[:MAX_TARGETS]] if meaning else []
     for address, port in targets or [(flow.dst, flow.port)]:
         for ruling in judge(cluster, source, end_at(cluster, address), port, flow.protocol):

@@ -231,7 +231,7 @@ def _cannot(clause: str, at: int) -> bool:
 
 @cache
 def _qualifier() -> re.Pattern[str]:
-    return re.compile(r"\s*(?:节点|主机|机器)?\s*(?:上面|上|里面|里|内|中)?的\s*")
+    return re.compile(r"\s*(?:节点|主机|机器)?\s*(?:上面|上|里面|里|内|中)?的\s*(?:(?:所有|全部|任何|任意|每个)的?\s*)?")
 
 
 def _joined(clause: str, mentions: list[Mention]) -> list[Mention]:
@@ -253,12 +253,14 @@ def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
         place = left.host or ("" if left.role != "master" else "master")
         return right._replace(start=left.start, at=place)
     if (
-        re.fullmatch(r"\s+(?:running )?(?:on|at|@)\s+(?:the\s+)?(?:host |node )?", gap)
-        and left.role in ("pod", "container")
+        re.fullmatch(r"\s+(?:\d+\s+)?(?:running )?(?:on|at|@)\s+(?:the\s+)?(?:host |node )?", gap)
+        and left.role in ("pod", "container", "nodeport", "published")
         and right.host
         and not right.address
     ):
         return left._replace(end=right.end, at=right.host)
+    if left.role == "service" and not left.host and right.host and right.known and re.fullmatch(r"\s+of\s+(?:the\s+)?(?:service\s+)?", gap):
+        return right._replace(start=left.start, role="service")
     if gap.strip(" '\"(/=:") or MASK in gap:
         return None
     if left.role and not left.host and right.host and right.known and left.role != "internet":

@@ -227,6 +227,16 @@ class Inventory:
         aliases = (name, f"{space}/{name}", f"pod/{name}", f"pod/{space}/{name}")
         return Named(Endpoint("pod", f"{space}/{name}", node, stack, ips, ports), tuple(a.lower() for a in aliases))
 
+    @cached_property
+    def host_pods(self) -> frozenset[str]:
+        """Pods (``namespace/name``) that live in their node's network: so their object says, or they have a node's address."""
+        addresses = {a for f in self.facts.of_kind("k8s_node") for a in f.get("addresses", ())}
+        return frozenset(
+            f"{f.get('namespace', 'default')}/{f.get('name', '')}"
+            for f in self.facts.of_kind("pod")
+            if f.get("host_network") or (f.get("host_network") is None and addresses & set(f.get("ips", ())))
+        )
+
     def _stack_with(self, addresses: Iterable[str], node: str) -> str:
         for address in addresses:
             for where, stack in self._holders.get(address, ()):
@@ -292,7 +302,7 @@ class Inventory:
         addresses = tuple(canonical(ip) for ip in fact.get("cluster_ips", ()) if is_address(ip))
         headless = not addresses
         if headless:
-            addresses = self._ready(space, name)
+            addresses = self._ready(space, name) or self._elsewhere(str(fact.get("external_name") or ""))
         key = "target_port" if headless else "port"
         ports = tuple(
             (int(p.get(key) if str(p.get(key, "")).isdigit() else p["port"]), str(p.get("protocol", "tcp")).lower())
@@ -311,6 +321,16 @@ class Inventory:
             f"{name}.{space}.svc.cluster.local",
         )
         return Named(Endpoint("service", f"svc/{space}/{name}", "", "", addresses, ports), tuple(a.lower() for a in short))
+
+    def _elsewhere(self, name: str) -> tuple[str, ...]:
+        """Addresses of what an ExternalName Service stands for: an address, or another Service of the cluster."""
+        if is_address(name):
+            return (canonical(name),)
+        other = re.fullmatch(r"([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]*)?)?\.?", name)
+        for fact in self.facts.of_kind("service") if other else ():
+            if other and (fact.get("name"), fact.get("namespace", "default")) == other.groups():
+                return tuple(canonical(ip) for ip in fact.get("cluster_ips", ()) if is_address(ip)) or self._ready(other[2], other[1])
+        return ()
 
     def behind(self, space: str, service: str) -> tuple[Endpoint, ...]:
         """Ready endpoints of a Service."""
@@ -411,7 +431,7 @@ class Inventory:
         """Containers, else pods, by address; those in their node's own stack are found by the node."""
         found: dict[str, Endpoint] = {}
         for named in (*self.container_endpoints, *self.pod_endpoints):
-            if named.endpoint.stack != HOST:
+            if named.endpoint.stack != HOST and named.endpoint.name not in self.host_pods:
                 for address in named.endpoint.addresses:
                     found.setdefault(address, named.endpoint)
         return found

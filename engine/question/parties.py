@@ -86,15 +86,17 @@ class Cast:
 
     def pods(self) -> tuple[Endpoint, ...]:
         """Pods; without Kubernetes evidence, containers that look like pods; else all containers."""
-        pods = [n.endpoint for n in self.inventory.pod_endpoints]
-        own = [e for e in pods if e.stack != HOST]
+        # The cluster's own pods are asked about last.
+        pods = sorted((n.endpoint for n in self.inventory.pod_endpoints), key=lambda e: e.name.startswith("kube-"))
+        own = [e for e in pods if e.stack != HOST and e.name not in self.inventory.host_pods]
         stacks = self._stacks()
         podlike = [e for e in stacks if re.match(r"(?:pod|cni-|k8s)", e.stack) or "pod" in e.stack.lower()]
         return spread(own or pods or podlike or distinct([*stacks, *self._runtime()]))
 
     def containers(self) -> tuple[Endpoint, ...]:
         """Containers of runtimes and other container stacks."""
-        return spread(distinct([*self._runtime(), *(n.endpoint for n in self.inventory.pod_endpoints if n.endpoint.stack != HOST), *self._stacks()]))
+        pods = [e for e in (n.endpoint for n in self.inventory.pod_endpoints) if e.stack != HOST and e.name not in self.inventory.host_pods]
+        return spread(distinct([*self._runtime(), *sorted(pods, key=lambda e: e.name.startswith("kube-")), *self._stacks()]))
 
     def _stacks(self) -> list[Endpoint]:
         known = {(e.node, e.stack): e for e in self._runtime()}

@@ -11,6 +11,14 @@ from typing import Final
 ERRORS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     # Outages that come and go, and delays, say more than the error of one attempt: they come first.
     ("wrong-source", ("wrong source", "source address changed", "source address is rewritten", "unexpected source")),
+    (
+        "wrong-server",
+        ("remote host identification has changed", "host key verification failed", "host key has changed", "host key changed", "wrong server",
+         "wrong service", "wrong host", "wrong machine", "wrong container", "wrong program", "wrong page", "wrong website", "another server answers",
+         "another service answers", "another program answers", "another container answers", "another machine answers", "other service answers",
+         "somebody else answers", "someone else answers", "answers instead", "主机密钥", "别的服务", "别的程序", "别的容器", "别的机器", "另一个服务",
+         "另一个程序", "错误的服务", "应答的不是", "不是目标服务"),
+    ),
     ("timeout", ("100% packet loss", "100% loss", "100%丢包", "100% 丢包", "全部丢包")),
     (
         "intermittent",
@@ -199,7 +207,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("api server", "apiserver"), ("dns server", "dns"), ("name server", "dns"), ("nameserver", "dns"), ("nameservers", "dns"), ("dns service",
     "dns"), ("dns", "dns"), ("kube-dns", "dns"),
     ("docker host", "own-host"), ("host machine", "own-host"), ("its host", "own-host"), ("its own node", "own-host"), ("its node", "own-host"),
-    ("the host", "own-host"), ("pods", "pod"), ("pod", "pod"),
+    ("the host", "own-host"), ("pods", "pod"), ("pod", "pod"), ("deployment", "pod"), ("statefulset", "pod"), ("daemonset", "pod"),
     ("containers", "container"), ("container", "container"), ("nodes", "node"), ("node", "node"), ("hosts", "node"), ("host", "node"),
     ("services", "service"), ("service", "service"),
     ("svc", "service"), ("clusterip", "service"), ("cluster ip", "service"), ("databases", "database"), ("database", "database"), ("db",

@@ -276,6 +276,8 @@ class _Asking:
             e._replace(fixed=False) for e in map(self.inventory.at_address, dict.fromkeys(tried)) if e.seen and (e.node, e.stack) not in places
         ]
         containers = [e for e in self.cast.containers() if (e.node, e.stack) not in places and not (set(e.addresses) & addresses)]
+        # What the cluster runs for itself asks nobody's Services.
+        containers = [e for e in containers if not e.name.startswith("kube-")] or containers
         hosts = [e for e in self.cast.hosts() if e.seen and (e.node, e.stack) not in places]
         on_node = [e for e in (*attempting, *containers, *self.cast.hosts()) if self.cast.node and e.node == self.cast.node]
         published = self._is_published(targets, goals)
@@ -303,6 +305,9 @@ class _Asking:
         facts = self.inventory.facts
         ports = {int(p["host_port"]) for f in facts.of_kind("container") for p in f.get("ports", ()) if p.get("host_port")}
         ports |= {int(p["node_port"]) for f in facts.of_kind("service") for p in f.get("ports", ()) if p.get("node_port")}
+        given = {str(ip) for f in facts.of_kind("service") for ip in (*f.get("external_ips", ()), *f.get("ingress_ips", ()))}
+        if any(given & set(e.addresses) for e in targets):
+            return True
         return bool(numbers & ports) and any(e.kind == "node" for e in targets)
 
     # --- pairs ----------------------------------------------------------------------------------------------------
