@@ -394,8 +394,8 @@ class Diagnoser:
         traces = [state.traces[n] for n in candidate.flows]
         visible = all(not t.depends and not t.assumed for t in traces)
         dies = all(_outcome(t, candidate.match) not in {"connected", "depends"} for t in traces)
-        wrong_source = self.question.error_class == "wrong-source"
-        if visible and (dies or wrong_source) and (candidate.restores or candidate.together) and not self._contradicts(candidate, state):
+        wrong = self.question.error_class in {"wrong-source", "wrong-server"}
+        if visible and (dies or wrong) and (candidate.restores or candidate.together) and not self._contradicts(candidate, state):
             return Certainty.PROVEN
         return Certainty.LIKELY
 

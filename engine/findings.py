@@ -111,7 +111,7 @@ class Question(NamedTuple):
     error_class: str
     """``timeout`` | ``EHOSTUNREACH`` | ``ENETUNREACH`` | ``ECONNREFUSED`` | ``EPERM`` | ``EACCES`` | ``EINVAL`` | ``EMSGSIZE`` |
     ``EADDRNOTAVAIL`` | ``reset`` | ``dns`` | ``slow`` | ``intermittent`` |
-    ``wrong-source`` | "" (not said)"""
+    ``wrong-source`` | ``wrong-server`` (something answers, but not what was asked) | "" (not said)"""
     flows: tuple[Flow, ...]
     assumptions: tuple[Assumption, ...] = ()
     missing: tuple[Missing, ...] = ()

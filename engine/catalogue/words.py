@@ -150,6 +150,7 @@ SYMPTOMS: Final[dict[str, Text]] = {
     "slow": ("slowness", "缓慢"),
     "intermittent": ("failures now and then", "时断时续"),
     "wrong-source": ("a server that sees another source address", "服务端看到的源地址不对"),
+    "wrong-server": ("an answer from somebody else", "应答来自别的程序"),
     "EADDRNOTAVAIL": ('"Cannot assign requested address" (EADDRNOTAVAIL)', "“无法分配请求的地址”(EADDRNOTAVAIL)"),
     "ENOPROTOOPT": ('"Protocol not available" (ENOPROTOOPT)', "“协议不可用”(ENOPROTOOPT)"),
 }

@@ -21,7 +21,7 @@ LAYERS = ("link", "route", "kernel", "netfilter", "tunnel", "cni", "service", "d
 """Layers of the catalogue; also the folders of the built-in rules."""
 SEVERITIES = ("low", "medium", "high", "critical")
 STANDINGS = ("root-cause", "contributing", "undecided", "latent")
-SYMPTOMS = ("timeout", "reset", "dns", "slow", "intermittent", "wrong-source")
+SYMPTOMS = ("timeout", "reset", "dns", "slow", "intermittent", "wrong-source", "wrong-server")
 """Error classes that are no errno names; errno names (``EHOSTUNREACH``) are symptoms as well."""
 LANGUAGES = ("en", "zh")
 

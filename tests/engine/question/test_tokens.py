@@ -75,6 +75,12 @@ CLASSES = {
         "client ip is replaced by the node's",
         "源 IP 不对",
     ],
+    "wrong-server": [
+        "ssh node1: @ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @",
+        "Host key verification failed.",
+        "curl to api gets the wrong page",
+        "访问 api 却得到别的服务的应答",
+    ],
     "": ["pod cannot reach db", "ping 不通", "连不上", "无法访问", "something is odd", "a slowpoke service"],
 }
 
