@@ -40,8 +40,11 @@ MAX_FAULTS = 4
 WIRE_KINDS = ("dead_link", "loose_port", "bare_bridge", "duplicate", "vanished")
 """Derived facts that name the device at fault, which may be on another stack than where the packet ended."""
 
+MACHINE_KINDS = ("path_mismatch", "lease_mismatch")
+"""Computed facts that name the machine at fault."""
+
 PATH_KINDS = frozenset(
-    {"service_flow", "policy_denies", "pod_sends", "own_balancer"}
+    {"service_flow", "policy_denies", "proxy_gap", "pod_sends", "own_balancer"}
     | {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
     | {"tunnelled", "narrow"}
 ) | {*WIRE_KINDS, "silent_neighbor"}
@@ -118,13 +121,10 @@ class Diagnoser:
 
     def _walk(self, network: Network, flow: Flow, number: int) -> Trace:
         """Walk a flow; what the Kubernetes objects say of it joins the facts."""
-        trace = self._walked(network, flow, number)
-        if not network.facts.of_kind("pod") and not network.facts.of_kind("service"):
-            return trace
-        from engine.cluster import Cluster
-        from engine.cluster.flows import facts_of
+        from engine.cluster_facts import facts_of
 
-        return trace._replace(facts=(*trace.facts, *facts_of(Cluster(network.facts), flow, number, trace.facts)))
+        trace = self._walked(network, flow, number)
+        return trace._replace(facts=(*trace.facts, *facts_of(network, flow, number, trace.facts)))
 
     def _walked(self, network: Network, flow: Flow, number: int) -> Trace:
         """Walk a flow; if it lives, its first data too (a filter may let a handshake pass and stop what follows).
@@ -531,7 +531,7 @@ def _on_path(match: Match) -> bool:
 def main_of(match: Match) -> Fact:
     """The bound fact that places the finding: the device at fault, else where the packet ends, else where it is changed, else the first one."""
     facts = list(match.bindings.values())
-    for kind in (*WIRE_KINDS, "drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):
+    for kind in (*WIRE_KINDS, *MACHINE_KINDS, "drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):
         for fact in facts:
             if fact.kind == kind:
                 return fact

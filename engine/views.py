@@ -186,6 +186,13 @@ def proxy_states(base: FactBase) -> Iterable[Fact]:
     return gaps.states(base)
 
 
+def path_mismatches(base: FactBase) -> Iterator[Fact]:
+    """See :func:`engine.overlays.paths.mismatches`."""
+    from engine.overlays import paths
+
+    return paths.mismatches(base)
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
@@ -197,5 +204,6 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "vtep_stale": vtep_stale,
     "vtep_twin": vtep_twins,
     "tunnel_end": tunnel_ends,
+    "path_mismatch": path_mismatches,
 }
 """Computed kinds for :class:`engine.facts.FactBase`."""

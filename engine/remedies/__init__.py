@@ -11,6 +11,7 @@ from engine.remedies.dockerd import DockerRestart
 from engine.remedies.ends import TunnelSource
 from engine.remedies.ipset import IpsetAdd, IpsetDelete
 from engine.remedies.kernel import ModuleLoad, SysctlSet
+from engine.remedies.kubeproxy import KubeProxyPriority, KubeProxyRestart
 from engine.remedies.links import AddressAdd, AddressDelete, LinkHairpin, LinkMaster, LinkUp
 from engine.remedies.mtu import LinkMtu, MssClamp
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
@@ -18,6 +19,7 @@ from engine.remedies.nft import NftDelete, NftInsert, NftMove
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
 from engine.remedies.programs import DockerPublish, ProgramBind, ServiceStart
+from engine.remedies.redirect import RouteRedirect
 from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace, RouteSource
 from engine.remedies.vtep import VtepAnnounce, VtepLearn, VtepNewMac
 
@@ -38,6 +40,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         RouteDelete,
         RouteReplace,
         RouteSource,
+        RouteRedirect,
         RuleAdd,
         RuleDelete,
         LinkUp,
@@ -63,6 +66,8 @@ OPERATIONS: dict[str, type[Operation]] = {
         DockerPublish,
         ProgramBind,
         ServiceStart,
+        KubeProxyRestart,
+        KubeProxyPriority,
         ServiceSelector,
         ServiceTargetPort,
         ServicePolicy,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.kube import objects
 from tests.lab.machine import LabError, why_not
 from tests.lab.topology import build
 
@@ -124,6 +125,8 @@ class Lab:
             bundle = folder / node.name
             self.machines[node.name].must(shlex.join(["diagnose", "collect", "-o", str(bundle)]))
             bundles.append(bundle)
+        if self.scenario.objects:
+            bundles.append(objects.write(objects.of(self.scenario), folder / "cluster"))
         return bundles
 
     def diagnose(self, symptom: str, options: Sequence[str]) -> Diagnosis:

@@ -55,6 +55,27 @@ class Listen:
 
 
 @dataclass(frozen=True)
+class KubeService:
+    """One port of a Kubernetes Service."""
+
+    name: str
+    """``namespace/name`` or ``namespace/name:port``"""
+    address: str
+    port: int
+    endpoints: Sequence[str] = ()
+    """``address:port`` of the ready backends."""
+    node_port: int = 0
+    protocol: str = "tcp"
+    selector: str = ""
+    """Value of the label ``app`` of its pods."""
+
+    @property
+    def target(self) -> int:
+        """Port of the backends."""
+        return int(self.endpoints[0].partition(":")[2]) if self.endpoints else self.port
+
+
+@dataclass(frozen=True)
 class Node:
     """A machine: network, mount, process and host name namespaces of its own."""
 
@@ -77,6 +98,9 @@ class Node:
     run: Sequence[str] = ()
     """Further shell lines, after all of the above."""
     listen: Sequence[Listen] = ()
+    member: bool = False
+    """Whether it is a node of the scenario's Kubernetes cluster."""
+    pod_cidr: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +162,14 @@ class Scenario:
     """Whether the printed undo brings the fault back at once (an undone file matters only when a pod is next created)."""
     live: str = ""
     """Machine from which the whole fault is visible without a bundle; "" = none."""
+    services: Sequence[KubeService] = ()
+    """Services of the cluster; each member's proxy has written them."""
+    proxy: str = ""
+    """Mode of kube-proxy on the members: ``iptables`` or ``nftables``."""
+    objects: bool = False
+    """Whether the API's objects are evidence as well."""
+    namespace: str = "default"
+    """Kubernetes namespace of the scenario's pods."""
     record: Mapping[str, str] = field(default_factory=dict)
     """Place → style of its hand-made recording (see :mod:`tests.lab.record`)."""
     example: bool = False
@@ -197,6 +229,7 @@ def load(path: Path) -> Scenario:
     base = dict(values.pop("traffic"))
     values["traffic"] = _traffic(base, f"{path.name}: traffic")
     values["breaks"] = values.pop("break")
+    values["services"] = tuple(_build(KubeService, v, f"{path.name}: services") for v in values.get("services", ()))
     values["nodes"] = {k: node_of(k, v, f"{path.name}: nodes.{k}") for k, v in values["nodes"].items()}
     values["look_alikes"] = tuple(
         LookAlike(

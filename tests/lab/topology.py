@@ -56,7 +56,22 @@ def pod_lines(name: str, pod: Pod) -> list[str]:
     ]
 
 
-def _set_up(machines: Machines, node: Node) -> None:
+def proxy_files(scenario: Scenario, node: Node) -> dict[str, str]:
+    """What kube-proxy writes on a member of the cluster, as its own input."""
+    if not (node.member and scenario.proxy):
+        return {}
+    from benchmarks.kube_proxy import Service, save
+    from tests.kube import nftables
+
+    services = [Service(s.name, s.address, s.port, tuple(s.endpoints), s.node_port, s.protocol) for s in scenario.services]
+    if scenario.proxy == "nftables":
+        addresses = [link.address.partition("/")[0] for link in node.links.values() if link.address]
+        return {"/etc/kubernetes/proxy/nftables": nftables.ruleset(services, addresses)}
+    kept = [line for line in save(services).splitlines() if not line.startswith((":", "-A")) or line.startswith((":KUBE", "-A KUBE"))]
+    return {"/etc/kubernetes/proxy/iptables": "\n".join([*kept, ""])}
+
+
+def _set_up(machines: Machines, scenario: Scenario, node: Node) -> None:
     machine = machines[node.name]
     for device, link in node.links.items():
         machines.plug(node.name, device, link.wire)
@@ -70,8 +85,11 @@ def _set_up(machines: Machines, node: Node) -> None:
         machine.must("ipset restore", text=node.ipset)
     if node.iptables:
         machine.must("iptables-restore", text=node.iptables)
+    for path, text in proxy_files(scenario, node).items():
+        machine.must(f'mkdir -p "$(dirname {path})"; cat > {path}', text=text)
     by_cni = [line for name, pod in node.pods.items() if pod.cni for line in pod_lines(name, pod)]
-    machine.must("\n".join([*node.run, *by_cni]))
+    proxy = ["kubeproxy sync"] if node.member and scenario.proxy else []
+    machine.must("\n".join([*proxy, *node.run, *by_cni]))
     for listen in node.listen:
         machine.serve([listen.protocol, listen.address, str(listen.port)], listen.pod)
 
@@ -83,7 +101,7 @@ def build(scenario: Scenario) -> Machines:
         for node in scenario.nodes.values():
             machines.start(node.name, node.backend)
         for node in scenario.nodes.values():
-            _set_up(machines, node)
+            _set_up(machines, scenario, node)
     except BaseException:
         machines.close()
         raise

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 PODS = Path("/run/lab/kubelet")
-VALUED = {"-n", "--namespace", "--grace-period", "--context", "-o"}
+VALUED = {"-n", "--namespace", "--grace-period", "--context", "-o", "-l", "--field-selector", "--type", "-p"}
 BY_ADDRESS = re.compile(
     r'jsonpath=\{range \.items\[\?\(@\.status\.podIP=="([^"]+)"\)\]\}\{\.metadata\.namespace\}\{" "\}\{\.metadata\.name\}\{"\\n"\}\{end\}',
 )
@@ -37,8 +37,12 @@ def with_address(address: str) -> list[str]:
 
 
 def delete(names: list[str]) -> None:
-    """Delete pods; their owner is the kubelet's manifest, which makes them anew."""
+    """Delete pods; their owner is the kubelet's manifest (or kube-proxy's DaemonSet), which makes them anew."""
     for name in names:
+        if name.startswith("kube-proxy"):
+            subprocess.run(["kubeproxy", "sync"], check=True)
+            print(f'pod "{name}" deleted')  # noqa: T201 - as kubectl prints it
+            continue
         subprocess.run(["kubelet", "delete", name], check=True)
         subprocess.run(["kubelet", "create", name], check=True)
         print(f'pod "{name}" deleted')  # noqa: T201 - as kubectl prints it
@@ -47,6 +51,12 @@ def delete(names: list[str]) -> None:
 def main(arguments: list[str]) -> None:
     """Answer one command line."""
     words = operands(arguments)
+    if words[:1] == ["delete"] and "k8s-app=kube-proxy" in arguments:
+        delete(["kube-proxy"])
+        return
+    if words[:3] == ["patch", "daemonset", "kube-proxy"]:
+        subprocess.run(["kubeproxy", "sync"], check=True)
+        return
     if words[:1] == ["delete"] and len(words) > 1:
         delete([word.partition("/")[2] for word in words[1:] if "/" in word] or words[2:])
         return

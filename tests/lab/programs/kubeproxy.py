@@ -1,0 +1,43 @@
+"""What kube-proxy does when it starts: it writes all Services of /etc/kubernetes/proxy, which the lab made from the API's objects.
+
+Usage: kubeproxy sync.  The files are kube-proxy's own input, to the letter: ``iptables`` for iptables-restore --noflush, ``nftables`` for nft -f.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path("/etc/kubernetes/proxy")
+JUMPS = (
+    ("nat", "PREROUTING", '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'),
+    ("nat", "OUTPUT", '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'),
+    ("nat", "POSTROUTING", '-m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'),
+    ("filter", "INPUT", '-m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL'),
+    ("filter", "INPUT", '-m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES'),
+    ("filter", "FORWARD", '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD'),
+    ("filter", "FORWARD", '-m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES'),
+    ("filter", "OUTPUT", '-m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES'),
+)
+
+
+def sync() -> None:
+    """Write every Service; what is there already is written over."""
+    rules = FOLDER / "iptables"
+    if rules.exists():
+        subprocess.run(["iptables-restore", "--noflush"], input=rules.read_bytes(), check=True)
+        for table, chain, words in JUMPS:
+            has = subprocess.run(f"iptables -w -t {table} -C {chain} {words}", shell=True, capture_output=True, check=False)  # noqa: S602 - fixed words
+            if has.returncode:
+                subprocess.run(f"iptables -w -t {table} -I {chain} {words}", shell=True, check=True)  # noqa: S602 - fixed words
+    native = FOLDER / "nftables"
+    if native.exists():
+        subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], capture_output=True, check=False)
+        subprocess.run(["nft", "-f", str(native)], check=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["sync"]:
+        sys.exit("usage: kubeproxy sync")
+    sync()
