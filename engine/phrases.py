@@ -248,6 +248,7 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "routed": ("route {dst}{via} dev {device} (table {table})", "路由 {dst}{via} dev {device}（表 {table}）"),
     "dummy": ("{device} is a dummy device: it swallows what is sent", "{device} 是 dummy 设备：发出的报文被吞掉"),
     "local": ("{dst} is an address of this stack: delivered locally", "{dst} 是本协议栈的地址：在本地交付"),
+    "anycast-error": ("{dst} is an anycast address here: no ICMPv6 error is sent to it", "{dst} 在这里是任播地址：不向其发送 ICMPv6 错误"),
     "anycast-tcp": ("{dst} is an anycast address, which TCP does not connect to", "{dst} 是任播地址，TCP 不与之建立连接"),
     "peers-unseen": ("the peers of {device} were not collected", "未采集 {device} 的 WireGuard 对端"),
     "no-peer": ("no peer of {device} has {dst} among its allowed IPs", "{device} 的对端中没有哪个的 allowed IPs 包含 {dst}"),

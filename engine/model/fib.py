@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import Fact
 from engine.inet import BITS, Prefix, family_of, prefix, to_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 TABLE_NAMES = {"255": "local", "254": "main", "253": "default"}
 """Numbers of the tables that iproute2 names (``/etc/iproute2/rt_tables``)."""
@@ -228,7 +229,7 @@ class Fib:
         if table is None:
             return None
         shortest = rule.fact.fields.get("suppress_prefixlength", -1) if rule.fact else -1
-        for route in table.matches(key.dst, key.family):
+        for route in table.matches(key.dst, key.family) if key.family == 4 else _scored(table, key):
             if route.tos and route.tos not in PLAIN:
                 continue
             if skip is not None and skip(route):
@@ -239,6 +240,17 @@ class Fib:
                 continue
             return None if route.dst.length <= shortest else route
         return None
+
+
+def _scored(table: Table, key: Key) -> Iterator[Route]:
+    """Routes of IPv6: of equal ones first those of the device that is asked about; some addresses are of one device only (``rt6_score_route``)."""
+    device = key.oif or key.iif
+    high = key.dst >> 118
+    strict = bool(device) and (key.dst >> 120 == 0xFF or key.dst == 1 or (high == 0x3FA and device != "lo"))
+    for _, equal in groupby(table.matches(key.dst, 6), lambda route: (route.dst.length, route.metric)):
+        for route in sorted(equal, key=lambda route: all(hop.device != device for hop in route.hops)):
+            if not strict or any(hop.device == device for hop in route.hops):
+                yield route
 
 
 def _rule_matches(rule: PolicyRule, key: Key, sender: Sender | None) -> bool:

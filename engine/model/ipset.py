@@ -54,6 +54,20 @@ ICMP_NAMES = {
 }
 """ICMP types and codes that the walk sends, as ``ipset`` prints them."""
 
+ICMPV6_NAMES = {
+    "no-route": (1, 0),
+    "communication-prohibited": (1, 1),
+    "address-unreachable": (1, 3),
+    "port-unreachable": (1, 4),
+    "packet-too-big": (2, 0),
+    "ttl-zero-during-transit": (3, 0),
+    "echo-request": (128, 0),
+    "echo-reply": (129, 0),
+    "neighbour-solicitation": (135, 0),
+    "neighbour-advertisement": (136, 0),
+}
+"""The same of ICMPv6."""
+
 
 class Member:
     """One entry of a set."""
@@ -164,9 +178,7 @@ class IpSet:
         made = [_part(kind, side, packet, context) for kind, side in zip(self._kinds, directions, strict=False)]
         return ",".join(made) if len(made) == len(self._kinds) and all(made) else None
 
-    def _best(
-        self, places: Iterable[int], directions: tuple[str, ...], packet: Packet, context: HookContext
-    ) -> tuple[bool | None, Member | None]:
+    def _best(self, places: Iterable[int], directions: tuple[str, ...], packet: Packet, context: HookContext) -> tuple[bool | None, Member | None]:
         """The most specific member that fits decides; ``nomatch`` makes it a miss."""
         best: tuple[int, Member] | None = None
         for member in map(self._member, places):
@@ -243,8 +255,9 @@ def _port_fits(part: str, side: str, packet: Packet) -> bool:
         if protocol_name(protocol) != packet.protocol:
             return False
         if packet.protocol in {"icmp", "icmpv6"}:
-            if ports in ICMP_NAMES:
-                return (packet.icmp_type, packet.icmp_code) == ICMP_NAMES[ports]
+            names = ICMP_NAMES if packet.protocol == "icmp" else ICMPV6_NAMES
+            if ports in names:
+                return (packet.icmp_type, packet.icmp_code) == names[ports]
             kind, _, code = ports.partition("/")
             return kind.isdigit() and (packet.icmp_type, packet.icmp_code) == (int(kind), int(code or 0))
     elif packet.protocol not in {"tcp", "udp"}:

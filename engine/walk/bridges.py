@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from engine.walk.routing import Way
     from engine.walk.walker import Walker
 
+BLOCKING = frozenset({"none", "unreachable", "prohibit", "blackhole"})
+
 
 def arrive(walker: Walker, at: At, port: Link) -> At | End:
     """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
@@ -39,15 +41,23 @@ def arrive(walker: Walker, at: At, port: Link) -> At | End:
         if passage.packet.dst != before.dst:
             at = replace(at, packet=passage.packet, state=passage.state, device=bridge)
             way = _way(walker, at, bridge)
+            if way is not None and way.type != "unicast":
+                # IPv6 frames that lead nowhere are dropped without a word (br_nf_pre_routing_finish_ipv6).
+                return replace(walker.unroutable(at, way, passage.packet, passage.state), error="")
             station = None
             if way is not None:
                 found = resolve(walker.network, Port(stack, stack.link(bridge)), way.next_hop, passage.packet.family)
                 if not found.stations:
                     return segment.unresolved(walker, at, Port(stack, stack.link(bridge)), way, found.open_ends)
                 station = found.stations[0]
+                ended = segment.unheard_of(walker, at, found.domain.path(station), way.next_hop, passage.packet)
+                if ended is not None:
+                    return ended
     if station is None or (station.stack is stack and station.link.name == bridge):
         if called:
-            return replace(at, device=bridge, how="routed", packet=passage.packet, state=passage.state, physin=port.name)
+            # What TPROXY assigned is forgotten on the way up (skb_orphan in ip_rcv_core).
+            packet = replace(passage.packet, listener=0)
+            return replace(at, device=bridge, how="routed", packet=packet, state=passage.state, physin=port.name)
         return walker.received(replace(at, device=bridge, how="frame"))
     return _out(walker, at, passage, bridge, port, station, called=called)
 
@@ -55,10 +65,13 @@ def arrive(walker: Walker, at: At, port: Link) -> At | End:
 def _way(walker: Walker, at: At, bridge: str) -> Way | None:
     """After DNAT of a bridged frame: the way, if the new destination is routed out by the same bridge; else ``None``, and the frame goes up.
 
-    The stack must be willing to forward it (``br_nf_pre_routing_finish``; its fallback for stacks that do not forward is out of use).
+    The stack must be willing to forward it (``br_nf_pre_routing_finish``; its fallback for stacks that do not forward is out of use); that of IPv6
+    is not asked, but a route that blocks counts (and is returned).
     """
     stack, packet = at.stack, at.packet
     way = find_way(stack, walker.key(packet, bridge), walker.choices)
+    if packet.family == 6:
+        return way if way.type in BLOCKING or (way.type == "unicast" and way.device == bridge) else None
     if way.type != "unicast" or way.device != bridge or forwarding(stack, bridge, packet.family).on is False:
         return None
     return way if validate_source(stack, packet, bridge, bridge).ok else None

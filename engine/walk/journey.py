@@ -11,6 +11,7 @@ from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import Packet
 from engine.phrases import phrase
+from engine.walk import homeward
 from engine.walk.choices import Asked, Choices, replays
 from engine.walk.errors import seen_as
 from engine.walk.icmp import RESET_SIZE, attached, error_packet
@@ -278,6 +279,10 @@ class Journey:
         back = self.walker.carry(At(end.stack, "", answer, "output", any_source=packet.listener > 0))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         sees = self._arrived(back, "ECONNREFUSED" if closed else "connected")
+        entry = end.state.entry if end.state is not None else None
+        if sees == "connected" and packet.listener and entry is not None and (entry.dnat or entry.snat):
+            # TPROXY looks for the connection under the addresses from before the translation: the client's ACK goes astray.
+            sees = "ECONNRESET"
         if closed and sees == "ECONNREFUSED":
             self._note_closed(end)
         return sees, walked
@@ -474,11 +479,17 @@ class Journey:
             )
         )
         port = end.left_by
-        if port is None or end.state is None:
+        if port is None:
             return "depends", None
-        device = port.link.master if port.link.master and port.stack.is_bridge(port.link.master) else port.link.name
         answer = self._reply_to(packet, port.stack, reset=False)
-        back = self.walker.carry(At(port.stack, port.link.name, answer, "frame", Port(port.stack, port.stack.link(device))))
+        if end.state is None:
+            tunnelled = homeward.back(self.walker, end, answer)
+            if tunnelled is None:
+                return "depends", None
+            back = tunnelled
+        else:
+            device = port.link.master if port.link.master and port.stack.is_bridge(port.link.master) else port.link.name
+            back = self.walker.carry(At(port.stack, port.link.name, answer, "frame", Port(port.stack, port.stack.link(device))))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         died = back.disposition not in {Disposition.DELIVERED, Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}
         if died or (back.disposition is Disposition.DELIVERED and not self._is_mine(back)):

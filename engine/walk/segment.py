@@ -63,22 +63,30 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
     if found.assumed is not None:
         walker.recorder.assume(found.assumed)
     walker.recorder.step("neighbor", phrase("neighbour-is", hop=hop, node=station.stack.node, stack=station.stack.name, device=station.link.name))
-    refused = refusal(port, station, way.next_hop, packet.src) if packet.family == 4 and asker is None else None
+    path = found.domain.path(station)
+    ended = unheard_of(walker, at, path, way.next_hop, packet) if asker is None else None
+    if ended is not None:
+        return ended
+    return cross(walker, at, path, station, packet)
+
+
+def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: Packet) -> End | None:
+    """What keeps a station's answer to ARP or neighbour discovery away; ``path``: devices from the one that asks to the one that is asked."""
+    port, station = path[0], path[-1]
+    refused = refusal(port, station, next_hop, packet.src) if packet.family == 4 else None
     if refused is not None:
         return _unanswered(walker, at, station, refused)
-    asked_as = asked_from(port, way.next_hop, packet.family, packet.src)
-    if asked_as is not None and asker is None:
+    asked_as = asked_from(port, next_hop, packet.family, packet.src)
+    if asked_as is not None:
         walker.met[station.key, asked_as] = port
-    path = found.domain.path(station)
-    parted = _parted(path) if (port.link.name, way.next_hop) not in stack.neighbors else None
+    parted = _parted(path) if (port.link.name, next_hop) not in port.stack.neighbors else None
     if parted is not None:
         text = phrase("isolated", one=parted[0].link.name, other=parted[1].link.name)
         return _unanswered(walker, at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
-    if packet.family == 6 and asker is None:
-        ended = ndp.unanswered(walker, at, path, way.next_hop)
-        if ended is not None:
-            return replace(ended, stack=at.stack, packet=packet, state=at.state, at_sender=at.how == "output", errno="", error=unheard(6)[1])
-    return cross(walker, at, path, station, packet)
+    ended = ndp.unanswered(walker, at, path, next_hop) if packet.family == 6 else None
+    if ended is None:
+        return None
+    return replace(ended, stack=at.stack, packet=packet, state=at.state, at_sender=at.how == "output", errno="", error=unheard(6)[1])
 
 
 def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:

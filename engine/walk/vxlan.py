@@ -15,6 +15,7 @@ from engine.phrases import phrase
 from engine.walk import overlay, tunnels
 from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
+from engine.walk.routing import find_way
 from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
         found = found._replace(**peer._asdict()) if peer.mac else found._replace(remote=peer.remote)
     walker.recorder.step("encapsulate", phrase("vxlan-to", device=link.name, vni=link.vxlan_id, remote=found.remote), "rewrite", found.lines)
     family = family_of(found.remote)
-    if stack.address_type(family, to_int(found.remote)) == "LOCAL":
-        return _bypass(walker, at, link, way, found)
     outer = Packet(
         family,
         to_int(link.vxlan_local) if link.vxlan_local else 0,
@@ -48,10 +47,14 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
         size=packet.size + (50 if family == 4 else 70),
         df=False,
     )
+    # By the mark of the inner packet, too (udp_tunnel_dst_lookup).
+    if find_way(stack, walker.key(outer), walker.choices).type == "local":
+        return _bypass(walker, at, link, way, found)
     end = tunnels.nested(walker, at, outer, link.name)
     if end.disposition is not Disposition.DELIVERED:
         overlay.note(walker, at, link, way, found, "left" if end.disposition is Disposition.LEFT_EVIDENCE else "outer")
-        return tunnels.died(walker, at, end, link.name)
+        # Without a neighbour entry the question for it is lost in the same way.
+        return tunnels.died(walker, at, end, link.name, "" if found.mac else unheard(packet.family)[1])
     far = _device(end.stack, link, end.packet.dport)
     if far is None:
         overlay.note(walker, at, link, way, found, "no-device", end.stack)

@@ -215,7 +215,7 @@ class Walker:
                 passage.way = self._again(passage, before, passage.way)
                 end = None
                 if passage.way.type not in {"unicast", "local"}:
-                    end = self._unroutable(at, passage.way, passage.packet, passage.state)
+                    end = self.unroutable(at, passage.way, passage.packet, passage.state)
                 elif passage.packet is not before:
                     end = self._loopback_source(at, passage.way, passage.packet)
                 if end is not None:
@@ -318,19 +318,25 @@ class Walker:
     def _output(self, at: At) -> At | End:
         stack, packet = at.stack, at.packet
         way = find_way(stack, self.key(packet), self.choices)
-        source = packet.src or (source_for(stack, way, packet.family, packet.dst) if way.type in {"unicast", "local"} else None)
+        chooses = way.type in {"unicast", "local"} or packet.family == 6
+        source = packet.src or (source_for(stack, way, packet.family, packet.dst) if chooses else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
-        if way.type not in {"unicast", "local"}:
-            return self._unroutable(at, way, packet, None)
+        failed = way.type not in {"unicast", "local"}
+        if failed and (packet.family == 4 or packet.src or source is None):
+            return self.unroutable(at, way, packet, None)
         if packet.src == 0:
             if source is None:
                 return self._sourceless(at, way)
             packet = replace(packet, src=source)
-            if not packet.error and not self.depth:
-                # connect() looks the way up again with the source that it chose (ip_route_connect); ICMP errors and tunnels do not.
+            # connect() looks the way up again with the source that it chose (ip_route_connect), in IPv6 only if there was none without it
+            # (ip6_dst_lookup_tail); ICMP errors and tunnels do not.
+            if failed or (packet.family == 4 and not packet.error and not self.depth):
                 way = find_way(stack, self.key(packet), self.choices)
                 if way.type not in {"unicast", "local"}:
-                    return self._unroutable(at, way, packet, None)
+                    return self.unroutable(at, way, packet, None)
+        if packet.error and way.found.type == "anycast":
+            text = phrase("anycast-error", dst=to_text(packet.dst, 6))
+            return self.stop(at, "socket", Disposition.DROPPED, text, way.lines)
         at = replace(at, packet=packet)
         refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None)
         if refused is not None:
@@ -358,9 +364,12 @@ class Walker:
     def _foreign(self, at: At, way: Way) -> End | None:
         """What a stack makes must bear an address of its own, unless its maker asked for freedom (``ip_route_output_key_hash_rcu``)."""
         stack, packet = at.stack, at.packet
-        if packet.family != 4 or at.any_source or not stack.collected("addresses") or stack.address_type(4, packet.src) == "LOCAL":
+        if packet.family == 6 and (self.depth or packet.error or self.recorder.direction != "request"):
+            return None  # only bind() asks
+        if at.any_source or not stack.collected("addresses") or stack.address_type(packet.family, packet.src) in {"LOCAL", "ANYCAST"}:
             return None
-        return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("not-own-address", src=to_text(packet.src)), way.lines, errno="EINVAL")
+        text = phrase("not-own-address", src=to_text(packet.src, packet.family))
+        return self.stop(at, "no-route", Disposition.NO_ROUTE, text, way.lines, errno="EINVAL" if packet.family == 4 else "EADDRNOTAVAIL")
 
     def _portless(self, at: At, way: Way, packet: Packet) -> End | None:
         """Connect() finds no local port (``__inet_hash_connect``)."""
@@ -406,7 +415,7 @@ class Walker:
         key = Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport)
         return key._replace(kernel=True) if packet.error else key
 
-    def _unroutable(self, at: At, way: Way, packet: Packet, state: State | None) -> End:
+    def unroutable(self, at: At, way: Way, packet: Packet, state: State | None) -> End:
         """A lookup that gave no next hop; forwarded packets are answered by ICMP, local ones by an errno."""
         stack = at.stack
         local = at.how == "output"
@@ -486,25 +495,25 @@ class Walker:
         self._note_sender(stack, device, packet)
         if at.kept is not None:
             if at.made_here or at.kept.type == "local":
-                return self._local(replace(at, packet=packet), passage)
+                return self._local(replace(at, packet=packet), passage, at.kept)
             return self._forward(replace(at, packet=packet), passage, at.kept)
         invalid = martian(stack, packet, device)
         if invalid is not None:
             return self.stop(at, invalid.by, Disposition.SOURCE_INVALID, invalid.summary, invalid.lines, packet=packet, parameter=invalid.parameter)
         way = find_way(stack, self.key(packet, device), self.choices)
         if packet.family == 6 and way.type not in {"local", "unicast"}:
-            return self._unroutable(at, way, packet, passage.state)  # told even by those that do not forward (ip6_pkt_drop)
+            return self.unroutable(at, way, packet, passage.state)  # told even by those that do not forward (ip6_pkt_drop)
         if way.type in {"local", "broadcast"}:
             refused = self._check_source(at, packet)
             if refused is None and way.type == "broadcast" and packet.protocol == "tcp":
                 # Delivered here, but TCP takes nothing that was sent to a broadcast address (tcp_conn_request, tcp_v4_send_reset).
-                return self._unroutable(at, way, packet, passage.state)
-            return refused if refused is not None else self._local(replace(at, packet=packet), passage)
+                return self.unroutable(at, way, packet, passage.state)
+            return refused if refused is not None else self._local(replace(at, packet=packet), passage, way)
         allowed = self._may_forward(at, packet, way)
         if allowed is not None:
             return allowed
         if way.type != "unicast":
-            return self._unroutable(at, way, packet, passage.state)
+            return self.unroutable(at, way, packet, passage.state)
         refused = self._check_source(at, packet, way.device)
         if refused is not None:
             return refused
@@ -694,14 +703,14 @@ class Walker:
 
     # --- local delivery -------------------------------------------------------------------------------------------
 
-    def _local(self, at: At, passage: Passage) -> At | End:
+    def _local(self, at: At, passage: Passage, way: Way) -> At | End:
         self.recorder.step("route", phrase("local", dst=to_text(at.packet.dst, at.packet.family)))
         ended = self.hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
         if ended is not None:
             return ended
         passage.confirm()
         packet = passage.packet
-        if packet.family == 6 and packet.tcp_flags == {"SYN"} and at.stack.address_type(6, packet.dst) == "ANYCAST":
+        if way.found.type == "anycast" and packet.tcp_flags == {"SYN"}:
             text = phrase("anycast-tcp", dst=to_text(packet.dst, 6))
             return self.stop(at, "socket", Disposition.DROPPED, text, packet=packet, state=passage.state)
         return End(Disposition.DELIVERED, at.stack, passage.packet, at.device, state=passage.state)

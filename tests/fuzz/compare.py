@@ -99,6 +99,8 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
         return "rule: another one translated the packet"
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
     answered = course.reply is not None and course.reply.disposition is not Disposition.DELIVERED
+    if ":" in probe.dst and Disposition.NEIGHBOR_FAILED in {course.request.disposition, course.reply.disposition if course.reply else None}:
+        return ""  # questions for a neighbour that does not exist pass the same rules
     # ICMP errors about lost answers and lost errors are not walked: the client never learns of them.
     if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not course.ended_by and ending:
         return "rule: an unforeseen one ended the packet"

@@ -44,6 +44,10 @@ BASE_SYSCTLS = {
     "net.ipv6.conf.default.accept_dad": 0,
     "net.ipv6.conf.default.dad_transmits": 0,
     "net.ipv6.conf.default.router_solicitations": 0,
+    # Multicast listeners report at once and once, before anything is counted.
+    "net.ipv6.mld_qrv": 1,
+    "net.ipv6.conf.default.mldv1_unsolicited_report_interval": 1,
+    "net.ipv6.conf.default.mldv2_unsolicited_report_interval": 1,
     # No SYN-ACK is repeated into the next probe's counters.
     "net.ipv4.tcp_synack_retries": 0,
 }

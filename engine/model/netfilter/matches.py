@@ -315,7 +315,11 @@ class AddressType(NamedTuple):
     def _six(self, value: int, device: str, around: Surroundings) -> bool:
         """IPv6: the kind of the address by its value, *and* what a look-up says of it (``match_type6``)."""
         multicast = value >> 120 == 0xFF
-        if ("MULTICAST" in self.types and not multicast) or ("UNICAST" in self.types and (multicast or not value)) or ("UNSPEC" in self.types and value):
+        if (
+            ("MULTICAST" in self.types and not multicast)
+            or ("UNICAST" in self.types and (multicast or not value))
+            or ("UNSPEC" in self.types and value)
+        ):
             return False
         asked = self.types & {"LOCAL", "ANYCAST", "UNREACHABLE"}
         return not asked or not asked.isdisjoint(around.address_kinds(value, device))
