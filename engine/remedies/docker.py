@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.inet import Prefix, prefix
+from engine.facts import HOST
+from engine.inet import Prefix, family_of, is_address, prefix, to_int, to_text
 from engine.remedies.base import Operation, Parameter
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BRIDGE = "docker0"
 DAEMON_JSON = "/etc/docker/daemon.json"
+_ADDRESS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 
 
 class _Pool(Operation):
@@ -102,9 +106,90 @@ class DockerMoveNetwork(_Pool):
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:
-        """Not modelled: every container of the network gets another address."""
-        del facts
-        return None
+        """The bridge, its containers and docker's rules with addresses of the free range; ``None`` if docker's network is not in the evidence."""
+        network, free = self._network(), self.free(24)
+        subnets = network.fields.get("subnets") or () if network else ()
+        old = next((net for text in subnets for net in self._parsed(str(text)) if net.family == 4), None)
+        if network is None or old is None or not free:
+            return None
+        return Renumbering(facts, network, old, prefix(free)).done()
+
+
+class Renumbering:
+    """A network of docker with another subnet: its gateway keeps the first address, its containers get the following ones."""
+
+    def __init__(self, facts: FactBase, network: Fact, old: Prefix, new: Prefix) -> None:
+        self.facts = facts
+        self.network = network
+        self.old, self.new = old, new
+        gateways = {to_int(str(gateway)) for gateway in network.fields.get("gateways") or () if family_of(str(gateway)) == 4}
+        seen = (str(fact.get("address")) for fact in facts.of_kind("address") if fact.node == network.node)
+        held = {to_int(address) for address in seen if self._inside(address)}
+        ordered = [*sorted(gateways), *sorted(held - gateways)]
+        self.numbers = {number: new.value + place for place, number in enumerate(ordered, 1)}
+
+    def _inside(self, address: str) -> bool:
+        return is_address(address) and family_of(address) == 4 and self.old.holds(to_int(address))
+
+    def _moved(self, address: str) -> str:
+        """The address that takes the place of one of the old subnet; others stay."""
+        if not self._inside(address):
+            return address
+        number = to_int(address)
+        return to_text(self.numbers.get(number, self.new.value + (number - self.old.value) % (1 << (32 - self.new.length))))
+
+    def _rule(self, spec: str) -> str:
+        """Words of a rule with the subnet, and the addresses that the network holds, replaced; what it only covers is somebody else's."""
+        spec = re.sub(rf"(?<![\d.]){re.escape(str(self.old))}(?!\d)", str(self.new), spec)
+        held = {to_text(number) for number in self.numbers}
+        return _ADDRESS.sub(lambda found: self._moved(found[0]) if found[0] in held else found[0], spec)
+
+    def _prefix(self, text: str) -> str:
+        """A destination or an address of a route."""
+        return str(self.new) if text == str(self.old) else "/".join((self._moved(text.partition("/")[0]), *text.split("/")[1:]))
+
+    def done(self) -> FactBase:
+        """All facts after the move."""
+        swaps: dict[int, Fact | None] = {}
+        for kind in ("container_network", "container", "address", "route", "neighbor", "netfilter_table"):
+            for fact in self.facts.of_kind(kind):
+                if fact.node == self.network.node:
+                    changed = self._changed(fact)
+                    if changed is not fact:
+                        swaps[id(fact)] = changed
+        return self.facts.swap(swaps)
+
+    def _changed(self, fact: Fact) -> Fact | None:
+        get = fact.fields.get
+        if fact.kind == "container_network":
+            same = fact is self.network
+            return fact.having(subnets=(str(self.new),), gateways=tuple(map(self._moved, get("gateways") or ()))) if same else fact
+        if fact.kind == "container":
+            ends = get("endpoints") or ()
+            moved = tuple({**end, **{name: self._moved(str(end[name])) for name in ("address", "gateway") if end.get(name)}} for end in ends)
+            return fact.having(endpoints=moved) if moved != tuple(ends) else fact
+        if fact.kind == "neighbor":
+            return None if self._inside(str(get("address"))) else fact
+        if fact.kind == "netfilter_table":
+            return self._table(fact)
+        if fact.stack == HOST and get("device") != self.network.fields.get("bridge"):
+            return fact  # what else has the range is what the network has to give way to
+        return self._address(fact) if fact.kind == "address" else self._route(fact)
+
+    def _address(self, fact: Fact) -> Fact:
+        address = str(fact.fields.get("address"))
+        if not self._inside(address):
+            return fact
+        return replace(fact.having(address=self._moved(address), prefixlen=self.new.length, broadcast=None), shown="")
+
+    def _route(self, fact: Fact) -> Fact:
+        fields = {name: self._prefix(str(fact.fields[name])) for name in ("dst", "gateway", "src") if fact.fields.get(name)}
+        return replace(fact.having(**fields), shown="") if any(fact.fields[name] != value for name, value in fields.items()) else fact
+
+    def _table(self, fact: Fact) -> Fact:
+        told = fact.fields.get("chains") or ()
+        chains = tuple(replace(chain, rules=tuple(replace(rule, spec=self._rule(rule.spec)) for rule in chain.rules)) for chain in told)
+        return fact.having(chains=chains) if chains != told else fact
 
 
 class DockerAddressPools(_Pool):
