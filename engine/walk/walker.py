@@ -676,9 +676,10 @@ class Walker:
             at = replace(at, packet=packet)
         if not self.depth:
             self.sent_by = (stack, out)
-        if out == "lo":
+        if out == "lo" and link.up is not False:
             return At(stack, "lo", packet, "frame", state=at.state, kept=way, made_here=at.how == "output" or at.made_here)
         if link.up is False:
+            # Routes to own addresses outlive lo, which then swallows what is sent without a word.
             return self.stop(
                 at,
                 "device",
@@ -687,7 +688,7 @@ class Walker:
                 line_of(link.fact),
                 origin=link.fact,
                 out=out,
-                errno="ENETUNREACH" if at.how == "output" else "",
+                errno="ENETUNREACH" if at.how == "output" and out != "lo" else "",
             )
         if link.type == "vxlan":
             return vxlan.send(self, at, link, way)

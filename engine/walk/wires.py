@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.facts import Fact
 from engine.inet import BITS, family_of, in_prefix, is_address, to_int, to_text
 from engine.model.fib import Key
-from engine.model.links import TUNNEL_TYPES
+from engine.model.links import TUNNEL_TYPES, is_overlay
 from engine.model.network import Network, Port
 from engine.walk.layer2 import Domain, explore, on_link, usable
 
@@ -29,6 +29,7 @@ LINK_LOCAL = ("169.254.0.0/16", "fe80::/10", "127.0.0.0/8", "::1/128")
 """Addresses that many may hold at once."""
 BRIDGES = ("docker", "br-", "cni", "virbr", "podman", "nerdctl", "lxcbr", "lxdbr", "incusbr")
 """Beginnings of names that bridges of containers and guests bear, for listings that do not show the type."""
+LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 UNREAL = frozenset({"dummy", "loopback"})
 """Types of devices that hold addresses for their stack, not for a wire."""
 
@@ -176,22 +177,45 @@ def _beyond(network: Network, start: Port, value: int, family: int) -> Cut | Non
 def _without_routes(network: Network, decision: Fact, end: Fact) -> Iterator[Fact]:
     """Devices that are down and whose subnet holds the destination: the route to it went with them.
 
-    Where a packet has no route at all, and no default route is left, any device that is down may have taken it.
+    Where a packet has no route at all, and no default route is left, any device that is down may have taken it.  An overlay's device takes the routes
+    to the nodes that have it as well.
     """
     stack = network.stack(decision.node, decision.stack)
     dst = str(end.fields["dst"])
     family, value = family_of(dst), to_int(dst)
     lost = decision is end and end.fields.get("by") == "no-route"
     bare = lost and not any(r.dst.length == 0 and r.dst.family == family and r.type == "unicast" for r in (stack.fib.routes if stack else ()))
+    if (
+        lost
+        and stack is not None
+        and stack.link("lo").up is False
+        and any(family_of(p) == family and in_prefix(dst, f"{p}/{n}") for p, n in LOOPBACK)
+    ):
+        yield from _cut(network, end, Port(stack, stack.link("lo")), Cut(Port(stack, stack.link("lo")), "down"), "routes")
     for address in stack.addresses if stack is not None else ():
         link = stack.link(address.device) if stack is not None else None
-        if stack is None or link is None or link.up is not False or address.family != family or address.prefixlen >= BITS[family]:
+        if stack is None or link is None or link.up is not False or address.family != family or address.device == "lo":
             continue
         port = Port(stack, link)
-        if address.network.holds(value):
+        if is_overlay(link) and _carries(network, stack, link.name, dst):
+            yield from _cut(network, end, port, Cut(port, "down"), "routes")
+        elif address.prefixlen >= BITS[family]:
+            continue
+        elif address.network.holds(value):
             yield from _cut(network, end, port, Cut(port, "down"), "routes")
         elif bare and address.scope == "global":
             yield from _cut(network, end, port, Cut(port, "down"), "default")
+
+
+def _carries(network: Network, stack: NetStack, device: str, dst: str) -> bool:
+    """Whether an overlay leads to an address: flannel's network holds it, or another node that has the same device has it in a container or in a subnet."""
+    if any(in_prefix(dst, str(f.fields.get("network"))) for f in network.facts.of_kind("flannel_subnet") if f.fields.get("network")):
+        return True
+    value, family = to_int(dst), family_of(dst)
+    others = [s for s in network.stacks.values() if s.node != stack.node and s.is_host and device in s.links]
+    return any(a.network.holds(value) and s.is_bridge(a.device) for s in others for a in s.addresses if a.family == family) or any(
+        not h.is_host and h.node in {s.node for s in others} for h in network.holders(value, family)
+    )
 
 
 def _cut(network: Network, end: Fact, start: Port, cut: Cut, role: str) -> Iterator[Fact]:

@@ -9,6 +9,8 @@ import pytest
 from engine.facts import Fact, FactBase
 from engine.model import build
 from engine.model.network import Port
+from engine.walk import walk
+from engine.walk.trace import Flow
 from engine.walk.wires import culprit
 from tests.engine.walk.world import World, found, lan
 
@@ -283,3 +285,68 @@ def test_virtual_addresses_of_services() -> None:
     for name in ("client", "server"):
         world.host(name, "10.2.0.9/24" if name == "client" else "10.2.0.2/24").device("kube-ipvs0", "10.96.0.10/32", kind="dummy")
     assert "duplicate" not in kinds(world.walk("client", "10.96.0.10"))
+
+
+# --- loopback and overlays ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dst", "sees"), [("10.1.0.5", "timeout"), ("127.0.0.1", "timeout")])
+def test_loopback_that_is_down(dst: str, sees: str) -> None:
+    """What a stack sends to itself is swallowed by a loopback device that is down."""
+    world = node()
+    facts = [f.having(up=False) if f.kind == "link" and (f.stack, f.get("name")) == ("web", "lo") else f for f in world.facts().facts]
+    trace = walk(build(FactBase(facts)), Flow("n1", "web", "", dst, 80, "tcp"))
+    fact = found(trace, "dead_link", direction="request")
+    assert (trace.client_sees, fact.get("device"), fact.get("role")) == (sees, "lo", "out")
+
+
+def test_loopback_that_never_was_up() -> None:
+    """Then there is no route to 127.0.0.0/8 at all."""
+    facts = [f for f in node().facts().facts if not (f.stack == "web" and f.kind == "address" and f.get("device") == "lo")]
+    facts = [f.having(up=False) if f.kind == "link" and (f.stack, f.get("name")) == ("web", "lo") else f for f in facts]
+    facts = [f for f in facts if not (f.stack == "web" and f.kind == "route" and f.get("dst") == "0.0.0.0/0")]
+    trace = walk(build(FactBase(facts)), Flow("n1", "web", "", "127.0.0.1", 80, "tcp"))
+    assert (trace.client_sees, found(trace, "dead_link").get("role")) == ("ENETUNREACH", "routes")
+
+
+@pytest.mark.parametrize("told_by", ["the other node", "flannel"])
+def test_an_overlay_that_is_down(told_by: str) -> None:
+    """Routes to other nodes' pods go with the device of the overlay, whose own address is a /32."""
+    world = node()
+    vxlan = "vxlan id 1 local 10.9.0.1 dev eth0 srcport 0 0 dstport 8472 nolearning"
+    host = world.stacks["n1", "host"].route("default via 10.9.0.254 dev eth0").device("flannel.1", "10.1.0.0/32", kind=vxlan, up=False)
+    host.shows("cat /run/flannel/subnet.env", "FLANNEL_NETWORK=10.1.0.0/16\nFLANNEL_SUBNET=10.1.0.1/24\n" if told_by == "flannel" else "")
+    if told_by != "flannel":
+        other = world.host("n2", "10.9.0.3/24").device("flannel.1", "10.1.2.0/32", kind=vxlan.replace("10.9.0.1", "10.9.0.3"))
+        other.device("cni0", "10.1.2.1/24", kind="bridge")
+    fact = found(world.walk("n1/web", "10.1.2.9"), "dead_link")
+    assert [fact.get(name) for name in ("node", "device", "role", "type")] == ["n1", "flannel.1", "routes", "vxlan"]
+
+
+# --- without a walk -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hidden", "dst", "device"),
+    [
+        (("ip route show table all",), "10.9.0.7", "eth0"),
+        (("ip route show table all",), "10.77.0.7", "eth0"),
+        (("iptables-save",), "10.9.0.7", "eth0"),
+    ],
+)
+def test_the_only_way_out_is_dead(hidden: tuple[str, ...], dst: str, device: str) -> None:
+    """Where routes were not listed a packet can only leave by a card; if none has carrier, it does not leave."""
+    world = World()
+    world.host("n1", "10.9.0.1/24").device("docker0", "172.17.0.1/16", kind="bridge", carrier=False).unseen(*hidden)
+    world.stacks["n1", "host"].devices["eth0"].carrier = False
+    fact = found(world.walk("n1", dst), "dead_link")
+    assert (fact.get("device"), fact.get("how")) == (device, "carrier")
+
+
+def test_another_card_lives() -> None:
+    """A card without carrier says nothing while another one lives, nor about what the stack sends to itself."""
+    world = World()
+    world.host("n1", "10.9.0.1/24").device("eth1", "10.8.0.1/24", carrier=False).unseen("ip route show table all")
+    assert kinds(world.walk("n1", "10.77.0.7")) == set()
+    assert kinds(world.walk("n1", "10.8.0.1")) == set()
+    assert found(world.walk("n1", "10.8.0.7"), "dead_link").get("device") == "eth1"
