@@ -185,13 +185,9 @@ def _without_routes(network: Network, decision: Fact, end: Fact) -> Iterator[Fac
     family, value = family_of(dst), to_int(dst)
     lost = decision is end and end.fields.get("by") == "no-route"
     bare = lost and not any(r.dst.length == 0 and r.dst.family == family and r.type == "unicast" for r in (stack.fib.routes if stack else ()))
-    if (
-        lost
-        and stack is not None
-        and stack.link("lo").up is False
-        and any(family_of(p) == family and in_prefix(dst, f"{p}/{n}") for p, n in LOOPBACK)
-    ):
-        yield from _cut(network, end, Port(stack, stack.link("lo")), Cut(Port(stack, stack.link("lo")), "down"), "routes")
+    loopback = Port(stack, stack.link("lo")) if stack is not None else None
+    if lost and loopback is not None and loopback.link.up is False and in_prefix(dst, LOOPBACK[family]):
+        yield from _cut(network, end, loopback, Cut(loopback, "down"), "routes")
     for address in stack.addresses if stack is not None else ():
         link = stack.link(address.device) if stack is not None else None
         if stack is None or link is None or link.up is not False or address.family != family or address.device == "lo":
@@ -208,7 +204,7 @@ def _without_routes(network: Network, decision: Fact, end: Fact) -> Iterator[Fac
 
 
 def _carries(network: Network, stack: NetStack, device: str, dst: str) -> bool:
-    """Whether an overlay leads to an address: flannel's network holds it, or another node that has the same device has it in a container or in a subnet."""
+    """Whether an overlay leads to an address: flannel's network holds it, or a container or bridge of another node that has the same device."""
     if any(in_prefix(dst, str(f.fields.get("network"))) for f in network.facts.of_kind("flannel_subnet") if f.fields.get("network")):
         return True
     value, family = to_int(dst), family_of(dst)
