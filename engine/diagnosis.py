@@ -266,7 +266,7 @@ class Diagnoser:
         lives = all(_outcome(traces[n], candidate.match) == "connected" for n in failing)
         if lives and not self._fires_again(candidate, changed, traces):
             return Verified.RESTORES_FLOW, changed
-        if not any(f.kind == "drop" for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
+        if any(f.kind == "narrow" for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
             return Verified.NOT_CHECKED, None  # the fault is gone; what it does to the flow shows beyond the evidence
         moved = any(_deaths(traces[n]) != _deaths(state.traces[n]) or traces[n].client_sees != state.traces[n].client_sees for n in failing)
         return (Verified.NO_EFFECT, changed if moved else None)
