@@ -295,14 +295,19 @@ def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:
 
 def called(facts: FactBase, words: Iterable[str]) -> dict[str, Any]:
     """Pods and Services that words of a question name, as ``namespace/name``: in full, or pods by what their owner is called."""
-    asked = {re.sub(r"^(?:pods?|po|svc|services?)/|\.svc(?:\..*)?$", "", word.lower()).rstrip(".") for word in words} - {""}
     cluster = Cluster(facts)
-    pods = [pod for pod in cluster.pods.values() if any(_names(word, pod.namespace, pod.name, pod=True) for word in asked)]
-    services = [s for s in cluster.services.values() if any(_names(word, s.namespace, s.name, pod=False) for word in asked)]
+    pods = [pod for pod in cluster.pods.values() if any(_names(word, pod.namespace, pod.name, pod=True) for word in _asked(words, "services?|svc"))]
+    services = [s for s in cluster.services.values() if any(_names(word, s.namespace, s.name, pod=False) for word in _asked(words, "pods?|po"))]
     empty = next((s.full for s in services if s.headless and s.ports and all(lack(cluster, s, port) is not None for port in s.ports)), "")
     hosted = next((pod.full for pod in pods if pod.host_network), "")
     found = {"unresolvable": empty, "unresolving": hosted}
     return {"pods": tuple(p.full for p in pods), "services": tuple(s.full for s in services), **{k: v for k, v in found.items() if v}}
+
+
+def _asked(words: Iterable[str], others: str) -> set[str]:
+    """Names among words, without their kind, but for those of another kind."""
+    plain = (re.sub(r"\.svc(?:\..*)?$", "", word.lower()).rstrip(".") for word in words)
+    return {re.sub(r"^(?:pods?|po|svc|services?)/", "", word) for word in plain if not re.match(f"(?:{others})/", word)} - {""}
 
 
 def _names(word: str, space: str, name: str, *, pod: bool) -> bool:
@@ -333,7 +338,8 @@ def needed(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> list[Need]:
     if meaning is not None and cluster.backends(meaning.service) is None:
         space, name = meaning.service.key
         command = f"kubectl get endpointslices -n {quote(space)} -l kubernetes.io/service-name={quote(name)} -o yaml"
-        found.append(Need("", command, f"who stands behind Service {space}/{name} is not in the evidence", f"证据中没有 Service {space}/{name} 的端点"))
+        full = meaning.service.full
+        found.append(Need("", command, f"who stands behind Service {full} is not in the evidence", f"证据中没有 Service {full} 的端点"))
     open_ = _unsettled(cluster, source, meaning, flow)
     if open_:
         found.append(Need("", open_, "network policies may turn the flow away", "网络策略可能会拒绝该流量"))

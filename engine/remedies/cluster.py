@@ -29,15 +29,15 @@ class _OnObject(Operation):
 
     def patch(self, body: Any, how: str = "merge") -> str:
         """The command that patches the object."""
-        place = ("-n", self.text("namespace"), self.PLURAL, self.text("name"))
+        place = ("-n", self.text("namespace"), self.PLURAL, self.text("service"))
         return shlex.join(("kubectl", "patch", *place, "--type", how, "-p", json.dumps(body, separators=(",", ":"))))
 
     def read(self, path: str) -> str:
         """The command that prints a field of the object."""
-        return shlex.join(("kubectl", "get", "-n", self.text("namespace"), self.PLURAL, self.text("name"), "-o", f"jsonpath={path}"))
+        return shlex.join(("kubectl", "get", "-n", self.text("namespace"), self.PLURAL, self.text("service"), "-o", f"jsonpath={path}"))
 
     def _object(self) -> Fact | None:
-        found = (f for f in self.site.facts.of_kind("service") if (f.get("namespace"), f.get("name")) == (self.text("namespace"), self.text("name")))
+        found = (f for f in self.site.facts.of_kind("service") if (f.get("namespace"), f.get("name")) == (self.text("namespace"), self.text("service")))
         return next(found, None)
 
     def apply(self, facts: FactBase) -> FactBase | None:
@@ -51,7 +51,7 @@ class ServiceSelector(_OnObject):
 
     NAME: ClassVar[str] = "service.selector"
     RISK: ClassVar[str] = "medium"
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"namespace": SPACE, "name": CALLED, "selector": Parameter("labels: app=web,tier=front")}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"namespace": SPACE, "service": CALLED, "selector": Parameter("labels: app=web,tier=front")}
 
     def commands(self) -> tuple[str, ...]:
         """Replace the selector: a merge would keep keys that are to go."""
@@ -66,7 +66,7 @@ class ServiceSelector(_OnObject):
 
     def verify(self) -> tuple[str, ...]:
         """The addresses that stand behind it now."""
-        label = f"kubernetes.io/service-name={self.text('name')}"
+        label = f"kubernetes.io/service-name={self.text('service')}"
         return (shlex.join(("kubectl", "get", "endpointslices", "-n", self.text("namespace"), "-l", label)),)
 
 
@@ -76,7 +76,7 @@ class ServiceTargetPort(_OnObject):
     NAME: ClassVar[str] = "service.target-port"
     RISK: ClassVar[str] = "medium"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "namespace": SPACE, "name": CALLED, "port": Parameter("port of the Service"), "target": Parameter("port, or name of a port, of the pods"),
+        "namespace": SPACE, "service": CALLED, "port": Parameter("port of the Service"), "target": Parameter("port, or name of a port, of the pods"),
     }
 
     def _change(self, target: str) -> str:
@@ -99,7 +99,7 @@ class ServiceTargetPort(_OnObject):
 
     def verify(self) -> tuple[str, ...]:
         """The ports that stand behind it now."""
-        label = f"kubernetes.io/service-name={self.text('name')}"
+        label = f"kubernetes.io/service-name={self.text('service')}"
         return (shlex.join(("kubectl", "get", "endpointslices", "-n", self.text("namespace"), "-l", label)),)
 
 
@@ -109,7 +109,7 @@ class ServicePolicy(_OnObject):
     NAME: ClassVar[str] = "service.traffic-policy"
     RISK: ClassVar[str] = "medium"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "namespace": SPACE, "name": CALLED, "field": Parameter("externalTrafficPolicy | internalTrafficPolicy"),
+        "namespace": SPACE, "service": CALLED, "field": Parameter("externalTrafficPolicy | internalTrafficPolicy"),
     }
 
     def commands(self) -> tuple[str, ...]:

@@ -37,6 +37,11 @@ PARAMETERS = {
     "sysctl.set": {"key": "net.ipv4.ip_forward", "value": "1"},
     "cni.retire-config": {"file": "x.conflist", "address": "10.88.0.2", "pod_stack": "web"},
     "calico.move-pool": {"cidr": "10.0.0.0/16"},
+    "service.selector": {"namespace": "shop", "service": "web", "selector": "app=web"},
+    "service.target-port": {"namespace": "shop", "service": "web", "port": "80", "target": "8080"},
+    "service.traffic-policy": {"namespace": "shop", "service": "web", "field": "externalTrafficPolicy"},
+    "pod.dns-policy": {"namespace": "shop", "pod": "web-1"},
+    "policy.allow": {"namespace": "shop", "side": "ingress", "peer_kind": "pod", "port": "80", "protocol": "tcp"},
 }
 
 

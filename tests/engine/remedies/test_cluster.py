@@ -1,0 +1,130 @@
+"""Operations on Kubernetes objects: what they print, and what becomes of the objects."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from engine.cluster import Cluster
+from engine.cluster.policies import allowed, end_at, judge
+from engine.facts import Fact, FactBase
+from tests.engine.cluster.conftest import namespace, pod, policy, seen, service
+from tests.engine.remedies.conftest import operation
+
+BASE = FactBase([service("shop/web", "10.96.0.20", {"app": "webb"}, (443, 8443), (80, "http"))])
+WHERE = {"namespace": "shop", "service": "web"}
+
+
+def patched(line: str) -> Any:
+    """The body of a ``kubectl patch``."""
+    words = shlex.split(line)
+    assert words[:2] == ["kubectl", "patch"]
+    return json.loads(words[words.index("-p") + 1])
+
+
+def test_selector() -> None:
+    """Replaced as a whole, and put back as it was; a Service that nobody saw has no undo."""
+    made = operation("service.selector", BASE, **WHERE, selector="app=web,tier=front")
+    assert patched(made.commands()[0]) == [{"op": "replace", "path": "/spec/selector", "value": {"app": "web", "tier": "front"}}]
+    assert patched(made.undo()[0])[0]["value"] == {"app": "webb"}
+    assert "kubernetes.io/service-name=web" in made.verify()[0]
+    assert operation("service.selector", FactBase([]), **WHERE, selector="app=web").undo() == ()
+    assert made.apply(BASE) is None
+
+
+def test_target_port() -> None:
+    """The port's place in the list is found by its number; names stay names."""
+    made = operation("service.target-port", BASE, **WHERE, port="80", target="8080")
+    assert patched(made.commands()[0]) == [{"op": "replace", "path": "/spec/ports/1/targetPort", "value": 8080}]
+    assert patched(made.undo()[0])[0]["value"] == "http"
+    assert made.verify()
+    assert patched(operation("service.target-port", FactBase([]), **WHERE, port="80", target="web").commands()[0])[0]["value"] == "web"
+    assert operation("service.target-port", FactBase([]), **WHERE, port="80", target="web").undo() == ()
+
+
+def test_traffic_policy() -> None:
+    """Cluster, and back to Local."""
+    made = operation("service.traffic-policy", BASE, **WHERE, field="externalTrafficPolicy")
+    assert patched(made.commands()[0]) == {"spec": {"externalTrafficPolicy": "Cluster"}}
+    assert patched(made.undo()[0]) == {"spec": {"externalTrafficPolicy": "Local"}}
+    assert "{.spec.externalTrafficPolicy}" in made.verify()[0]
+
+
+def test_dns_policy() -> None:
+    """The workload is patched: a ReplicaSet's Deployment, any other by its own name; a bare pod has to be made anew."""
+    facts = FactBase([pod("edge/gw-1", "10.0.0.1", {}, host_network=True, dns_policy="ClusterFirst"), pod("edge/x", "10.0.0.1", {})])
+    given = {"namespace": "edge", "pod": "gw-1"}
+    made = operation("pod.dns-policy", facts, **given, owner="ReplicaSet/gw-6fd8c")
+    assert shlex.split(made.commands()[0])[4:6] == ["deployment", "gw"]
+    assert patched(made.commands()[0])["spec"]["template"]["spec"] == {"dnsPolicy": "ClusterFirstWithHostNet"}
+    assert patched(made.undo()[0])["spec"]["template"]["spec"] == {"dnsPolicy": "ClusterFirst"}
+    assert shlex.split(operation("pod.dns-policy", facts, **given, owner="DaemonSet/gw").commands()[0])[4:6] == ["daemonset", "gw"]
+    assert operation("pod.dns-policy", facts, **given).commands()[0].startswith("# set dnsPolicy")
+    assert "resolv.conf" in made.verify()[0]
+    after = made.apply(facts)
+    assert after is not None
+    assert [f.get("dns_policy") for f in after.of_kind("pod")] == ["ClusterFirstWithHostNet", None]
+    assert made.apply(FactBase([])) is None
+
+
+CLOSED = FactBase([
+    namespace("shop"), namespace("ops"), pod("shop/db-0", "10.1.2.9", {"app": "db", "pod-template-hash": "1"}),
+    pod("ops/tool-1", "10.1.1.7", {"app": "tool"}),
+    pod("shop/web-1", "10.1.1.5", {"app": "web"}), policy("shop/in", {"podSelector": {}, "policyTypes": ["Ingress"]}),
+    policy("ops/out", {"podSelector": {}, "policyTypes": ["Egress"]}), *seen(),
+])
+GIVEN = {"namespace": "shop", "side": "ingress", "pod_labels": "app=db,pod-template-hash=1", "port": "5432", "protocol": "tcp"}
+
+
+def may(facts: FactBase, source: str, target: str, port: int) -> bool | None:
+    """Whether the policies let a connection through."""
+    made = Cluster(facts)
+    return allowed(judge(made, end_at(made, source), end_at(made, target), port))
+
+
+def applied(**given: str) -> FactBase:
+    """The objects with the new policy; the printed manifest is the policy that the model got."""
+    made = operation("policy.allow", CLOSED, **given)
+    after = made.apply(CLOSED)
+    assert after is not None
+    body = json.loads(shlex.split(made.commands()[0])[1])
+    assert body["spec"] == after.facts[-1].get("spec")
+    assert made.undo()[0] == f"kubectl delete networkpolicy -n {given['namespace']} {body['metadata']['name']}"
+    assert body["metadata"]["name"] in made.verify()[0]
+    return after
+
+
+def test_allow_a_pod() -> None:
+    """That peer reaches that port, and nobody else and no other port; labels that change with every roll-out are left out."""
+    after = applied(**GIVEN, peer_kind="pod", peer="10.1.1.5", peer_namespace="shop", peer_labels="app=web")
+    assert may(CLOSED, "10.1.1.5", "10.1.2.9", 5432) is False
+    assert may(after, "10.1.1.5", "10.1.2.9", 5432) is True
+    assert may(after, "10.1.1.5", "10.1.2.9", 5433) is False
+    assert "pod-template-hash" not in str(after.facts[-1].fields)
+
+
+def test_allow_another_namespace_and_addresses() -> None:
+    """A peer of another namespace is named with it; nodes and strangers by address."""
+    after = applied(**GIVEN, peer_kind="pod", peer="10.1.1.7", peer_namespace="ops", peer_labels="app=tool")
+    peer = after.facts[-1].get("spec")["ingress"][0]["from"][0]
+    assert peer["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "ops"}}
+    outside = applied(**GIVEN, peer_kind="outside", peer="203.0.113.9")
+    assert may(outside, "203.0.113.9", "10.1.2.9", 5432) is True
+    six = operation("policy.allow", CLOSED, **{**GIVEN, "pod_labels": ""}, peer_kind="node", peer="fd00::9").apply(CLOSED)
+    assert six is not None
+    assert six.facts[-1].get("spec")["podSelector"] == {}
+    assert six.facts[-1].get("spec")["ingress"][0]["from"] == [{"ipBlock": {"cidr": "fd00::9/128"}}]
+
+
+def test_allow_egress() -> None:
+    """Of a sender, towards an address."""
+    after = applied(namespace="ops", side="egress", pod_labels="app=tool", peer_kind="outside", peer="203.0.113.9", port="443", protocol="tcp")
+    assert (may(CLOSED, "10.1.1.7", "203.0.113.9", 443), may(after, "10.1.1.7", "203.0.113.9", 443)) == (False, True)
+
+
+def test_hostile_names() -> None:
+    """Whatever an object is called is one word of the shell."""
+    fact = Fact("service", {"namespace": "a b", "name": "$(reboot)", "selector": {"app": "x"}, "ports": ()})
+    line = operation("service.selector", FactBase([fact]), namespace="a b", service="$(reboot)", selector="app=';x'").commands()[0]
+    assert shlex.split(line)[3:6] == ["a b", "service", "$(reboot)"]
