@@ -242,6 +242,14 @@ class Fib:
         return None
 
 
+def anycast(found: Found, value: int) -> bool:
+    """Whether IPv6 takes an address for an anycast one: by its route, or as the first of an on-link prefix (``ipv6_anycast_destination``)."""
+    route = found.route
+    if route is None or found.type != "unicast":
+        return found.type == "anycast"
+    return route.dst.length < 127 and route.dst.value == value and not any(hop.gateway for hop in route.hops)
+
+
 def _scored(table: Table, key: Key) -> Iterator[Route]:
     """Routes of IPv6: of equal ones first those of the device that is asked about; some addresses are of one device only (``rt6_score_route``)."""
     device = key.oif or key.iif

@@ -169,7 +169,22 @@ class IpSet:
         if self.type == "hash:ip" and (same := self._index.hosts.get(to_text(value, packet.family))):
             return True, self._member(same[0])
         places = self._index.near(value) if self._kinds[0] in {"ip", "net"} else range(len(self._texts))
+        if self.type == "hash:net,iface":
+            places = self._closest(places, value)
         return self._best(places, directions, packet, context)
+
+    def _closest(self, places: Iterable[int], value: int) -> list[int]:
+        """Places of the most specific prefix that holds an address: with another device there, shorter ones are not tried (``mtype_test_cidrs``)."""
+        lengths: dict[int, list[int]] = defaultdict(list)
+        for place in places:
+            parts = self._member(place).parts
+            try:
+                net = prefix(parts[0]) if parts else None
+            except ValueError:
+                return list(places)  # a damaged entry: the evaluation says so
+            if net is not None and net.holds(value):
+                lengths[net.length].append(place)
+        return lengths[max(lengths)] if lengths else []
 
     def entry(self, directions: tuple[str, ...], packet: Packet, context: HookContext) -> str | None:
         """The entry that would hold exactly this packet; ``None`` for types whose entries the packet does not tell."""

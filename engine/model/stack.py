@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST, Fact
 from engine.inet import Prefix, prefix, to_int, to_text
-from engine.model.fib import Fib, Key, table_name
+from engine.model.fib import Fib, Key, anycast, table_name
 from engine.model.ipset import IpSet
 from engine.model.ipvs import KUBE_DEVICE, Ipvs
 from engine.model.links import Link, link_of
@@ -186,7 +186,7 @@ class NetStack:
     def address_kinds(self, value: int, device: str = "") -> set[str]:
         """What a look-up in all tables says of an IPv6 address: LOCAL, ANYCAST, UNREACHABLE (``match_lookup_rt6``)."""
         found = self.fib.lookup(Key(6, value, oif=device))
-        kinds = {"ANYCAST"} if found.type == "anycast" else set()
+        kinds = {"ANYCAST"} if anycast(found, value) else set()
         if (self.address_type(6, value, device) == "LOCAL") if device else found.type == "local":
             kinds.add("LOCAL")
         return kinds if found.type in {"local", "unicast", "anycast"} else {*kinds, "UNREACHABLE"}

@@ -274,6 +274,10 @@ class Journey:
             return "timeout", None
         if closed and packet.protocol == "udp":
             return self._refused(replace(end, error="icmp-port-unreachable" if packet.family == 4 else "icmp6-port-unreachable"))
+        if closed and packet.family == 6 and packet.src == 1 and not any(a.value == packet.dst for a in end.stack.addresses_of("lo", 6)):
+            # The reset to ::1 is routed out by the device of the address that was asked, and ::1 is not there (tcp_v6_send_response).
+            self._note_closed(end)
+            return "timeout", None
         self.delivered = end
         answer = self._reply_to(packet, end.stack, reset=closed)
         back = self.walker.carry(At(end.stack, "", answer, "output", any_source=packet.listener > 0))

@@ -51,7 +51,9 @@ def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | Non
         hops, facts, steps = len(recorder.hops), len(recorder.facts), len(recorder.hops[-1].steps) if recorder.hops else 0
         if recorder.hops and recorder.hops[-1].stack is not place.stack:
             recorder.enter(place.stack, str(place.devices.get("in_device", "")), packet)
-        here = replace(at, stack=place.stack, device=str(place.devices.get("in_device", "")), packet=packet, state=State("UNTRACKED"), how="frame")
+        # Conntrack passes it by, which it knows only once it has got there.
+        state = None if place.hook in {"OUTPUT", "PREROUTING"} else State("UNTRACKED")
+        here = replace(at, stack=place.stack, device=str(place.devices.get("in_device", "")), packet=packet, state=state, how="frame")
         ended = walker.pass_hook(here, place.hook, place.devices)
         if isinstance(ended, End):
             return ended

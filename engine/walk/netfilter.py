@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     AnyRule = Rule | NftRule
 
 TRANSLATING = frozenset({"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"})
+UNTRACKED6 = range(130, 138)
+"""ICMPv6 types that conntrack passes by: multicast listeners, routers, neighbours (``nf_conntrack_proto_icmpv6.c``)."""
 MAX_DEPTH = 64
 """Jumps inside each other; the kernel refuses rulesets that loop, a dump may still show one."""
 
@@ -100,6 +102,9 @@ class Passage:
         packet = self.packet
         if packet.error:
             self.state = self._related(packet)
+            return
+        if packet.protocol == "icmpv6" and packet.icmp_type in UNTRACKED6:
+            self.state = State("UNTRACKED")
             return
         own = packet.tuple()
         # The kernel's tuples hold the ICMP type, so that asking oneself is not taken for answering.

@@ -143,7 +143,8 @@ def validate_source(stack: NetStack, packet: Packet, device: str, out_device: st
     if invalid is not None:
         return invalid
     mark = packet.mark if _or_key(stack, device, "src_valid_mark") else 0
-    found = stack.fib.lookup(Key(4, packet.src, packet.dst, iif=out_device or "lo", mark=mark))
+    # Rules by protocol and port are asked as for an answer (fib4_rules_early_flow_dissect).
+    found = stack.fib.lookup(Key(4, packet.src, packet.dst, out_device or "lo", "", mark, packet.protocol, packet.dport, packet.sport))
     if found.type == "local":
         if _or_key(stack, device, "accept_local"):
             return Checked(ok=True)

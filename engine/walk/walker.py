@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.inet import to_text
-from engine.model.fib import Key
+from engine.model.fib import Key, anycast
 from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
@@ -334,7 +334,7 @@ class Walker:
                 way = find_way(stack, self.key(packet), self.choices)
                 if way.type not in {"unicast", "local"}:
                     return self.unroutable(at, way, packet, None)
-        if packet.error and way.found.type == "anycast":
+        if packet.error and packet.family == 6 and anycast(way.found, packet.dst):
             text = phrase("anycast-error", dst=to_text(packet.dst, 6))
             return self.stop(at, "socket", Disposition.DROPPED, text, way.lines)
         at = replace(at, packet=packet)
@@ -364,8 +364,9 @@ class Walker:
     def _foreign(self, at: At, way: Way) -> End | None:
         """What a stack makes must bear an address of its own, unless its maker asked for freedom (``ip_route_output_key_hash_rcu``)."""
         stack, packet = at.stack, at.packet
-        if packet.family == 6 and (self.depth or packet.error or self.recorder.direction != "request"):
-            return None  # only bind() asks
+        client = self.recorder.direction == "request"
+        if packet.family == 6 and (self.depth or packet.error or not (client or packet.protocol == "udp")):
+            return None  # only bind() and sendmsg() ask
         if at.any_source or not stack.collected("addresses") or stack.address_type(packet.family, packet.src) in {"LOCAL", "ANYCAST"}:
             return None
         text = phrase("not-own-address", src=to_text(packet.src, packet.family))
