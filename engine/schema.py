@@ -568,7 +568,8 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str", "how": "str: down (administratively) | carrier (none, and nothing tells why)",
          "role": "str: out (the packet was to leave by it) | wire (between the sender and its next hop) | routes (the route to the destination went with it) | "
          "default (no route is left, and this device with an address is down)", "type": "str", "master": "str", "address": "str: of the device", "ports": "int: of a bridge",
-         "peer_stack": "str: stack of the other end", "peer_device": "str", "seen_on": "str: device by which the packet was to leave"},
+         "peer_stack": "str: stack of the other end", "peer_device": "str", "seen_on": "str: device by which the packet was to leave",
+         "gateway": "str: role default: gateway that others in its subnet name"},
         "walk",
     ),
     "loose_port": Kind(

@@ -62,11 +62,18 @@ class LinkUp(Operation):
     """Bring a device up."""
 
     NAME: ClassVar[str] = "link.up"
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"dev": Parameter("device")}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "dev": Parameter("device"),
+        "gateway": Parameter("default gateway to put back, where the default route went with the device", required=False),
+    }
 
     def commands(self) -> tuple[str, ...]:
-        """``ip link set up``."""
-        return (self.site.shell("ip", "link", "set", "dev", self.text("dev"), "up"),)
+        """``ip link set up``, and the default route, which does not come back by itself."""
+        line = self.site.shell("ip", "link", "set", "dev", self.text("dev"), "up")
+        gateway = self.text("gateway")
+        family = ["-6"] if gateway and family_of(gateway) == 6 else []
+        words = ("route", "add", "default", "via", gateway, "dev", self.text("dev"))
+        return (line, self.site.shell("ip", *family, *words)) if gateway else (line,)
 
     def undo(self) -> tuple[str, ...]:
         """``ip link set down``."""
@@ -104,7 +111,16 @@ class LinkUp(Operation):
             if address.get("device") == here.link.name
             for made in _made_by(facts, address)
         ]
+        if self.text("gateway"):
+            added.append(self._default())
         return facts.swap(change, added)
+
+    def _default(self) -> Fact:
+        gateway = self.text("gateway")
+        family = family_of(gateway)
+        fields = {"table": "main", "type": "unicast", "dst": "0.0.0.0/0" if family == 4 else "::/0", "gateway": gateway, "device": self.text("dev")}
+        more = {"scope": "global", "protocol": "boot", "metric": 0, "family": family}
+        return Fact("route", {**fields, **more}, self.site.node, self.site.stack, shown=f"default via {gateway} dev {self.text('dev')}")
 
     @staticmethod
     def _can_carry(here: Port) -> bool:

@@ -233,7 +233,21 @@ def _cut(network: Network, end: Fact, start: Port, cut: Cut, role: str) -> Itera
         peer_stack=peer.stack.name if peer is not None else None,
         peer_device=peer.link.name if peer is not None else None,
         seen_on=start.link.name,
+        gateway=_gateway_of(network, port, family) if role == "default" else None,
     )
+
+
+def _gateway_of(network: Network, port: Port, family: int) -> str | None:
+    """The default gateway that others in the subnets of a device name."""
+    for address in port.stack.addresses_of(port.link.name, family):
+        for other in network.stacks.values():
+            if other is port.stack:
+                continue
+            for own in other.addresses:
+                gateway = _gateway(other, own) if own.family == family and own.network == address.network else ""
+                if gateway and to_int(gateway) != address.value:
+                    return gateway
+    return None
 
 
 # --- containers whose port is in no bridge ------------------------------------------------------------------------

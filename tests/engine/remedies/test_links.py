@@ -40,6 +40,7 @@ def local(facts: Iterable[Fact]) -> set[str]:
     [
         ("ip link set eth0 down", "link.up", {"dev": "eth0"}),
         ("ip link set eth1 down", "link.up", {"dev": "eth1"}),
+        ("ip link set eth0 down", "link.up", {"dev": "eth0", "gateway": "10.1.0.7"}),
         (
             "ip link add br0 type bridge; ip addr add 10.2.0.1/24 dev br0; ip link set eth1 master br0; ip link set br0 down",
             "link.up",
