@@ -216,7 +216,10 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "is-not-translated": ("is not translated", "不做转换"),
     "rejects": ("{table} {chain} rejects with {error}", "{table} {chain} 以 {error} 拒绝"),
     "drops-in": ("{table} {chain} drops", "{table} {chain} 丢弃"),
-    "addresses-unseen": ("the addresses of {where} were not collected", "未采集 {where} 的地址"),
+    "hairpin-unseen": (
+        "whether {device} sends frames back to where they came from (hairpin_mode) was not collected",
+        "未采集 {device} 是否开启 hairpin_mode（把帧从来的端口发回去）",
+    ),
     "no-source": ("no source address: the output device has none", "没有源地址：出口设备没有地址"),
     "not-own-address": ("{src} is no address of this stack", "{src} 不是本协议栈的地址"),
     "no-port-free": (

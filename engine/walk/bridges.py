@@ -15,7 +15,7 @@ from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import resolve
 from engine.walk.recorder import line_of
 from engine.walk.routing import find_way, forwarding, validate_source
-from engine.walk.trace import Disposition
+from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
     from engine.model.links import Link
@@ -102,7 +102,7 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
     walker.recorder.step("bridge", f"{bridge}: {port.name} to {out.name}")
     walker.recorder.leave(out.name)
     at = replace(at, device=bridge, physin=port.name)
-    if out.name == port.name and not (out.hairpin or False):
+    if out.name == port.name and not _sends_back(walker, at, out):
         return walker.stop(
             at,
             "bridge",
@@ -131,6 +131,15 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
         if ended is not None:
             return ended
     return segment.cross(walker, replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
+
+
+def _sends_back(walker: Walker, at: At, port: Link) -> bool:
+    """Whether a port sends frames back to where they came from; it does not unless somebody told it to."""
+    if port.hairpin is not None:
+        return port.hairpin
+    stack, why = at.stack, phrase("hairpin-unseen", device=port.name)
+    unknown = Unknown(stack.node, stack.name, f"hairpin of {port.name}", f"ip -d link show dev {port.name}", why)
+    return walker.choices.ask(("hairpin", stack.node, stack.name, port.name), ("off", "on"), unknown) == 1
 
 
 def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:  # noqa: PLR0917 - private, called once

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.walk.trace import Disposition
+from engine.facts import FactBase
+from engine.model import build
+from engine.walk import walk
+from engine.walk.trace import Disposition, Flow
 from tests.engine.walk.world import Stack, World, found, lan, said
 
 ERRNOS = [
@@ -309,6 +312,16 @@ def test_own_virtual_address(call: int, masquerade: bool, hairpin: bool, sees: s
     world = bridge(call, masquerade=masquerade)
     world.stack("n1").devices["veth-b"].hairpin = hairpin
     assert world.sees("n1/b", "10.96.0.1") == sees
+
+
+def test_hairpin_mode_that_nobody_saw() -> None:
+    """Plain ``ip link`` does not tell whether a port sends frames back: the flow depends on it, and most likely dies."""
+    world = bridge(1, masquerade=True)
+    facts = [f.having(hairpin=None) if f.kind == "link" else f for f in world.facts().facts]
+    trace = walk(build(FactBase(facts)), Flow("n1", "b", "", "10.96.0.1", 80, "tcp"))
+    assert (trace.client_sees, [u.what for u in trace.depends]) == ("depends", ["hairpin of veth-b"])
+    drop = found(trace, "drop")
+    assert (drop.get("by"), drop.get("physin_device"), drop.get("physout_device")) == ("bridge", "veth-b", "veth-b")
 
 
 def test_isolated_ports() -> None:
