@@ -37,7 +37,8 @@ class _OnObject(Operation):
         return shlex.join(("kubectl", "get", "-n", self.text("namespace"), self.PLURAL, self.text("service"), "-o", f"jsonpath={path}"))
 
     def _object(self) -> Fact | None:
-        found = (f for f in self.site.facts.of_kind("service") if (f.get("namespace"), f.get("name")) == (self.text("namespace"), self.text("service")))
+        wanted = (self.text("namespace"), self.text("service"))
+        found = (f for f in self.site.facts.of_kind("service") if (f.get("namespace"), f.get("name")) == wanted)
         return next(found, None)
 
     def apply(self, facts: FactBase) -> FactBase | None:

@@ -51,10 +51,45 @@ def test_namespaces_and_unknown_tables(recorded: Recorded) -> None:
     """Without a NAMESPACE column the option tells; tables of other resources are passed over; other text is counted."""
     text = "NAME      READY   STATUS      RESTARTS   AGE\npod/job   0/1     Completed   0          1d\n\nNAME   DATA   AGE\nx      1      1d\n"
     facts = recorded.text(parse, text, "kubectl get all -n batch")
-    assert recorded.only(facts, "pod").fields == {"namespace": "batch", "name": "job", "phase": "Succeeded", "ready": False}
+    assert recorded.only(facts, "pod").fields == {"namespace": "batch", "name": "job", "full": "batch/job", "phase": "Succeeded", "ready": False}
     assert recorded.covered(recorded.text(parse, "No resources found\n", "kubectl get pods -A")) == {("pods", "all", 0)}
     facts = recorded.text(parse, "The connection to the server was refused\n", "kubectl get pods -A")
     assert recorded.unparsed(facts) == 1
     assert recorded.covered(facts) == set()
     slices = "NAME    ADDRESSTYPE   PORTS   ENDPOINTS    AGE\nweb-x   IPv4          8080    10.244.1.5   5d\n"
     assert recorded.text(parse, slices) == []
+
+
+def test_namespaces_policies_workloads_events(recorded: Recorded) -> None:
+    """Tables of the other resources that tell something of a network."""
+    spaces = recorded.text(parse, "NAME      STATUS   AGE   LABELS\nshop      Active   1d    kubernetes.io/metadata.name=shop,team=web\n")
+    assert recorded.only(spaces, "namespace").get("labels") == {"kubernetes.io/metadata.name": "shop", "team": "web"}
+    policies = recorded.text(parse, "NAMESPACE   NAME   POD-SELECTOR   AGE\nshop        deny   app=db         1d\n")
+    assert recorded.only(policies, "network_policy").fields == {"flavour": "kubernetes", "namespace": "shop", "name": "deny"}
+    daemons = "NAMESPACE     NAME         DESIRED   CURRENT   READY   UP-TO-DATE   AVAILABLE   NODE SELECTOR   AGE\n"
+    daemons += "kube-system   kube-proxy   3         3         2       3            2           <none>          1d\n"
+    assert recorded.only(recorded.text(parse, daemons), "workload").fields.items() >= {"type": "DaemonSet", "desired": 3, "ready": 2,
+        "available": 2}.items()
+    deployments = "NAME   READY   UP-TO-DATE   AVAILABLE   AGE\nweb    1/3     3            1           1d\n"
+    assert recorded.only(recorded.text(parse, deployments), "workload").fields.items() >= {"type": "Deployment", "desired": 3, "ready": 1}.items()
+    events = "LAST SEEN   TYPE      REASON      OBJECT      MESSAGE\n2m          Warning   Unhealthy   pod/web-1   Readiness probe failed\n"
+    assert recorded.only(recorded.text(parse, events), "k8s_event").fields.items() >= {"object": "Pod/web-1", "reason": "Unhealthy",
+        "last": "2m"}.items()
+    calico = "NAME   ASN       IPV4          IPV6\nn1     (64512)   10.0.0.1/24\n"
+    assert recorded.only(recorded.text(parse, calico), "calico_node").fields == {"name": "n1", "ipv4": "10.0.0.1/24", "as_number": "64512"}
+
+
+def test_a_pod_that_has_trouble(recorded: Recorded) -> None:
+    """The status column is the reason; restarts are counted."""
+    head = "NAME   READY   STATUS             RESTARTS       AGE   IP           NODE\n"
+    facts = recorded.text(parse,
+        head + "a      0/1     CrashLoopBackOff   14 (2m ago)    1d    10.244.1.5   n1\nb      1/1     Terminating        0              1d    <none>       n1\n")
+    assert recorded.only(facts, "pod", name="a").fields.items() >= {"reason": "CrashLoopBackOff", "restarts": 14, "ips": ("10.244.1.5",)}.items()
+    assert recorded.only(facts, "pod", name="b").fields.items() >= {"terminating": True, "ips": ()}.items()
+
+
+def test_a_table_that_lost_its_alignment(recorded: Recorded) -> None:
+    """Pasted through a chat: two spaces part the cells, or single ones where each cell is one word."""
+    head = "NAME    READY   STATUS    RESTARTS   AGE   IP           NODE\n"
+    facts = recorded.text(parse, f"{head}web-with-a-long-name-1  1/1  Running  2 (3h ago)  1d  10.244.1.5  node1\nweb-with-a-long-name-2 1/1 Running 0 1d 10.244.1.6 node2\n")
+    assert [(f.get("ips"), f.get("node_name")) for f in facts if f.kind == "pod"] == [(("10.244.1.5",), "node1"), (("10.244.1.6",), "node2")]
