@@ -159,7 +159,7 @@ class Journey:
             return self._done("depends", Walked(Disposition.LEFT_EVIDENCE, ()), None)
         if self._addressless(start):
             return self._done("depends", Walked(Disposition.DEPENDS, ()), None)
-        end = self.walker.carry(start)
+        end = homeward.carry_in(self.walker, start) if self.outside else self.walker.carry(start)
         request = Walked(end.disposition, self.recorder.turn("reply"))
         sees, reply = self._after(end)
         return self._done(sees, request, reply)
@@ -214,6 +214,8 @@ class Journey:
             stack, device = near
             return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
         holders = self.network.holders(packet.dst, packet.family)
+        if holders and not any(s.is_host for s in holders) and (gate := self._by_gateway(packet)) is not None:
+            return gate  # what a container is sent passes its node
         for stack in [s for s in holders if s.is_host] or holders:
             found = stack.fib.lookup(Key(packet.family, packet.src, packet.dst))
             device = found.route.hops[0].device if found.route is not None else ""

@@ -116,6 +116,11 @@ def _unknown(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> End:
     )
 
 
+def remote_of(stack: NetStack, link: Link, way: Way) -> str:
+    """Address of the VTEP behind the next hop of a way; "" if nothing tells."""
+    return _vtep(stack, link, way).remote
+
+
 def _vtep(stack: NetStack, link: Link, way: Way) -> Entry:
     """The remote VTEP by the neighbour entry of the next hop and the forwarding database, else where floods go, else the device's own remote."""
     entry = stack.neighbors.get((link.name, way.next_hop))

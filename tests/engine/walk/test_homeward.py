@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.walk import walk
+from engine.walk.trace import Flow
 from tests.engine.walk.test_walker import overlay
 
 if TYPE_CHECKING:
@@ -69,3 +71,32 @@ def test_ipip() -> None:
     """IP in IP is let in by its protocol number."""
     assert dropped(one_node("-A INPUT -p 4 -j DROP", kind=IPIP)) == [("timeout", "n1", "reply", "INPUT", "flannel.1", 20, "ipip", 0)]
     assert dropped(one_node("-A INPUT -p 4 -j ACCEPT", kind=IPIP, policy="DROP")) == []
+
+
+class TestSenderUnseen:
+    """A pod of a node that nobody collected sends: its packets come by the tunnel."""
+
+    FLOW = Flow("", "", "10.244.2.2", "10.244.1.2", 80, "tcp")
+
+    def seen(self, *rules: str, policy: str = "ACCEPT", kind: str = "") -> list[tuple[object, ...]]:
+        """What the client sees, and where its packets end."""
+        trace = walk(one_node(*rules, policy=policy, kind=kind).network(), self.FLOW)
+        names = ("direction", "hook", "tunnel", "protocol")
+        return [(trace.client_sees, *(f.get(n) for n in names)) for f in trace.facts if f.kind == "drop"] or [(trace.client_sees,)]
+
+    def test_let_in(self) -> None:
+        """An open port, an open protocol."""
+        assert self.seen() == [("connected",)]
+        assert self.seen("-A INPUT -p udp -m udp --dport 8472 -j ACCEPT", policy="DROP") == [("connected",)]
+        assert self.seen("-A INPUT -p 4 -j ACCEPT", policy="DROP", kind=IPIP) == [("connected",)]
+
+    def test_refused(self) -> None:
+        """The receiving node's own firewall decides on the outer packet, before anything is unpacked."""
+        assert self.seen("-A INPUT -p tcp -j ACCEPT", policy="DROP") == [("timeout", "request", "INPUT", "flannel.1", "udp")]
+        assert self.seen("-A INPUT -p 4 -j DROP", kind=IPIP) == [("timeout", "request", "INPUT", "flannel.1", "ipip")]
+
+    def test_other_end_unknown(self) -> None:
+        """Where no entry tells the other node's address, the packet comes out of the tunnel as it is."""
+        world = one_node("-A INPUT -p udp -j DROP")
+        world.stack("n1").shows("bridge fdb show", "")
+        assert walk(world.network(), self.FLOW).request.disposition.value == "delivered"
