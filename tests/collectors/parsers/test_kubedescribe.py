@@ -110,12 +110,14 @@ def test_policies_that_isolate_or_open(recorded: Recorded) -> None:
     head = "Name:  p\nNamespace:  shop\nCreated on:  2024-01-01\nLabels:  <none>\nAnnotations:  <none>\nSpec:\n"
     closed = head + (
         "  PodSelector:     <none> (Allowing the specific traffic to all pods in this namespace)\n"
-        "  Allowing ingress traffic:\n    <none> (Selected pods are isolated for ingress connectivity)\n  Not affecting egress traffic\n  Policy Types: Ingress\n"
+        "  Allowing ingress traffic:\n    <none> (Selected pods are isolated for ingress connectivity)\n"
+        "  Not affecting egress traffic\n  Policy Types: Ingress\n"
     )
     assert recorded.only(recorded.text(parse, closed), "network_policy").get("spec") == {"podSelector": {}, "ingress": [], "policyTypes": ["Ingress"]}
     opened = head + (
         "  PodSelector:     has,k notin (v)\n  Not affecting ingress traffic\n  Allowing egress traffic:\n"
-        "    To Port: dns/UDP\n    To Port: <any> (traffic allowed to all ports)\n    To: <any> (traffic not restricted by destination)\n  Policy Types: Egress\n"
+        "    To Port: dns/UDP\n    To Port: <any> (traffic allowed to all ports)\n    To: <any> (traffic not restricted by destination)\n"
+        "  Policy Types: Egress\n"
     )
     spec = recorded.only(recorded.text(parse, opened), "network_policy").get("spec")
     assert spec["egress"] == [{"ports": [{"port": "dns", "protocol": "UDP"}]}]

@@ -83,7 +83,8 @@ def test_a_pod_that_has_trouble(recorded: Recorded) -> None:
     """The status column is the reason; restarts are counted."""
     head = "NAME   READY   STATUS             RESTARTS       AGE   IP           NODE\n"
     facts = recorded.text(parse,
-        head + "a      0/1     CrashLoopBackOff   14 (2m ago)    1d    10.244.1.5   n1\nb      1/1     Terminating        0              1d    <none>       n1\n")
+        head + "a      0/1     CrashLoopBackOff   14 (2m ago)    1d    10.244.1.5   n1\n"
+        "b      1/1     Terminating        0              1d    <none>       n1\n")
     assert recorded.only(facts, "pod", name="a").fields.items() >= {"reason": "CrashLoopBackOff", "restarts": 14, "ips": ("10.244.1.5",)}.items()
     assert recorded.only(facts, "pod", name="b").fields.items() >= {"terminating": True, "ips": ()}.items()
 
@@ -91,5 +92,6 @@ def test_a_pod_that_has_trouble(recorded: Recorded) -> None:
 def test_a_table_that_lost_its_alignment(recorded: Recorded) -> None:
     """Pasted through a chat: two spaces part the cells, or single ones where each cell is one word."""
     head = "NAME    READY   STATUS    RESTARTS   AGE   IP           NODE\n"
-    facts = recorded.text(parse, f"{head}web-with-a-long-name-1  1/1  Running  2 (3h ago)  1d  10.244.1.5  node1\nweb-with-a-long-name-2 1/1 Running 0 1d 10.244.1.6 node2\n")
+    facts = recorded.text(parse, f"{head}web-with-a-long-name-1  1/1  Running  2 (3h ago)  1d  10.244.1.5  node1\n"
+        "web-with-a-long-name-2 1/1 Running 0 1d 10.244.1.6 node2\n")
     assert [(f.get("ips"), f.get("node_name")) for f in facts if f.kind == "pod"] == [(("10.244.1.5",), "node1"), (("10.244.1.6",), "node2")]
