@@ -383,6 +383,13 @@ KINDS: Final[dict[str, Kind]] = {
          "right_device": "str: by which this node would go the peer's way", "right_gateway": "str", "doubled": "bool: the table has another route to the same prefix"},
         "engine",
     ),
+    "lease_mismatch": Kind(
+        "docker0 of a machine is not in flannel's lease, and no CNI bridge is (computed).",
+        {"subnet": "str: of docker0", "address": "str: of docker0", "lease": "str: prefix", "gateway": "str: address that docker0 should have, with its length",
+         "old_bip": "str: address that it has, with its length", "told_by": "str: subnet.env, or flannel's device",
+         "meant": "str: why docker0 is the overlay's bridge: inside (its subnet is flannel's) | sibling (another machine's docker0 is in its lease) | '' (nothing says so)"},
+        "engine",
+    ),
     "symptom": Kind(
         "What the user complained of; on every node's own stack ('' if Kubernetes objects are all that was given).",
         {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers",

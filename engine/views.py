@@ -193,6 +193,13 @@ def path_mismatches(base: FactBase) -> Iterator[Fact]:
     return paths.mismatches(base)
 
 
+def lease_mismatches(base: FactBase) -> Iterator[Fact]:
+    """See :func:`engine.overlays.leases.mismatches`."""
+    from engine.overlays import leases
+
+    return leases.mismatches(base)
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
@@ -205,5 +212,6 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "vtep_twin": vtep_twins,
     "tunnel_end": tunnel_ends,
     "path_mismatch": path_mismatches,
+    "lease_mismatch": lease_mismatches,
 }
 """Computed kinds for :class:`engine.facts.FactBase`."""

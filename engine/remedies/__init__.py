@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.remedies.base import Operation, Parameter, Site
+from engine.remedies.bip import DockerSetBip
 from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
 from engine.remedies.cards import EthtoolOffload, FlannelPort
 from engine.remedies.cni import CniRetireConfig
@@ -59,6 +60,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         DockerMoveNetwork,
         DockerAddressPools,
         DockerCreateNetwork,
+        DockerSetBip,
         VtepLearn,
         VtepAnnounce,
         VtepNewMac,
