@@ -276,7 +276,25 @@ def counters(options: CollectOptions) -> Iterator[Got]:
             yield Got(f"cat /proc/net/{name}", "", output, "file", file=f"files/proc/net/{name}")
 
 
+TUNNELS: Final = ("flannel.", "vxlan", "cilium_vxlan", "antrea-tun")
+"""Beginnings of the names of VXLAN devices."""
+CARDS: Final = ("eth", "en", "bond")
+MAX_CARDS: Final = 8
+
+
+def offloads(options: CollectOptions) -> Iterator[Got]:
+    """What cards do by themselves, where a VXLAN device leaves it to them."""
+    lines = read_file(f"{PROC_NET}/dev", options.max_bytes).data.decode("ascii", "replace").splitlines()
+    names = [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
+    tunnels = [name for name in names if name.startswith(TUNNELS)]
+    if not tunnels or find("ethtool") is None:
+        return
+    for name in [*tunnels, *(name for name in names if name.startswith(CARDS))][:MAX_CARDS]:
+        for option in ("-k", "-i"):
+            yield program(f"ethtool {option} {name}", "", options)
+
+
 PARTS: Final[tuple[Callable[[CollectOptions], Iterator[Got]], ...]] = (
-    rtnetlink, netfilter, ipsets, virtual_services, wireguard, sysctls, sockets, connections, counters,
+    rtnetlink, netfilter, ipsets, virtual_services, wireguard, sysctls, sockets, connections, counters, offloads,
 )
 """In the order in which a person would look."""

@@ -145,6 +145,16 @@ class TestRunningKernel:
         assert got["files/proc/net/snmp"] == run(netns, "cat", "/proc/net/snmp")
         assert {"files/proc/net/netstat", "files/proc/net/snmp6"} <= set(got)
 
+    @pytest.mark.skipif(not shutil.which("ethtool"), reason="needs ethtool")
+    def test_offloads_where_there_is_a_tunnel(self, netns: str, inside: Inside) -> None:
+        """Cards are asked what they do by themselves only where a VXLAN device leaves it to them."""
+        run(netns, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other")
+        assert inside(lambda: list(stack.offloads(OPTIONS))) == []
+        run(netns, "ip", "link", "add", "flannel.1", "type", "vxlan", "id", "1", "dev", "eth0", "dstport", "8472")
+        got = {item.command: item.output.data.decode() for item in inside(lambda: list(stack.offloads(OPTIONS)))}
+        assert list(got) == ["ethtool -k flannel.1", "ethtool -i flannel.1", "ethtool -k eth0", "ethtool -i eth0"]
+        assert got["ethtool -k flannel.1"] == run(netns, "ethtool", "-k", "flannel.1")
+
 
 def test_an_output_or_a_reason() -> None:
     """A program that is missing, or gave nothing in time, is skipped with the reason; one that printed something first is kept as cut."""
