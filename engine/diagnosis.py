@@ -529,7 +529,9 @@ def _on_path(match: Match) -> bool:
 
 
 def main_of(match: Match) -> Fact:
-    """The bound fact that places the finding: the device at fault, else where the packet ends, else where it is changed, else the first one."""
+    """The bound fact that places the finding: the one that the rule names, else the device at fault, else where the packet ends or is changed."""
+    if match.rule.on in match.bindings:
+        return match.bindings[match.rule.on]
     facts = list(match.bindings.values())
     for kind in (*WIRE_KINDS, *MACHINE_KINDS, "drop", "nat", "nat_skipped", "rule_seen", "no_nat", "left_evidence"):
         for fact in facts:

@@ -113,6 +113,9 @@ def check_rule(rule: Rule, vocabulary: Vocabulary) -> list[Issue]:
     for branch in rule.branches:
         scope = _Scope(vocabulary)
         _check_branch(scope, rule, branch)
+        if rule.on and rule.on not in scope.bound:
+            near = did_you_mean(rule.on, scope.bound)
+            scope.issue(rule.marks.get("on", rule.origin), "unbound-alias", f"{rule.on!r} is not bound under every branch{near}")
         every.update(scope.bound)
         found.update(scope.issues)
         if branch.name and branch.name in names:

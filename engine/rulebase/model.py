@@ -192,6 +192,8 @@ class Rule:
     """Never empty."""
     none: tuple[Pattern, ...] = ()
     guards: tuple[Guard, ...] = ()
+    on: str = ""
+    """Alias of the fact whose node and stack the finding is for; "" = where the packet ends."""
     dedupe: tuple[Ref, ...] = ()
     suppresses: tuple[str, ...] = ()
     derive: tuple[Derivation, ...] = ()

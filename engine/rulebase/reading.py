@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from engine.rulebase.sources import Folder
 
 RULE_KEYS = (
-    "id", "title", "layer", "severity", "symptoms", "references", "when", "any", "none", "guard", "dedupe", "suppresses", "derive",
+    "id", "title", "layer", "severity", "symptoms", "references", "when", "any", "none", "guard", "on", "dedupe", "suppresses", "derive",
     "finding", "remedies", "playbook", "explain", "tests",
 )  # fmt: skip
 OVERRIDE_KEYS = ("override", "reason", "expires", "disable")
@@ -174,6 +174,7 @@ class _RuleReader:
             branches=branches or (NO_BRANCH,),
             none=self._patterns("none"),
             guards=self._list("guard", _guard),
+            on=self._get("on", lambda doc, node: _word(doc, node, "on"), default=""),
             dedupe=self._list("dedupe", _ref),
             suppresses=self._list("suppresses", self._suppressed),
             derive=self._list("derive", _derivation),

@@ -100,6 +100,14 @@ def test_finding_and_plan() -> None:
     assert plan.persist
 
 
+def test_a_rule_says_where_its_finding_belongs() -> None:
+    """A finding stands where its packet ends, unless its rule names another fact: the machine to mend may be another one."""
+    patterns = (Pattern("hop", "first", (Condition("seq", "eq", 1),)), Pattern("drop", "drop"))
+    world = filtered("router", "-A FORWARD -s 10.1.0.0/24 -j DROP")
+    placed = [first(diagnosed(world, Rule("far", when=patterns, on=on, title={"en": "x"}, explain={"en": "x"}))).node for on in ("", "first")]
+    assert placed == ["router", "client"]
+
+
 def test_no_fault() -> None:
     """A flow that connects has no cause; a rule without any fact of the path is latent at most."""
     diagnosis = diagnosed(lan(), POLICY, LINKS)

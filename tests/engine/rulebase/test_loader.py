@@ -137,6 +137,7 @@ CASES: list[tuple[str, dict[str, str], str]] = [
      "alpha.yaml:11:9 bad-type drop.dport is int and '53' str: never equal"),
     ("unbound-alias", {"alpha": with_(guard="[{left: drop.src, op: in-prefix, right: pool.cidr}]")},
      "alpha.yaml:11:48 unbound-alias 'pool' is not bound; one of: drop"),
+    ("unbound-alias", {"alpha": with_(on="pool")}, "alpha.yaml:11:1 unbound-alias 'pool' is not bound under every branch; one of: drop"),
     ("unbound-alias", {"alpha": with_(when="\n  - {fact: link, as: link, join: {node: drop.node}}\n  - {fact: drop, as: drop}")},
      "alpha.yaml:6:41 unbound-alias 'drop' is not bound; a join refers to an earlier pattern"),
     ("duplicate-alias", {"alpha": with_(when=TWO.replace("as: link", "as: drop"))}, "alpha.yaml:7:12 duplicate-alias alias 'drop' is already bound"),
