@@ -654,7 +654,7 @@ KINDS: Final[dict[str, Kind]] = {
         "walk",
     ),
     "policy_denies": Kind(
-        "Network policies turn the flow away; placed on the pod that they select (or on its node), with the line of the policy.",
+        "Network policies turn the flow away; placed on the node of the pod that they select, with the line of the policy.",
         {"flow": "int", "direction": "str", "side": "str: egress (of the sender) | ingress (of the receiver)", "namespace": "str", "pod": "str", "pod_labels": "str",
          "policies": "tuple[str]: those that select the pod", "policy": "str: the one that decided, else the first", "flavour": "str: as in network_policy",
          "decided": "str: rule (one denies) | isolated (none allows)", "port": "int: on the receiving pod", "protocol": "str",

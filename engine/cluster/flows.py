@@ -32,7 +32,7 @@ PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
 def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] = ()) -> list[Fact]:
     """``service_flow`` and ``policy_denies`` facts of a flow; ``walked`` are the facts that its walk derived.
 
-    They are placed on the stack that sends, or that the policy's pod has.
+    They are placed on the stack that sends, those of a policy on the node of its pod.
     """
     if not cluster.known:
         return []
@@ -274,8 +274,9 @@ def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *,
     }
     if place.meaning is not None:
         fields["service"] = place.meaning.service.full
-    node, stack = cluster.stack_of(pod) if pod is not None else ("", HOST)
-    return Fact("policy_denies", fields, node or place.flow.node, stack, decider.source, decider.line, decider.text)
+    # Policies are applied by the pod's node, not inside the pod.
+    node = (cluster.host_of(pod.node) or pod.node) if pod is not None else ""
+    return Fact("policy_denies", fields, node or place.flow.node, HOST, decider.source, decider.line, decider.text)
 
 
 def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.facts import Fact
 from engine.remedies.base import Operation, Parameter
+from engine.remedies.netfilter import IptablesInsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,6 +184,11 @@ class PolicyAllow(Operation):
         "peer_labels": Parameter("labels of the other end", required=False),
         "port": Parameter("port on the receiving pod"),
         "protocol": Parameter("tcp | udp | sctp"),
+        "chain": Parameter("chain of the agent in which the packet ended, for the model", required=False),
+        "number": Parameter("position of the rule that ended it", required=False),
+        "src": Parameter("source of the packet there", required=False),
+        "dst": Parameter("destination of the packet there", required=False),
+        "backend": Parameter("legacy or nft, where both hold the table", required=False),
     }
 
     NOISE: ClassVar[tuple[str, ...]] = (
@@ -227,6 +233,14 @@ class PolicyAllow(Operation):
         return (shlex.join(("kubectl", "describe", "networkpolicy", "-n", self.text("namespace"), self.name)),)
 
     def apply(self, facts: FactBase) -> FactBase | None:
-        """The same objects and the new policy; chains that an agent writes from it stay as they are."""
+        """The same objects, the new policy, and in the agent's chain the mark of an accepted packet before the rule that ended it."""
         fields = {"flavour": "kubernetes", "namespace": self.text("namespace"), "name": self.name, "spec": self.spec()}
-        return facts.plus([Fact("network_policy", fields)])
+        more = facts.plus([Fact("network_policy", fields)])
+        if not self.text("chain"):
+            return more
+        match = f"-s {self.text('src')} -d {self.text('dst')} -p {self.text('protocol')} -m {self.text('protocol')} --dport {self.text('port')}"
+        # kube-router asks for the mark only, calico returns once it is set.
+        rules = [f"{match} -j MARK --set-xmark 0x10000/0x10000"]
+        rules += [f"{match} -m mark --mark 0x10000/0x10000 -j RETURN"] if self.text("chain").startswith("cali-") else []
+        given = {"table": "filter", "chain": self.text("chain"), "position": self.text("number"), "rule": rules, "backend": self.text("backend")}
+        return IptablesInsert(given, self.site).apply(more)

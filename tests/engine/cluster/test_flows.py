@@ -101,7 +101,7 @@ def test_addresses_of_ipv6() -> None:
 
 
 def test_denial() -> None:
-    """The policies of the pod that is really asked (behind the Service), on its stack, with the policy's line."""
+    """The policies of the pod that is really asked (behind the Service), on its node, with the policy's line."""
     closed = policy("shop/closed", {"podSelector": {"matchLabels": DB}, "policyTypes": ["Ingress"]})
     fact = one(facts_of(small(closed, held("n2", "10.1.2.9", "db-ns")), flow(), 0), "policy_denies")
     wanted = {
@@ -110,7 +110,7 @@ def test_denial() -> None:
         "peer_namespace_labels": "kubernetes.io/metadata.name=shop", "service": "shop/db", "port": 5432,
     }
     assert fact.fields.items() >= wanted.items()
-    assert (fact.node, fact.stack) == ("n2", "db-ns")
+    assert (fact.node, fact.stack) == ("n2", "host")
     direct = one(facts_of(small(closed), flow("10.1.2.9"), 0), "policy_denies")
     assert (direct.node, "service" in direct.fields) == ("n2", False)
 
