@@ -49,9 +49,11 @@ def connected(address: Fact) -> Fact | None:
 
 
 def _made_by(facts: FactBase, address: Fact) -> Iterator[Fact]:
-    """Routes that come with an address and are not there yet; those of table local only where that table was listed."""
+    """Routes that come with an address and are not there yet, in tables that were listed."""
+    lists_main = any(f.get("what") == "routes" for f in facts.at("collected", address.node, address.stack))
     there = {(f.get("table", "main"), f.get("type"), f.get("dst"), f.get("device")) for f in facts.at("route", address.node, address.stack)}
-    route = connected(address)
+    lists_main = lists_main or any(table == "main" for table, *_ in there)
+    route = connected(address) if lists_main else None
     lists_local = any(table == "local" for table, *_ in there)
     for made in (*([route] if route is not None else ()), *(local_routes([address], family_of(address.get("address"))) if lists_local else ())):
         if (made.get("table"), made.get("type"), made.get("dst"), made.get("device")) not in there:

@@ -321,7 +321,7 @@ class _Node:
 
     def _meant(self) -> list[str]:
         """Bridges whose containers the symptom may be about."""
-        held = [d for d in self.addresses if self._is_container_bridge(d)]
+        held = [d for d in self.addresses if self._is_container_bridge(d) and not self._idle(d)]
         named = [d for d in held if re.search(rf"(?<![\w-]){re.escape(d.lower())}(?![\w-])", self.symptom)]
         if named:
             return named
@@ -330,6 +330,10 @@ class _Node:
             if fits and words.search(self.symptom):
                 return fits
         return [d for d in held if runtime_of(d) == "docker"] or held
+
+    def _idle(self, device: str) -> bool:
+        """Whether a bridge was shown without carrier: no container runs on it."""
+        return any(f.get("name") == device and f.get("up") and f.get("carrier") is False for f in self.facts.at("link", self.node, HOST))
 
     def _containers(self) -> None:
         """A container on each bridge that may be meant, those that rules translate ports to among them."""

@@ -113,7 +113,8 @@ def _dead(network: Network, stack: NetStack, end: Fact, facts: Sequence[Fact]) -
     family, device = family_of(dst), _device(end, facts)
     if end.fields.get("by") == "device":
         start = Port(stack, stack.link(device or str(end.fields.get("in_device", ""))))
-        yield from _cut(network, end, start, _beyond(network, start, to_int(_next_hop(end)), family) or culprit(network, start), "out")
+        if not usable(start):  # else it lacks what a tunnel needs
+            yield from _cut(network, end, start, _beyond(network, start, to_int(_next_hop(end)), family) or culprit(network, start), "out")
         return
     if device and end.fields.get("by") in {"neighbor", "bridge", None}:
         start = Port(stack, stack.link(device))

@@ -145,6 +145,16 @@ def test_secondary_addresses() -> None:
     assert operation("address.delete", facts, dev="eth0", address="10.1.0.9/24").apply(facts) is not None
 
 
+def test_routes_that_nobody_listed() -> None:
+    """An address brings its route only where routes are known: one route alone would look like a whole table."""
+    world = World()
+    world.stack("n1").device("eth0", "10.1.0.1/24").device("cni0", kind="bridge").unseen("ip route show table all")
+    facts = world.facts()
+    after = operation("address.add", facts, dev="cni0", address="10.2.0.1/24").apply(facts)
+    assert after is not None
+    assert not after.of_kind("route")
+
+
 def test_words() -> None:
     """Every operation says how to look at it, and how it lasts where somebody keeps it."""
     facts = node()

@@ -77,6 +77,16 @@ def test_a_filter_alone(tmp_path: Path) -> None:
     assert any("default route by enp1s0" in a.text["en"] for a in report.question.assumptions)
 
 
+def test_no_container_on_an_idle_bridge(tmp_path: Path) -> None:
+    """A bridge without carrier has no container: none is supposed there."""
+    idle = ADDRESSES.replace(
+        "BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP", "NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN"
+    )
+    found = supposed(tmp_path, "cannot ping 10.20.0.30", ip_a=idle)
+    assert not [f for f in found if f.kind == "netns" and f.stack != HOST]
+    assert asked(tmp_path, "cannot ping 10.20.0.30", ip_a=idle).findings == ()
+
+
 def test_a_filter_that_accepts(tmp_path: Path) -> None:
     """The same with rules for that bridge gives no finding: what is supposed is no fault."""
     report = asked(tmp_path, "containers on lxdbr0 cannot ping 8.8.8.8, timeout", ip_a=ADDRESSES, **{"iptables_-nvL": FORWARD_DROP + ACCEPTED})

@@ -123,6 +123,23 @@ def test_a_lower_device_that_is_down() -> None:
     assert (cut.port.link.name, cut.how) == ("eth0", "down")
 
 
+def test_what_a_tunnel_lacks() -> None:
+    """A packet that its tunnel does not take ends at a device that is sound."""
+    world = World()
+    vxlan = "vxlan id 1 local 10.9.0.{} dev eth0 srcport 0 0 dstport 8472 nolearning"
+    one = (
+        world.host("n1", "10.9.0.1/24")
+        .device("flannel.1", "10.1.0.0/32", kind=vxlan.format(1))
+        .route("10.1.2.0/24 via 10.1.2.0 dev flannel.1 onlink")
+    )
+    one.shows("ip neigh", "10.1.2.0 dev flannel.1 lladdr 02:00:00:00:55:55 PERMANENT")
+    one.shows("bridge fdb show", "02:00:00:00:55:55 dev flannel.1 dst 10.9.0.2 self permanent")
+    world.host("n2", "10.9.0.2/24").device("cni0", "10.1.2.1/24", kind="bridge")
+    trace = world.walk("n1", "10.1.2.9")
+    assert found(trace, "drop").get("by") == "device"
+    assert kinds(trace) == set()
+
+
 # --- ports and bridges --------------------------------------------------------------------------------------------
 
 
