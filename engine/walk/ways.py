@@ -120,7 +120,8 @@ def _lookup(network: Network, stack: NetStack, end: Fact) -> Fact:
 
 def _down(stack: NetStack, family: int) -> str | None:
     """A device that is down although it has an address: the kernel took its routes away."""
-    names = (a.device for a in stack.addresses if a.family == family and a.device != "lo")
+    # Addresses of Services stand on dummy devices that are never up.
+    names = (a.device for a in stack.addresses if a.family == family and a.device != "lo" and a.prefixlen < BITS[family])
     return next((name for name in names if stack.link(name).up is False), None)
 
 

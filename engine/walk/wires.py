@@ -198,10 +198,16 @@ def _without_routes(network: Network, decision: Fact, end: Fact) -> Iterator[Fac
             yield from _cut(network, end, port, Cut(port, "down"), "routes")
         elif address.prefixlen >= BITS[family]:
             continue
-        elif address.network.holds(value):
+        elif address.network.holds(value) and not _also_by(stack, address, value):
             yield from _cut(network, end, port, Cut(port, "down"), "routes")
         elif bare and address.scope == "global":
             yield from _cut(network, end, port, Cut(port, "down"), "default")
+
+
+def _also_by(stack: NetStack, down: OwnAddress, value: int) -> bool:
+    """Whether another device, which lives, is in a subnet that holds an address as closely."""
+    near = (a for a in stack.addresses if a.family == down.family and a.device != down.device and a.network.holds(value))
+    return any(down.prefixlen <= a.prefixlen < BITS[a.family] and usable(Port(stack, stack.link(a.device))) for a in near)
 
 
 def _carries(network: Network, stack: NetStack, device: str, dst: str) -> bool:

@@ -107,6 +107,19 @@ def test_the_default_route_went_too() -> None:
     assert [fact.get(name) for name in ("node", "device", "role")] == ["client", "eth0", "default"]
 
 
+def test_another_device_in_the_subnet() -> None:
+    """A card that is down says nothing where another one is in the same subnet, nor does a dummy device with addresses of Services."""
+    world = World()
+    host = world.host("n1", "10.9.0.1/24").device("eth1", "10.9.0.2/24", up=False).device("kube-ipvs0", "10.96.0.1/32", kind="dummy", up=False)
+    host.shows("ip neigh", "10.9.0.7 dev eth0 FAILED")
+    assert kinds(world.walk("n1", "10.9.0.7")) == {"silent_neighbor"}
+    lookup = found(world.walk("n1", "203.0.113.1"), "lookup")
+    assert (lookup.get("type"), lookup.get("down_device")) == ("none", "eth1")
+    host.devices["eth1"].up = True
+    assert found(world.walk("n1", "203.0.113.1"), "lookup").get("down_device") is None
+    assert kinds(world.walk("n1", "203.0.113.1")) == set()
+
+
 def test_a_bridge_without_ports() -> None:
     """It has no carrier, and nothing but its emptiness tells why."""
     world = World()
