@@ -65,6 +65,8 @@ class Entry:
     """Source NAT was decided (perhaps: none)."""
     confirmed: bool = False
     seen_reply: bool = False
+    diverted: Tuple | None = None
+    """The packet as it was when TPROXY gave it to a listener."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,27 +282,27 @@ class Journey:
             return "timeout", None
         self.delivered = end
         answer = self._reply_to(packet, end.stack, reset=closed)
+        if answer.icmp_type == 129 and end.stack.fib.lookup(Key(6, packet.dst, iif=end.device)).type == "anycast":
+            answer = replace(answer, src=0)  # an address of the stack's own choice (icmpv6_echo_reply)
         back = self.walker.carry(At(end.stack, "", answer, "output", any_source=packet.listener > 0))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         sees = self._arrived(back, "ECONNREFUSED" if closed else "connected")
         entry = end.state.entry if end.state is not None else None
-        if sees == "connected" and packet.listener and entry is not None and (entry.dnat or entry.snat):
+        if sees == "connected" and entry is not None and entry.diverted not in {None, packet.tuple()}:
             # TPROXY looks for the connection under the addresses from before the translation: the client's ACK goes astray.
             sees = "ECONNRESET"
         if closed and sees == "ECONNREFUSED":
             self._note_closed(end)
         return sees, walked
 
-    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:
+    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002 - walks about sizes ask the stack
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
         size = RESET_SIZE + 20 * (packet.family == 6) if reset and packet.protocol == "tcp" else packet.size
         # The kernel's own echo replies may be fragmented (icmp_sk_init).
         free = packet.protocol == "icmp"
-        # Echo replies have an address of the stack's own choice where an anycast one was asked (icmpv6_echo_reply).
-        chosen = kind == 129 and stack.address_type(6, packet.dst) == "ANYCAST"
-        return Packet(packet.family, 0 if chosen else packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
+        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""

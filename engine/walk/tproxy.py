@@ -27,6 +27,8 @@ def divert(passage: Passage, rule: Rule, chain: Chain) -> bool:
     port = int(options.get("--on-port", "0")) or packet.dport
     if not _listens(passage, packet.protocol, port):
         return False
+    if passage.state.entry is not None:
+        passage.state.entry.diverted = packet.tuple()
     value, _, mask = options.get("--tproxy-mark", "0/0").partition("/")
     bits = int(mask, 0) if mask else 0xFFFFFFFF
     passage.packet = replace(packet, mark=(packet.mark & ~bits) ^ int(value, 0), listener=port)

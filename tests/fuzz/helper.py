@@ -65,6 +65,7 @@ _IPV6_RECVERR = 25
 _RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR), socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
 _MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, _IP_MTU_DISCOVER), socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER)}
 _SIOCGIFFLAGS = 0x8913
+_IFA_F_TENTATIVE = 0x40
 _IFF_UP = 0x1
 _IFF_RUNNING = 0x40
 _HEADERS = {socket.AF_INET: 28, socket.AF_INET6: 48}
@@ -320,9 +321,13 @@ class Helper:
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     # A soft error while the SYN is still being sent is only told with the first repetition; the error queue has it at once.
                     return self._connect(client, probe, seconds)
-                client.connect((probe.dst, probe.port))
-                own = client.getsockname()[0]
-                client.send(_echo_request(sport, family, octets) if probe.protocol == "icmp" else b"?" * octets)
+                if ping == socket.IPPROTO_ICMPV6 and probe.protocol == "icmp":
+                    # As ping does: a connected socket would look its way up once more, with its source.
+                    client.sendto(_echo_request(sport, family, octets), (probe.dst, 0))
+                else:
+                    client.connect((probe.dst, probe.port))
+                    own = client.getsockname()[0]
+                    client.send(_echo_request(sport, family, octets) if probe.protocol == "icmp" else b"?" * octets)
                 answer = _answer(client, probe, sport, seconds)
             except TimeoutError:
                 return "timeout", own, ""
@@ -385,11 +390,20 @@ class Helper:
 
 
 def _settle(seconds: float = 0.1) -> None:
-    """Wait until devices whose other end came up a moment ago are known to run (``linkwatch`` is a work queue)."""
+    """Wait until devices whose other end came up a moment ago are known to run (``linkwatch`` is a work queue), and have their IPv6 addresses."""
     limit = time.monotonic() + seconds
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         while any(_flags(asker, name) & (_IFF_UP | _IFF_RUNNING) == _IFF_UP for _, name in socket.if_nameindex()) and time.monotonic() < limit:
             time.sleep(0.002)
+    limit += 5 * seconds
+    while _tentative() and time.monotonic() < limit:
+        time.sleep(0.002)
+
+
+def _tentative() -> bool:
+    """Whether an IPv6 address of a running device is not in use yet."""
+    lines = (line.split() for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines())
+    return any(int(flags, 16) & _IFA_F_TENTATIVE for *_, flags, _ in lines)
 
 
 def _flags(asker: socket.socket, name: str) -> int:
@@ -437,13 +451,13 @@ def _answer(client: socket.socket, probe: Probe, sport: int, seconds: float) -> 
         if left <= 0 or not select.select([client], [], [], left)[0]:
             raise TimeoutError
         try:
-            data = client.recv(65535)
+            data, peer = client.recvfrom(65535)
         except BlockingIOError:
             continue
         if probe.protocol == "udp":
             return data.decode().strip()
         start, kind = (0, 129) if client.family == socket.AF_INET6 else (20, 0)
-        if data[start] == kind and struct.unpack_from("!H", data, start + 4)[0] == sport:
+        if data[start] == kind and struct.unpack_from("!H", data, start + 4)[0] == sport and peer[0].partition("%")[0] == probe.dst:
             return ""
 
 
