@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from tests.lab.scenario import KubeService, Node, Scenario
 
-KINDS = {"nodes": "Node", "pods": "Pod", "services": "Service", "endpointslices": "EndpointSlice", "namespaces": "Namespace"}
+KINDS = {"nodes": "Node", "pods": "Pod", "services": "Service", "endpointslices": "EndpointSlice", "namespaces": "Namespace",
+    "networkpolicies": "NetworkPolicy"}
 
 
 def members(scenario: Scenario) -> list[Node]:
@@ -110,7 +111,7 @@ def write(objects: Mapping[str, list[dict[str, Any]]], folder: Path) -> Path:
     (folder / "cluster").mkdir(parents=True)
     items = []
     for plural, listed in objects.items():
-        version = {"EndpointSlice": "discovery.k8s.io/v1"}.get(KINDS[plural], "v1")
+        version = {"EndpointSlice": "discovery.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1"}.get(KINDS[plural], "v1")
         made = [{"apiVersion": version, "kind": KINDS[plural], **each} for each in listed]
         document = {"apiVersion": "v1", "kind": "List", "items": made}
         (folder / "cluster" / f"{plural}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")

@@ -126,8 +126,19 @@ class Lab:
             self.machines[node.name].must(shlex.join(["diagnose", "collect", "-o", str(bundle)]))
             bundles.append(bundle)
         if self.scenario.objects:
-            bundles.append(objects.write(objects.of(self.scenario), folder / "cluster"))
+            bundles.append(objects.write({**objects.of(self.scenario), "networkpolicies": self._policies()}, folder / "cluster"))
         return bundles
+
+    def _policies(self) -> list[dict[str, Any]]:
+        """The network policies that the agents of the cluster's nodes have been given."""
+        told = [self.machines[node.name].run("cat /run/lab/policies/*.json").stdout for node in objects.members(self.scenario)]
+        found: list[dict[str, Any]] = []
+        for text in told:
+            at = 0
+            while at < len(text):
+                item, at = json.JSONDecoder().raw_decode(text, at)
+                found.append(item)
+        return found
 
     def diagnose(self, symptom: str, options: Sequence[str]) -> Diagnosis:
         """Collect everywhere, then diagnose the bundles on one machine that sees none of the network."""

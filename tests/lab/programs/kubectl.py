@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 PODS = Path("/run/lab/kubelet")
-VALUED = {"-n", "--namespace", "--grace-period", "--context", "-o", "-l", "--field-selector", "--type", "-p"}
+VALUED = {"-f", "-n", "--namespace", "--grace-period", "--context", "-o", "-l", "--field-selector", "--type", "-p"}
 BY_ADDRESS = re.compile(
     r'jsonpath=\{range \.items\[\?\(@\.status\.podIP=="([^"]+)"\)\]\}\{\.metadata\.namespace\}\{" "\}\{\.metadata\.name\}\{"\\n"\}\{end\}',
 )
@@ -51,6 +51,12 @@ def delete(names: list[str]) -> None:
 def main(arguments: list[str]) -> None:
     """Answer one command line."""
     words = operands(arguments)
+    if words == ["apply"] and arguments[-2:] == ["-f", "-"]:
+        subprocess.run(["felix", "apply"], check=True)
+        return
+    if words[:2] == ["delete", "networkpolicy"]:
+        subprocess.run(["felix", "delete", arguments[arguments.index("-n") + 1], words[2]], check=True)
+        return
     if words[:1] == ["delete"] and "k8s-app=kube-proxy" in arguments:
         delete(["kube-proxy"])
         return
