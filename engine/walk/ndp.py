@@ -66,10 +66,18 @@ def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | Non
 def _hooks(walker: Walker, path: list[Port]) -> list[Passed]:
     """Hooks on the way, in order; only stacks that have rules count."""
     start, station = path[0], path[-1]
-    found = [Passed(start.stack, "OUTPUT", {"out_device": start.link.name}), Passed(start.stack, "POSTROUTING", {"out_device": start.link.name})]
+    found = [Passed(start.stack, hook, {"out_device": start.link.name}) for hook in ("OUTPUT", "POSTROUTING")]
     for here, bridge, there in zip(path, path[1:], path[2:], strict=False):
         name = bridge.link.name
         if here.link.master == name == there.link.master and calls_netfilter(here.stack, walker.choices, name, 6):
-            devices: dict[str, str | bool] = {"physin": here.link.name, "physout": there.link.name, "bridged": True}
-            found.append(Passed(here.stack, "FORWARD", {"in_device": name, "out_device": name, **devices}))
-    return found + [Passed(station.stack, hook, {"in_device": station.link.name}) for hook in ("PREROUTING", "INPUT")]
+            ports: dict[str, str | bool] = {"physin": here.link.name, "physout": there.link.name, "bridged": True}
+            found += [
+                Passed(here.stack, "PREROUTING", {"in_device": name, "physin": here.link.name, "bridged": True}),
+                Passed(here.stack, "FORWARD", {"in_device": name, "out_device": name, **ports}),
+                Passed(here.stack, "POSTROUTING", {"out_device": name, **ports}),
+            ]
+    last: dict[str, str | bool] = {"in_device": station.link.name}
+    before = path[-2] if len(path) > 1 else start
+    if before.link.master == station.link.name and calls_netfilter(station.stack, walker.choices, station.link.name, 6):
+        last["physin"] = before.link.name
+    return found + [Passed(station.stack, hook, last) for hook in ("PREROUTING", "INPUT")]
