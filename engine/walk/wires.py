@@ -29,6 +29,27 @@ LINK_LOCAL = ("169.254.0.0/16", "fe80::/10", "127.0.0.0/8", "::1/128")
 """Addresses that many may hold at once."""
 BRIDGES = ("docker", "br-", "cni", "virbr", "podman", "nerdctl", "lxcbr", "lxdbr", "incusbr")
 """Beginnings of names that bridges of containers and guests bear, for listings that do not show the type."""
+NO_CARDS = (
+    "veth",
+    "cali",
+    "lxc",
+    "tunl",
+    "flannel",
+    "vxlan",
+    "kube-",
+    "dummy",
+    "tap",
+    "vnet",
+    "nodelocal",
+    "cilium",
+    "wg",
+    "tun",
+    "sit",
+    "gre",
+    "erspan",
+    "ip6",
+)
+"""Beginnings of names that no network card bears."""
 LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 UNREAL = frozenset({"dummy", "loopback"})
 """Types of devices that hold addresses for their stack, not for a wire."""
@@ -129,13 +150,14 @@ def _dead(network: Network, stack: NetStack, end: Fact, facts: Sequence[Fact]) -
 def _unwalked(network: Network, flow: Fact) -> Iterator[Fact]:
     """A flow that could not be walked, for want of routes: the devices that it must leave by are dead whatever the routes are."""
     stack, dst = network.stack(flow.node, flow.stack), str(flow.fields.get("dst", ""))
-    if stack is None or not is_address(dst) or stack.is_local(to_int(dst), family_of(dst)):
+    if stack is None or not is_address(dst):
         return
     family, value = family_of(dst), to_int(dst)
+    own = stack.is_local(value, family) or in_prefix(dst, LOOPBACK[family])
     end = flow.having(direction="request", src=flow.fields.get("src") or None)
-    for device in _leaving(network, stack, value, family):
+    for device in ["lo"] if own else _leaving(network, stack, value, family):
         port = Port(stack, stack.link(device))
-        if not usable(port):
+        if port.link.up is False or (device != "lo" and not usable(port)):
             yield from _cut(network, end, port, culprit(network, port), "out")
 
 
@@ -149,7 +171,8 @@ def _leaving(network: Network, stack: NetStack, value: int, family: int) -> list
         return [route.hops[0].device] if route.type == "unicast" else []
     if not stack.fib.known("main"):
         near = [a.device for a in stack.addresses if a.family == family and 0 < a.prefixlen < BITS[family] and a.network.holds(value)]
-        cards = [a.device for a in stack.addresses if a.family == family and not _bridges(stack, a.device)]
+        shown = [a.device for a in stack.addresses if a.family == family] if stack.collected("addresses") else [*stack.links]
+        cards = [device for device in shown if not _bridges(stack, device) and not device.startswith(NO_CARDS) and not stack.link(device).master]
         outside = [device for device in cards if network.is_external(Port(stack, stack.link(device)))]
         living = [device for device in outside if usable(Port(stack, stack.link(device)))]
         return near or ([] if living else outside)

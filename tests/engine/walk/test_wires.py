@@ -12,7 +12,7 @@ from engine.model.network import Port
 from engine.walk import walk
 from engine.walk.trace import Flow
 from engine.walk.wires import culprit
-from tests.engine.walk.world import World, found, lan
+from tests.engine.walk.world import World, found, lan, parsed
 
 if TYPE_CHECKING:
     from engine.walk.trace import Trace
@@ -380,3 +380,26 @@ def test_another_card_lives() -> None:
     assert kinds(world.walk("n1", "10.77.0.7")) == set()
     assert kinds(world.walk("n1", "10.8.0.1")) == set()
     assert found(world.walk("n1", "10.8.0.7"), "dead_link").get("device") == "eth1"
+
+
+def test_only_devices_were_listed() -> None:
+    """``ip link`` alone: a card that is down tells as much where no other card lives."""
+    facts = parsed(
+        "ip link", "2: eth0: <BROADCAST,MULTICAST> mtu 1500 qdisc mq state DOWN mode DEFAULT\n    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff"
+    )
+    trace = walk(build(FactBase(facts)), Flow("n1", "host", "", "10.9.0.7", 80, "tcp"))
+    fact = found(trace, "dead_link")
+    assert (trace.client_sees, fact.get("device"), fact.get("how")) == ("depends", "eth0", "down")
+    more = parsed(
+        "ip link",
+        "3: eth1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc mq state UP mode DEFAULT\n    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff",
+    )
+    assert kinds(walk(build(FactBase([*facts, *more])), Flow("n1", "host", "", "10.9.0.7", 80, "tcp"))) == set()
+
+
+def test_loopback_alone() -> None:
+    """Without routes a stack still reaches itself by lo only."""
+    facts = parsed(
+        "ip link", "1: lo: <LOOPBACK> mtu 65536 qdisc noop state DOWN mode DEFAULT\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00"
+    )
+    assert found(walk(build(FactBase(facts)), Flow("n1", "host", "", "127.0.0.1", 80, "tcp")), "dead_link").get("device") == "lo"
