@@ -43,6 +43,10 @@ PARSERS: Final = {
     "socket": "ss:parse",
     "resolv": "resolv:parse",
     "hosts": "resolv:parse_hosts",
+    "nsswitch": "resolv:parse_nsswitch",
+    "corefile": "dnsserver:parse_corefile",
+    "dnsmasq": "dnsserver:parse_dnsmasq",
+    "kubelet": "resolv:parse_kubelet",
     "cni": "cni:parse",
     "flannel": "flannel:parse",
     "docker": "docker:parse",
@@ -201,7 +205,11 @@ KNOWN_FILES: Final = (
     (re.compile(r"\.conflist(?:\.[\w.-]*)?$"), "cni"),
     (re.compile(r"(^|[/_-])subnet\.env$"), "flannel"),
     (re.compile(r"(^|[/_-])os-release$"), "host"),
-    (re.compile(r"(^|[/_])resolv\.conf$"), "resolv"),
+    (re.compile(r"(^|[/_.-])resolv\.conf(?:\.txt)?$"), "resolv"),
+    (re.compile(r"(^|/|_)nsswitch\.conf(?:\.txt)?$"), "nsswitch"),
+    (re.compile(r"(^|[/_-])[Cc]orefile(?:\.txt)?$"), "corefile"),
+    (re.compile(r"(^|[/_-])dnsmasq\.conf(?:\.txt)?$|(^|/|_)dnsmasq\.d[/_][^/]+$"), "dnsmasq"),
+    (re.compile(r"(^|/|_)kubelet[/_]config\.ya?ml$"), "kubelet"),
     (re.compile(r"(^|/|etc_)hosts(?:\.txt)?$"), "hosts"),
     (re.compile(r"(^|/|etc_)hostname(?:\.txt)?$"), "host"),
     (re.compile(r"(^|/|_)proc[/_]sys[/_]net[/_]"), "sysctl"),
@@ -406,6 +414,8 @@ def _format_of(program: str, arguments: list[str]) -> str:
         # iproute2 takes abbreviations; "vlan" and "mdb" hold nothing that becomes a fact.
         word = next((word for word in arguments if not word.startswith("-")), "")
         return "fdb" if "fdb".startswith(word) else "port" if "link".startswith(word) else IGNORED
+    if program == "conntrack" and any(re.fullmatch(r"-S|--stats", word) for word in arguments):
+        return "counters"
     if program in {"netstat", "ss"} and any(re.fullmatch(r"-[a-zA-Z]*s|--statistics|--summary", word) for word in arguments):
         return "counters"
     # Bare names.
@@ -502,7 +512,7 @@ SIGNATURES: Final = (
         "counters",
         (
             r"^#kernel$|^(?:TcpExt|IpExt|Tcp|Ip):$|^(?:TcpExt|IpExt|Tcp|Ip): [A-Z]\w+ \w+|^TCP:[ \t]+\d+ \(estab \d+|"
-            r"^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$"
+            r"^cpu=\d+[ \t]+(?:found|searched)=\d+|^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$"
         ),
     ),
     ("cards", r"^Features for \S+:[ \t\r]*$|^driver: \S+[ \t\r]*$(?=\nversion:)"),
@@ -510,6 +520,8 @@ SIGNATURES: Final = (
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),
+    ("nsswitch", r"^hosts:[ \t]+(?:\w|\[)[^\n]*\b(?:files|dns|resolve)\b"),
+    ("corefile", r"^(?:\.|[a-z0-9.-]+\.)(?::\d{1,5})?[ \t]+\{[ \t\r]*$"),
     ("hosts", r"^(?:127\.\d+\.\d+\.\d+|::1)[ \t]+[^\n]{0,200}localhost"),
     (
         "kubernetes",
@@ -614,7 +626,7 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
         hint = Hint(hint.format, command)
     # A manifest is to be trusted, and so is a JSON document under a name that agrees: no need to look for more.
     sure = bool(command) or (path.endswith(".json") and hint is not None and json_format(text) == hint.format)
-    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni"} or not text or text.isspace()):
+    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni", "kubelet"} or not text or text.isspace()):
         return [Section(hint.format, hint.command, text, netns=inside)]
     marks = list(_marks(text, hint))
     if all(kind == "prompt" for _, kind, _ in marks):

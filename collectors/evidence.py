@@ -235,6 +235,8 @@ def unrecognised(section: Section, source: Source, place: Place) -> list[Fact]:
 
 def about_cluster(fact: Fact) -> bool:
     """Whether a fact is about the cluster and not about the node that was asked."""
+    if fact.kind == "dns_forwarder":
+        return str(fact.get("file", "")).startswith("configmap ")
     return fact.kind in CLUSTER_KINDS or (fact.kind in {"collected", "not_collected"} and fact.get("what") in CLUSTER_LISTINGS)
 
 

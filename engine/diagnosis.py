@@ -34,6 +34,8 @@ FALLBACK = "flow-stopped"
 DATA = 200
 """Octets of the first data packet that is walked after a handshake: any network passes it by size."""
 
+DNS = 53
+
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
 
@@ -160,6 +162,9 @@ class Diagnoser:
         from engine.question.tokens import fold, packet_size
 
         fields: dict[str, Any] = {"text": text, "error_class": self.question.error_class, "large": packet_size(fold(text)) != 0}
+        fields["names"] = self.question.about_names
+        if self.question.name:
+            fields |= {"name": self.question.name, "dots": self.question.name.count(".")}
         if network.facts.of_kind("pod") or network.facts.of_kind("service"):
             from engine.cluster.flows import called
 
@@ -272,8 +277,8 @@ class Diagnoser:
         return (Verified.NO_EFFECT, changed if moved else None)
 
     def _flow_after(self, number: int, before: Network, after: Network) -> Flow:
-        """The flow, with a source address that still exists (a recreated pod has another)."""
-        flow = self.question.flows[number]
+        """The flow, with a source address that still exists (a recreated pod has another), to the name server that is asked then."""
+        flow = _asked_after(self.question.flows[number], before, after)
         if not flow.src:
             return flow
         from engine.inet import family_of, to_int
@@ -493,6 +498,16 @@ def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:
         )
 
     return [c for c in candidates if not explained(c)]
+
+
+def _asked_after(flow: Flow, before: Network, after: Network) -> Flow:
+    """A look-up goes to the server that the sender's resolv.conf names after the change."""
+    was, now = (_nameservers(network, flow) for network in (before, after))
+    return flow._replace(dst=now[0], to_name=now[0]) if flow.port == DNS and flow.dst in was and now and flow.dst not in now else flow
+
+
+def _nameservers(network: Network, flow: Flow) -> list[str]:
+    return [str(s) for f in network.facts.at("dns_config", flow.node, flow.stack) for s in f.get("nameservers", ())]
 
 
 def _outcome(trace: Trace, match: Match) -> str:

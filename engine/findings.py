@@ -118,6 +118,10 @@ class Question(NamedTuple):
     """Why no flow could be formed, where none could."""
     mentioned: tuple[str, ...] = ()
     """Words of the symptom that resolved to something in the evidence."""
+    about_names: bool = False
+    """Whether the symptom is about looking names up, whatever its error class."""
+    name: str = ""
+    """Name that the symptom says was looked up; "" if it says none."""
 
 
 class Report(NamedTuple):

@@ -21,13 +21,20 @@ class Kind(NamedTuple):
     """``evidence``: from a collector; ``walk``: derived from a walk; ``engine``: computed by the engine."""
 
 
+LIFE: Final = {
+    "readiness": "bool: every container has a readiness probe", "pre_stop": "bool: some container has a preStop hook",
+    "grace": "int: seconds from SIGTERM to SIGKILL", "sidecar": "bool: istio's proxy is among the containers",
+    "drain": "int: seconds that istio's proxy keeps connections when the pod ends",
+}
+"""Fields of what comes and goes."""
+
 KINDS: Final[dict[str, Kind]] = {
     # --- what was read -------------------------------------------------------------------------------------------
     "collected": Kind(
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | ipvs | wireguard | modules | cni_configs | containers | container_networks | dns_config | <k8s resource plural>",
+            "conntrack | ipvs | wireguard | modules | cni_configs | containers | container_networks | dns_config | hosts | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), "
@@ -237,6 +244,35 @@ KINDS: Final[dict[str, Kind]] = {
     "host": Kind("The machine itself.", {"hostname": "str", "kernel": "str: release", "os": "str"}),
     "dns_config": Kind("A resolv.conf.", {"nameservers": "tuple[str]", "search": "tuple[str]", "options": "tuple[str]", "file": "str"}),
     "hosts_entry": Kind("A line of /etc/hosts.", {"address": "str", "names": "tuple[str]"}),
+    "kubelet": Kind("A node's own kubelet configuration.", {"resolv_conf": "str: file whose servers pods are given; '' = none named (/etc/resolv.conf)"}),
+    "nsswitch": Kind("Where names of hosts are looked for (nsswitch.conf).", {"hosts": "tuple[str]: files, dns, resolve, myhostname … in order"}),
+    "dns_forwarder": Kind(
+        "Where a server of names sends what it does not know (Corefile, dnsmasq.conf).",
+        {"program": "str: coredns | dnsmasq", "file": "str", "zone": "str: that is forwarded", "port": "int: that it listens on",
+         "upstreams": "tuple[str]: addresses (with #port unless 53), or files that name them", "listen": "tuple[str]: addresses; absent = every one",
+         "wildcards": "tuple[str]: domains that it answers for whatever stands before them"},
+    ),
+    "resolver": Kind(
+        "What a resolv.conf makes programs do (computed from dns_config).",
+        {"file": "str", "servers": "int", "nameservers": "tuple[str]", "searches": "int: search domains", "search": "tuple[str]", "search_length": "int: characters",
+         "ndots": "int: dots from which a name is tried as it is first", "ndots_set": "bool", "cluster": "bool: it searches domains of Kubernetes",
+         "embedded": "bool: docker's own resolver is asked", "stub": "bool: only loopback addresses are asked",
+         "single": "bool: A and AAAA are asked one after the other, or by TCP", "wildcard": "str: search domain that answers every name",
+         "top_level": "bool: that domain is one of the internet's top-level domains"},
+        "engine",
+    ),
+    "dns_loop": Kind(
+        "A forwarder of names whose upstream leads back to it (computed from dns_forwarder, dns_config, kube_config); placed where the upstream is named.",
+        {"program": "str", "file": "str: of the forwarder", "zone": "str", "upstream": "str: address that closes the circle", "by": "str: file that names it",
+         "by_node": "str", "sure": "bool: false if it depends on which file the kubelet gives to pods"},
+        "engine",
+    ),
+    "own_name": Kind(
+        "A machine's own host name, where its hosts file was seen whole (computed from host, hosts_entry, nsswitch).",
+        {"hostname": "str", "short": "str: up to the first dot", "listed": "bool: the hosts file has it",
+         "itself": "bool: nss-myhostname answers for it; absent if nsswitch.conf was not seen"},
+        "engine",
+    ),
     "cni_config": Kind(
         "A CNI network configuration file in net.d.",
         {"file": "str: absolute path on the node, or its name", "name": "str: network name", "types": "tuple[str]: plug-ins in order", "bridge": "str",
@@ -278,7 +314,7 @@ KINDS: Final[dict[str, Kind]] = {
          "args": "tuple[str]: command and arguments of its containers (kube-system only)", "ports_unnamed": "bool: the print does not show names of ports",
          "images": "tuple[str]", "reason": "str: why it is not ready (CrashLoopBackOff, Unschedulable …)", "message": "str: what the API says about that",
          "restarts": "int: of all its containers", "terminating": "bool", "probes": "tuple[str]: readiness probes as describe prints them", "dns": "dict: spec.dnsConfig",
-         "host_aliases": "tuple[str]", "priority_class": "str"},
+         "host_aliases": "tuple[str]", "priority_class": "str", **LIFE},
     ),
     "service": Kind(
         "A Kubernetes Service.",
@@ -319,7 +355,18 @@ KINDS: Final[dict[str, Kind]] = {
          "misscheduled": "int: pods of a DaemonSet where none should be", "labels": "dict", "selector": "dict", "images": "tuple[str]",
          "args": "tuple[str]: command and arguments of its containers (kube-system and CNI namespaces only)",
          "env": "dict[str, str]: plain settings of network plug-ins (IP_…, CALICO_…, FELIX_…, CLUSTER_TYPE, *_CIDR)", "host_network": "bool", "node_selector": "dict",
-         "tolerations": "tuple[str]: key=value:effect", "template_labels": "dict", "dns_policy": "str", "probes": "tuple[str]", "priority_class": "str"},
+         "tolerations": "tuple[str]: key=value:effect", "template_labels": "dict", "dns_policy": "str", "probes": "tuple[str]", "priority_class": "str", **LIFE},
+    ),
+    "rollout": Kind(
+        "How the pods of one owner come and go (computed from workload and pod).",
+        {"namespace": "str", "name": "str", "type": "str", "service": "str: that sends them requests; absent if no Service that was seen does", **LIFE},
+        "engine",
+    ),
+    "balance": Kind(
+        "How the established connections to a Service spread over its endpoints (computed from conntrack, service, endpoints).",
+        {"namespace": "str", "service": "str", "address": "str", "port": "int", "port_name": "str", "endpoints": "int: ready ones", "connections": "int",
+         "used": "int: endpoints that have any", "busiest": "str: endpoint with the most", "most": "int: its connections", "one_sided": "bool"},
+        "engine",
     ),
     "k8s_event": Kind(
         "A Kubernetes event.",
@@ -395,7 +442,9 @@ KINDS: Final[dict[str, Kind]] = {
         {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers",
          "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name",
          "unresolvable": "str: the first of them that is headless and has no ready backend",
-         "unresolving": "str: the first pod that it names that lives in its node's network"},
+         "unresolving": "str: the first pod that it names that lives in its node's network",
+         "names": "bool: it is about looking names up", "name": "str: that was looked up, if it says; lower case, without a last dot",
+         "dots": "int: in that name"},
         "engine",
     ),
     # --- derived by the walk -------------------------------------------------------------------------------------
@@ -541,6 +590,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "dst": "str: address asked for, as it is there; absent if none was named", "port": "int", "protocol": "str: tcp | udp",
          "sure": "bool: the walk ended there; else the stack may be the target, as far as the evidence tells",
          "held": "bool: the stack is known to hold the address",
+         "relayed": "bool: docker-proxy took the connection before",
          "how": "str: none | other-protocol | loopback | other-address | other-family | other-device | other-port (published) | unpublished (only exposed)",
          "by": "str: socket | published; absent where nothing waits", "address": "str: that it is bound to", "process": "str", "pid": "int", "device": "str",
          "container": "str: that publishes the port", "host_port": "int", "container_port": "int",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST, Fact
 from engine.inet import prefix
+from engine.namefacts import dns_loops, own_names, resolvers
+from engine.workfacts import balances, rollouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -208,6 +210,11 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "published_port": published_ports,
     "service_backends": service_backends,
     "mtu_gap": mtu_gaps,
+    "resolver": resolvers,
+    "dns_loop": dns_loops,
+    "own_name": own_names,
+    "rollout": rollouts,
+    "balance": balances,
     "vtep_stale": vtep_stale,
     "vtep_twin": vtep_twins,
     "tunnel_end": tunnel_ends,

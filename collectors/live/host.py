@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from collectors.live.options import CollectOptions
 
-FILES: Final = ("/etc/resolv.conf", "/etc/hosts", "/etc/os-release", "/run/flannel/subnet.env", "/etc/docker/daemon.json")
+FILES: Final = (
+    "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/dnsmasq.conf", "/etc/os-release",
+    "/run/flannel/subnet.env", "/etc/docker/daemon.json", "/var/lib/kubelet/config.yaml",
+)
 CNI_FOLDER: Final = "/etc/cni/net.d"
 MAX_CNI_FILES: Final = 200
 MAX_CONTAINERS: Final = 500

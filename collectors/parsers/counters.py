@@ -1,4 +1,4 @@
-"""Counters of the kernel: ``/proc/net/{snmp,netstat,softnet_stat,stat/*}``, ``nstat``, ``netstat -s``, ``ss -s``.
+"""Counters of the kernel: ``/proc/net/{snmp,netstat,softnet_stat,stat/*}``, ``nstat``, ``netstat -s``, ``ss -s``, ``conntrack -S``.
 
 Only the counters in :data:`WANTED` become facts; a node has hundreds in each namespace, and they say what was lost since the start, not when.
 """
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 WANTED: Final = frozenset({
     "TcpActiveOpens", "TcpPassiveOpens", "TcpRetransSegs", "TcpOutSegs", "TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop",
     "IpExtInNoRoutes", "TcpExtIPReversePathFilter", "softnet.processed", "softnet.dropped", "conntrack.insert_failed", "conntrack.drop",
-    "UdpInCsumErrors", "TcpInCsumErrors", "UdpInDatagrams", "TcpInSegs", "conntrack.early_drop", "arp_cache.entries", "arp_cache.table_fulls", "ndisc_cache.entries", "ndisc_cache.table_fulls", "ss.estab", "ss.timewait",
+    "UdpInCsumErrors", "TcpInCsumErrors",
+    "UdpInDatagrams", "TcpInSegs", "conntrack.early_drop",
+    "arp_cache.entries", "arp_cache.table_fulls", "ndisc_cache.entries", "ndisc_cache.table_fulls", "ss.estab", "ss.timewait",
 })
 """Names as ``nstat`` prints them; those of other files have the file's name in front."""
 
@@ -36,6 +38,7 @@ _NSTAT = re.compile(r"([A-Z]\w+)\s+(\d{1,20})\s+\d+\.\d+\Z", re.ASCII)
 _SENTENCE = re.compile(r"(\d{1,20}) (\S.*)\Z", re.ASCII)
 _NAMED = re.compile(r"(\w+): (\d{1,20})\Z", re.ASCII)
 _HEX_ROW = re.compile(r"(?:[0-9a-f]{8,16}\s*)+\Z", re.ASCII)
+_PER_CPU = re.compile(r"cpu=\d+\s+\w+=\d+", re.ASCII)
 _SUMMARY = re.compile(r"TCP:\s+\d+ \(estab (\d{1,20}),.*?\btimewait (\d{1,20})", re.ASCII)
 _SUMMARY_TABLE = re.compile(r"Total: \d+|Transport\s+Total|(?:\*|RAW|UDP|TCP|INET|FRAG)\s+\d+\s+\d+\s+\d+\Z", re.ASCII)
 
@@ -64,6 +67,13 @@ def _read(emit: Emitter, lines: list[tuple[int, str]]) -> Iterator[tuple[int, st
     first = lines[0][1]
     if first.startswith("entries "):
         yield from _columns(emit, lines)
+    elif _PER_CPU.match(first):
+        # conntrack -S
+        for number, line in lines:
+            if not _PER_CPU.match(line):
+                emit.unparsed.add(number, line)
+                continue
+            yield from ((number, f"conntrack.{name}", int(value)) for name, value in re.findall(r"(\w+)=(\d{1,20})", line) if name != "cpu")
     elif _HEX_ROW.match(first):
         for number, line in lines:
             words = line.split()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from collectors.parsers.dnsserver import read_corefile
 from collectors.parsers.jsontext import dict_of, dicts_of, int_of, text_of, texts_of
+from collectors.parsers.kubelife import life
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,6 +87,7 @@ def pod(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
         "message": message or None,
         "restarts": sum(int_of(each, "restartCount") or 0 for each in dicts_of(status, "containerStatuses")) or None,
         "terminating": True if metadata.get("deletionTimestamp") else None,
+        **life(spec, metadata),
     }
     yield "pod", fields, f"pod {full_name(metadata)} {' '.join(ips)} on {fields['node_name'] or '<none>'} {fields['phase'] or ''}"
 
@@ -285,6 +288,7 @@ def workload(item: dict[str, Any], metadata: dict[str, Any], kind: str) -> Itera
         "dns_policy": text_of(inner, "dnsPolicy") or None,
         "priority_class": text_of(inner, "priorityClassName") or None,
         "probes": probes(containers) or None,
+        **life(inner, dict_of(template, "metadata")),
     }
     yield "workload", fields, f"{kind.lower()} {full_name(metadata)} desired {fields['desired']} ready {fields['ready']}"
 
@@ -322,6 +326,13 @@ def config_map(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]
         secret = re.compile(r"BEGIN [A-Z ]*PRIVATE|^\s*token:|password", re.MULTILINE)
         data = {name: value for name, value in texts(item, "data").items() if not secret.search(value)}
         yield "kube_config", {**named(metadata), "data": data}, f"configmap {full_name(metadata)}"
+        yield from _forwards(f"configmap {full_name(metadata)}", data.get("Corefile", ""))
+
+
+def _forwards(file: str, text: str) -> Iterator[Made]:
+    """Where the Corefile of a ConfigMap forwards to."""
+    for fields, _ in read_corefile(enumerate(text.split("\n"), 1)):
+        yield "dns_forwarder", {**fields, "file": file}, f"{file}: forward {fields['zone']} {' '.join(fields['upstreams'])}"
 
 
 def service_cidr(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:

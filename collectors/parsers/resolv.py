@@ -1,4 +1,4 @@
-"""Names: resolv.conf and /etc/hosts."""
+"""Names: resolv.conf, /etc/hosts, nsswitch.conf, and which resolv.conf the kubelet gives to pods."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ def parse_hosts(source: Source, place: Place) -> list[Fact]:
             out.add("hosts_entry", {"address": words[0], "names": tuple(words[1:])}, number)
         else:
             out.unparsed.add(number, source.line(number))
+    if out.whole:
+        out.collected("hosts")
+    return out.done()
+
+
+def parse_nsswitch(source: Source, place: Place) -> list[Fact]:
+    """Where names of hosts are looked for: the ``hosts`` line of nsswitch.conf, without its ``[NOTFOUND=return]``."""
+    out = Emitter(source, place)
+    for number, words in _words(source.text, "#"):
+        if words[0] == "hosts:":
+            out.add("nsswitch", {"hosts": tuple(word for word in words[1:] if word[0] not in "[]!" and "=" not in word)}, number)
+        elif not words[0].endswith(":"):
+            out.unparsed.add(number, source.line(number))
+    return out.done()
+
+
+def parse_kubelet(source: Source, place: Place) -> list[Fact]:
+    """The kubelet's own configuration, as far as it concerns names."""
+    out = Emitter(source, place)
+    lines = list(clean_lines(source.text))
+    found = [(number, match[1]) for number, line in lines if (match := re.fullmatch(r"resolvConf:\s*[\"']?([^\"'\s]+)[\"']?\s*", line))]
+    if any(line.strip() for _, line in lines):
+        number, file = found[-1] if found else (1, "")
+        out.add("kubelet", {"resolv_conf": file}, number)
     return out.done()
 
 

@@ -325,7 +325,11 @@ class Cast:
         if not own and cluster and (sender is None or sender.kind in ("pod", "stack")):
             return tuple(e._replace(ports=((53, "udp"),)) for e in cluster[:1])
         configs = own or [c for c in facts.of_kind("dns_config") if sender is None or c.node == sender.node]
-        addresses = dict.fromkeys(str(a) for c in configs for a in c.get("nameservers", ()) if is_address(str(a)))
+        # Copies of resolved and NetworkManager lie beside the file that programs read.
+        configs = [c for c in configs if str(c.get("file", "")) == "/etc/resolv.conf"] or configs
+        # Without a nameserver line, resolvers ask this machine (resolv.conf(5)).
+        listed = [str(a) for c in configs for a in (c.get("nameservers") or ("127.0.0.1",))]
+        addresses = dict.fromkeys(a for a in listed if is_address(a))
         return tuple(self._server(a, sender)._replace(ports=((53, "udp"),)) for a in addresses)
 
     def _server(self, address: str, sender: Endpoint | None) -> Endpoint:

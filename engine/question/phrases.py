@@ -40,7 +40,12 @@ ERRORS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
          "temporary failure in name resolution",
          "name resolution failed", "name resolution", "name or service not known", "unknown host", "unknownhostexception", "unknown server name",
          "enotfound", "eai_again",
-         "nxdomain", "servfail", "bad address", "no servers could be reached", "解析失败", "解析不了", "解析不到", "解析不出", "无法解析",
+         "nxdomain", "servfail", "bad address", "no servers could be reached", "server misbehaving", "name does not resolve",
+         "could not translate host name", "unknown mysql server host", "host not found in upstream",
+         "no address associated with hostname",
+         "nodename nor servname provided", "getaddrinfo failed", "non-existent domain", "server can't find", "cannot be resolved",
+         "could not be resolved", "communications error to", "dns_probe_finished_nxdomain", "解析失败", "解析不了", "解析不到", "解析不出",
+         "无法解析",
          "不能解析", "解析异常", "解析错误",
          "未知的名称或服务", "域名解析暂时失败", "未知的主机", "找不到主机"),
     ),
@@ -100,6 +105,12 @@ ACTIVE: Final = frozenset(
 
 WEAK_DNS: Final = ("dns", "nslookup", "域名")
 """Words that make a question one about names if no error string says otherwise."""
+
+LOOKUPS: Final = ("lookup", "lookups", "name resolution", "name look-up", "name look-ups", "resolving", "resolver", "resolution", "getaddrinfo",
+    "getent",
+    "dig", "coredns", "kube-dns", "resolve", "resolves", "resolved to")
+LOOKUPS_ZH: Final = ("解析",)
+"""Words that make a complaint about delays or outages one about looking names up."""
 
 SOURCE_WORDS: Final = ("source address", "source ip", "src ip", "src address", "client ip", "source", "源地址", "源ip", "源 ip", "客户端ip",
     "真实ip", "来源ip")

@@ -9,6 +9,7 @@ from engine.findings import Question
 from engine.question import phrases
 from engine.question.flows import Ask, Goal, flows_of
 from engine.question.grammar import Mention, Roles, read
+from engine.question.lookups import about_names, looked_up
 from engine.question.names import Inventory
 from engine.question.notes import Notes, listed
 from engine.question.parties import Cast, Party, say_who
@@ -45,6 +46,10 @@ class Heard(NamedTuple):
     """Whether the text says that the ends are on different nodes."""
     near: bool
     """Whether the text says that the ends are on one node."""
+    names: bool = False
+    """Whether the text is about looking names up."""
+    name: str = ""
+    """Name that was looked up; "" if the text names none."""
 
 
 def understand(
@@ -65,17 +70,33 @@ def understand(
     heard = hear(symptom, inventory.knows, options)
     flows = _Asking(cast, heard, options).flows()
     mentioned = tuple(dict.fromkeys(m.text for m in (*heard.roles.senders, *heard.roles.targets) if m.known))
-    return Question(symptom, heard.error, flows, tuple(notes.assumptions), () if flows else tuple(notes.missing), mentioned)
+    question = Question(symptom, heard.error, flows, tuple(notes.assumptions), () if flows else tuple(notes.missing), mentioned)
+    return question._replace(about_names=heard.names, name=heard.name)
 
 
 def hear(symptom: str, known: Callable[[str], bool], options: Options) -> Heard:
     """Read the text; ``known(word)`` tells whether the evidence names something so."""
     folded = fold(symptom)
     cross, near = _says(folded, phrases.CROSS_NODE), _says(folded, phrases.SAME_NODE)
+    told = fold(symptom)
     folded = without_noise(folded)
     error, masked = error_class(folded)
     roles = read(masked, symptom[: len(folded)], known)
-    return Heard(error, roles, _ask(folded, masked, error, options), cross, near)
+    names = about_names(told) and (error in {"dns", "slow", "intermittent", ""} or (error == "timeout" and ":53" in told))
+    ask = _ask(folded, masked, error, options)
+    if not names:
+        return Heard(error, roles, ask, cross, near, name=looked_up(told))
+    name = looked_up(told)
+    # What is looked up does not ask ("could not translate host name db to address").
+    roles = roles._replace(senders=tuple(m for m in roles.senders if name not in {m.host, m.text.lower()} or not name))
+    return Heard(error, roles, _of_names(folded, ask, options), cross, near, names, name)
+
+
+def _of_names(folded: str, ask: Ask, options: Options) -> Ask:
+    """A look-up asks UDP port 53, unless somebody says otherwise; ports in the text are mostly those of one query."""
+    if options.protocol or options.port:
+        return ask
+    return ask._replace(port=ask.port if ask.port and holds(folded, ("port", "端口")) else 53, protocol="udp", hinted=53)
 
 
 def _says(text: str, words: Sequence[str]) -> bool:
@@ -91,8 +112,6 @@ def _ask(folded: str, masked: str, error: str, options: Options) -> Ask:
     port, spoken = spoken_port(failing)
     hint, hinted = protocol_hint(failing)
     protocol = options.protocol or ("" if options.port and hint == "icmp" else spoken or hint)
-    if error == "dns" and not options.protocol and not options.port:
-        port, protocol, hinted = port or 53, "udp", 53
     if protocol == "icmp" and (port or options.port) and not options.protocol:
         protocol = ""
     return Ask(
@@ -184,7 +203,7 @@ class _Asking:
         ask = self.heard.ask
         beside = any(m.port for m in goals)
         named = ask.names_both or any(m.role in ("itself", "localhost") for m in goals)
-        return ask._replace(port=0 if beside and not self.options.port and ask.error != "dns" else ask.port, names_both=named)
+        return ask._replace(port=0 if beside and not self.options.port and not self.heard.names else ask.port, names_both=named)
 
     # --- ends -----------------------------------------------------------------------------------------------------
 
@@ -192,7 +211,7 @@ class _Asking:
         if self.options.to:
             return [self._option("--to", self.options.to)]
         mentions = list(self.heard.roles.targets)
-        if self.heard.error == "dns":
+        if self.heard.names:
             return [m for m in mentions if m.address or m.role == "dns"] or [Mention(0, 0, "DNS", role="dns")]
         if self.heard.error == "wrong-source":
             # "is changed to the node's address" names the wrong source, not the target.
@@ -400,7 +419,7 @@ class _Asking:
             return
         node = senders[0].node if senders else self.cast.node or self.inventory.nodes[0]
         unknown = [m.host or m.text for m in (*self.heard.roles.targets, *self.heard.roles.senders) if not m.known]
-        for name in unknown[:MAX_FALLBACK] if self.heard.error != "dns" else ():
+        for name in unknown[:MAX_FALLBACK] if not self.heard.names else ():
             en, zh = f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”：此命令可得到它的地址"
             notes.lack(node, f"getent hosts {quote(name)}", en, zh)
         if goals and goals[0].role == "dns":

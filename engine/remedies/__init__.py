@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.bip import DockerSetBip
-from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
 from engine.remedies.cards import EthtoolOffload, FlannelPort
+from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
 from engine.remedies.cni import CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
@@ -15,11 +15,12 @@ from engine.remedies.kernel import ModuleLoad, SysctlSet
 from engine.remedies.kubeproxy import KubeProxyPriority, KubeProxyRestart
 from engine.remedies.links import AddressAdd, AddressDelete, LinkHairpin, LinkMaster, LinkUp
 from engine.remedies.mtu import LinkMtu, MssClamp
+from engine.remedies.names import HostsAdd, ResolverNameserver, ResolverNdots, ResolverSearch
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
 from engine.remedies.nft import NftDelete, NftInsert, NftMove
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
-from engine.remedies.programs import DockerPublish, ProgramBind, ServiceStart
+from engine.remedies.programs import DockerPublish, DockerRecreate, ProgramBind, ServiceStart
 from engine.remedies.redirect import RouteRedirect
 from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace, RouteSource
 from engine.remedies.vtep import VtepAnnounce, VtepLearn, VtepNewMac
@@ -66,6 +67,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         VtepNewMac,
         TunnelSource,
         DockerPublish,
+        DockerRecreate,
         ProgramBind,
         ServiceStart,
         KubeProxyRestart,
@@ -75,6 +77,10 @@ OPERATIONS: dict[str, type[Operation]] = {
         ServicePolicy,
         PodDnsPolicy,
         PolicyAllow,
+        ResolverNameserver,
+        ResolverNdots,
+        ResolverSearch,
+        HostsAdd,
     )
 }
 """Operations that rules may name under ``remedies``."""

@@ -164,6 +164,26 @@ class DockerPublish(Operation):
         return None
 
 
+class DockerRecreate(_Listener):
+    """Restart a container, and with it the process that serves its published ports on the loopback."""
+
+    NAME: ClassVar[str] = "docker.recreate"
+    RISK: ClassVar[str] = "medium"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"container": Parameter("its name"), "port": Parameter("published port of the host")}
+
+    def commands(self) -> tuple[str, ...]:
+        """``docker restart``."""
+        return (self.site.shell("docker", "restart", self.text("container")),)
+
+    def verify(self) -> tuple[str, ...]:
+        """The proxy listens."""
+        return (self.site.shell("ss", "-lntp", f"sport = :{self.text('port')}"),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The proxy's socket is there again (the container keeps its address, unless others took it meanwhile)."""
+        return self._with(facts, "0.0.0.0")  # noqa: S104 - where docker publishes, in facts
+
+
 def _plain(name: str) -> str:
     """A container's name in a comment: what is no such name is quoted."""
     from shlex import quote

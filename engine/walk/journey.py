@@ -19,7 +19,7 @@ from engine.walk.layer2 import source_prefix
 from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import find_way, forwarding, source_for
-from engine.walk.sockets import keeps_free, known, listeners, queue_full, takes
+from engine.walk.sockets import embedded, keeps_free, known, listeners, queue_full, takes
 from engine.walk.trace import Disposition, Flow, Hop, Trace, Unknown, Walked
 from engine.walk.walker import Walker
 
@@ -80,7 +80,7 @@ def follow(network: Network, flow: Flow, number: int, error_class: str, kind: ty
     from engine.walk.wires import wires
 
     facts = (*facts, *wires(network, facts))
-    if sees != "connected":
+    if flow.port:
         from engine.walk.listening import bound
 
         facts = (*facts, *bound(network, facts))
@@ -397,7 +397,7 @@ class Journey:
 
     def _listens(self, end: End) -> bool:
         stack, packet = end.stack, end.packet
-        if packet.listener:
+        if packet.listener or embedded(stack, packet):
             return True
         found = listeners(stack, packet.protocol, packet.dport)
         fitting = next((s for s in found if takes(s, packet, end.device)), None)

@@ -70,6 +70,8 @@ def bound(network: Network, facts: Sequence[Fact]) -> list[Fact]:
         if stack is not None:
             asked = Asked(flow, stack, str(drop.get("dst")), int(drop.get("dport", 0)), str(drop.get("protocol")), sure=True)
             found += _told(asked._replace(containers=_containers(network, stack)))
+    if flow.get("client_sees") == "connected":
+        return _behind_proxy(network, flow, facts)
     if closed or flow.get("client_sees") != "depends":
         return found
     dst, port, protocol = str(flow.get("dst", "")), int(flow.get("port", 0)), str(flow.get("protocol"))
@@ -80,6 +82,23 @@ def bound(network: Network, facts: Sequence[Fact]) -> list[Fact]:
 
 def _containers(network: Network, stack: NetStack) -> tuple[Fact, ...]:
     return tuple(network.facts.at("container", stack.node, HOST)) if stack.is_host else ()
+
+
+def _behind_proxy(network: Network, flow: Fact, facts: Sequence[Fact]) -> list[Fact]:
+    """docker-proxy takes every connection first and then asks the container: where nothing waits there, the client is cut off after the handshake."""
+    arrived = next((f for f in reversed(facts) if f.kind == "hop" and f.get("direction") == "request"), None)
+    host = network.stack(arrived.node, HOST) if arrived is not None and arrived.stack == HOST and arrived.get("how") == "input" else None
+    if host is None or not any(s.get("process") == "docker-proxy" for s in listeners(host, "tcp", int(flow.get("port", 0)))):
+        return []
+    found: list[Fact] = []
+    for port in network.facts.of_kind("published_port"):
+        if port.node != host.node or (port.get("host_port"), port.get("protocol")) != (flow.get("port"), "tcp"):
+            continue
+        address, inner = str(port.get("address")), int(port.get("container_port", 0))
+        for stack in network.holders(to_int(address), family_of(address)):
+            told = _told(Asked(flow, stack, address, inner, "tcp", sure=False))
+            found += [fact.having(relayed=True, container=port.get("container")) for fact in told]
+    return found
 
 
 def _maybe(network: Network, flow: Fact) -> Iterator[tuple[NetStack, bool]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.model.packet import Packet
     from engine.model.stack import NetStack
 
+EMBEDDED = to_int("127.0.0.11")
+
 ANY = frozenset({"*", "0.0.0.0", "::", "[::]", ""})  # noqa: S104 - listening addresses to recognise, not to bind
 
 
@@ -44,6 +46,13 @@ def takes(socket: Fact, packet: Packet, device: str) -> bool:
         return to_int(address) == packet.dst
     except ValueError:
         return False
+
+
+def embedded(stack: NetStack, packet: Packet) -> bool:
+    """Whether docker's resolver takes the packet: it has a port of its own, and rules in the container, which mostly nobody collects, lead there."""
+    if (packet.family, packet.dst, packet.dport) != (4, EMBEDDED, 53) or stack.collected("netfilter"):
+        return False
+    return any(s.fields.get("address") == "127.0.0.11" and s.fields.get("protocol", "tcp") == packet.protocol for s in stack.sockets)
 
 
 def queue_full(socket: Fact) -> bool:

@@ -17,6 +17,10 @@ SOFTNET = """\
 0002048b 0000000a 00000000 00000000 00000000
 0002527e 00000001 00000000 00000000 00000000
 """
+STATS = """\
+cpu=0   \tfound=124 invalid=4033 insert=0 insert_failed=5 drop=1 early_drop=0 error=0 search_restart=30
+cpu=1   \tfound=117 invalid=3960 insert=0 insert_failed=2 drop=0 early_drop=0 error=0 search_restart=28
+"""
 CONNTRACK = """\
 entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error
 00000028  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000003 00000001 00000000
@@ -60,6 +64,7 @@ def values(text: str, command: str = "") -> dict[str, int]:
         (SNMP, {"TcpActiveOpens": 327, "TcpPassiveOpens": 200, "TcpOutSegs": 18710, "TcpRetransSegs": 5}),
         (SOFTNET, {"softnet.processed": 0x2048B + 0x2527E, "softnet.dropped": 11}),
         (CONNTRACK, {"conntrack.insert_failed": 2, "conntrack.drop": 7, "conntrack.early_drop": 1}),
+        (STATS, {"conntrack.insert_failed": 7, "conntrack.drop": 1, "conntrack.early_drop": 0}),
         (ARP, {"arp_cache.entries": 1024, "arp_cache.table_fulls": 9}),
         (NSTAT, {"TcpExtListenOverflows": 17}),
         (
@@ -94,6 +99,8 @@ def test_neighbours_of_ipv6() -> None:
         ("proc_net_snmp", SNMP),
         ("/proc/net/softnet_stat", SOFTNET),
         ("/proc/net/stat/nf_conntrack", CONNTRACK),
+        ("conntrack_-S", STATS),
+        ("pasted.txt", STATS),
         ("nstat_-az.txt", NSTAT),
         ("netstat_-s", WORDS),
         ("ss_-s.txt", SUMMARY),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.parsers.resolv import parse, parse_hosts
+from collectors.parsers.resolv import parse, parse_hosts, parse_kubelet, parse_nsswitch
 
 if TYPE_CHECKING:
     from tests.collectors.parsers.conftest import Recorded
@@ -45,3 +45,20 @@ def test_hosts(recorded: Recorded) -> None:
         (4, "10.0.0.5", ("db", "db.local")),
     ]
     assert recorded.unparsed(facts) == 1
+
+
+def test_nsswitch(recorded: Recorded) -> None:
+    """The sources of host names in order, without what to do on failure."""
+    text = "passwd: files systemd\nhosts:          files mymachines resolve [!UNAVAIL=return] myhostname dns # names\n"
+    fact = recorded.only(recorded.text(parse_nsswitch, text), "nsswitch")
+    assert fact.get("hosts") == ("files", "mymachines", "resolve", "myhostname", "dns")
+    assert [f.kind for f in recorded.text(parse_nsswitch, "no such file\n")] == ["unparsed"]
+
+
+def test_kubelet(recorded: Recorded) -> None:
+    """Which resolv.conf pods are given; a configuration that names none says so, an empty file nothing."""
+    text = 'apiVersion: kubelet.config.k8s.io/v1beta1\nresolvConf: "/run/systemd/resolve/resolv.conf"\n'
+    fact = recorded.only(recorded.text(parse_kubelet, text), "kubelet")
+    assert (fact.get("resolv_conf"), fact.line) == ("/run/systemd/resolve/resolv.conf", 2)
+    assert recorded.only(recorded.text(parse_kubelet, "kind: KubeletConfiguration\n"), "kubelet").get("resolv_conf") == ""
+    assert recorded.text(parse_kubelet, "\n") == []

@@ -85,3 +85,14 @@ def test_publish() -> None:
     assert "'web; rm'" in made.commands()[1]
     assert made.apply(facts) is None
     assert made.verify() == ("docker port 'web; rm'",)
+
+
+def test_recreate() -> None:
+    """A restarted container has its proxy again."""
+    facts = base()
+    made = operation("docker.recreate", facts, container="web", port="6379")
+    assert made.commands() == ("docker restart web",)
+    assert made.verify() == ("ss -lntp 'sport = :6379'",)
+    after = made.apply(facts)
+    assert after is not None
+    assert {f.get("port") for f in after.of_kind("socket")} == {22, 6379}

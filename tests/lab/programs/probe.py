@@ -3,6 +3,7 @@
 Usage: probe PROTOCOL ADDRESS PORT SECONDS.  Prints ``SEES SOURCE``: ``connected``, ``timeout`` or an errno name, and the source address that the
 server says it saw (``-`` if there was no answer).  Protocol ``connect`` is tcp to a server that does not speak first.  ``full`` is TCP with one
 segment as large as the connection allows in each direction: single ones, for bursts that are cut up late (GSO) pass veth pairs of any MTU.
+``name`` looks ADDRESS up as programs do, and sees ``connected`` or ``dns``.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def _full(client: socket.socket) -> bytes:
 
 def attempt(protocol: str, address: str, port: int, seconds: float) -> str:
     """Connect (tcp, full), or send one datagram and wait for the answer (udp, icmp); returns the source that the server saw."""
+    if protocol == "name":
+        socket.getaddrinfo(address, None)
+        return "-"
     stream = (socket.SOCK_STREAM, 0)
     kinds = {"tcp": stream, "full": stream, "connect": stream, "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, socket.IPPROTO_ICMP)}
     with socket.socket(socket.AF_INET, *kinds[protocol]) as client:
@@ -60,6 +64,8 @@ def main(protocol: str, address: str, port: str, seconds: str) -> None:
     """Print what was seen."""
     try:
         seen, source = "connected", attempt(protocol, address, int(port), float(seconds))
+    except socket.gaierror:
+        seen, source = "dns", "-"
     except TimeoutError as error:
         # ETIMEDOUT of the kernel and the time-out of this client are one to a user.
         seen, source = "timeout" if error.errno in (None, errno.ETIMEDOUT) else str(error.errno), "-"
