@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.cluster import Cluster
+from engine.cluster.services import backend_port
 from engine.facts import Fact
 from engine.remedies.base import Operation, Parameter
 from engine.remedies.netfilter import IptablesInsert
@@ -13,7 +16,7 @@ from engine.remedies.netfilter import IptablesInsert
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.facts import FactBase
+    from engine.facts import ChainText, FactBase
 
 SPACE, CALLED = Parameter("namespace of the object"), Parameter("name of the object")
 
@@ -103,6 +106,40 @@ class ServiceTargetPort(_OnObject):
         """The ports that stand behind it now."""
         label = f"kubernetes.io/service-name={self.text('service')}"
         return (shlex.join(("kubectl", "get", "endpointslices", "-n", self.text("namespace"), "-l", label)),)
+
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The Service, its endpoints, and kube-proxy's translations in iptables mode; ``None`` for a name, or where no such rule is there."""
+        cluster = Cluster(facts)
+        service = cluster.services.get((self.text("namespace"), self.text("service")))
+        port = next((p for p in service.ports if str(p.port) == self.text("port")), None) if service is not None else None
+        if service is None or port is None or not self.text("target").isdecimal():
+            return None
+        target = int(self.text("target"))
+        ends = {f"{b.address}:{number}": f"{b.address}:{target}" for b in cluster.backends(service) or () if (number := backend_port(port, b))}
+        change: dict[int, Fact | None] = {}
+        for table in facts.of_kind("netfilter_table"):
+            chains = table.get("chains", ()) if table.get("table") == "nat" else ()
+            moved = tuple(_moved(chain, ends) for chain in chains)
+            if any(new is not old for new, old in zip(moved, chains, strict=True)):
+                change[id(table)] = table.having(chains=moved)
+        if not change:
+            return None
+        for fact in facts.of_kind("service"):
+            if (fact.get("namespace"), fact.get("name")) == service.key:
+                ports = tuple({**p, "target_port": target} if p.get("port") == port.port else p for p in fact.get("ports", ()))
+                change[id(fact)] = fact.having(ports=ports)
+        for fact in cluster.endpoint_facts(service):
+            change[id(fact)] = fact.having(ports=tuple({**p, "port": target} if p.get("name", "") == port.name else p for p in fact.get("ports", ())))
+        return facts.swap(change)
+
+
+def _moved(chain: ChainText, ends: Mapping[str, str]) -> ChainText:
+    """A chain of one endpoint with another destination."""
+    if not chain.name.startswith("KUBE-SEP-"):
+        return chain
+    rules = [replace(rule, spec=" ".join(ends.get(word, word) for word in rule.spec.split(" "))) for rule in chain.rules]
+    return replace(chain, rules=tuple(rules)) if any(new != old for new, old in zip(rules, chain.rules, strict=True)) else chain
 
 
 class ServicePolicy(_OnObject):

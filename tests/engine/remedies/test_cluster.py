@@ -8,8 +8,8 @@ from typing import Any
 
 from engine.cluster import Cluster
 from engine.cluster.policies import allowed, end_at, judge
-from engine.facts import Fact, FactBase
-from tests.engine.cluster.conftest import namespace, pod, policy, seen, service
+from engine.facts import ChainText, Fact, FactBase, RuleLine
+from tests.engine.cluster.conftest import ends, namespace, pod, policy, seen, service
 from tests.engine.remedies.conftest import operation
 
 BASE = FactBase([service("shop/web", "10.96.0.20", {"app": "webb"}, (443, 8443), (80, "http"))])
@@ -41,6 +41,43 @@ def test_target_port() -> None:
     assert made.verify()
     assert patched(operation("service.target-port", FactBase([]), **WHERE, port="80", target="web").commands()[0])[0]["value"] == "web"
     assert operation("service.target-port", FactBase([]), **WHERE, port="80", target="web").undo() == ()
+
+
+def test_target_port_on_the_model() -> None:
+    """The Service, its endpoints and kube-proxy's translations of its backends change; other Services' and other tables' do not."""
+    chains = (
+        ChainText("KUBE-SEP-A", rules=(RuleLine(1, '-p tcp -m comment --comment "shop/web" -m tcp -j DNAT --to-destination 10.1.1.5:8080'),)),
+        ChainText("KUBE-SEP-B", rules=(RuleLine(2, "-p tcp -m tcp -j DNAT --to-destination 10.1.1.6:8080"),)),
+        ChainText("KUBE-SVC-A", rules=(RuleLine(3, "-j KUBE-SEP-A"),)),
+    )
+    table = Fact("netfilter_table", {"table": "nat", "chains": chains}, "n1")
+    web = service("shop/web", "10.96.0.20", {"app": "web"}, (80, 8080), (443, 8443))
+    other = service("shop/api", "10.96.0.21", {"app": "api"}, (80, 8080))
+    facts = FactBase([web, other, ends("shop/web", "10.1.1.5", port=8080), table, Fact("netfilter_table", {"table": "filter", "chains": ()}, "n1")])
+    after = operation("service.target-port", facts, **WHERE, port="80", target="9090").apply(facts)
+    assert after is not None
+    rules = [rule.spec for chain in after.of_kind("netfilter_table")[0].get("chains") for rule in chain.rules]
+    assert [spec.rpartition(" ")[2] for spec in rules] == ["10.1.1.5:9090", "10.1.1.6:8080", "KUBE-SEP-A"]
+    assert [[p["target_port"] for p in f.get("ports")] for f in after.of_kind("service")] == [[9090, 8443], [8080]]
+    assert [p["port"] for p in after.of_kind("endpoints")[0].get("ports")] == [9090]
+    for given in ({"port": "81", "target": "9090"}, {"port": "80", "target": "http"}, {"port": "443", "target": "9090"}):
+        assert operation("service.target-port", facts, **WHERE, **given).apply(facts) is None
+    assert operation("service.target-port", FactBase([]), **WHERE, port="80", target="9090").apply(FactBase([])) is None
+
+
+def test_allow_marks_in_the_agents_chain() -> None:
+    """Where the packet ended in an agent's chain, the model accepts it there: calico returns once it is marked, kube-router goes on."""
+    words = {"chain": "cali-tw-x", "number": "2", "src": "10.1.1.5", "dst": "10.1.2.9", "backend": "legacy"}
+    for chain, more in (("cali-tw-x", 2), ("KUBE-POD-FW-X", 1)):
+        rules = (RuleLine(1, "-j MARK --set-xmark 0x0/0x10000"), RuleLine(2, "-j DROP"))
+        table = Fact("netfilter_table", {"backend": "legacy", "family": 4, "table": "filter", "chains": (ChainText(chain, rules=rules),)}, "n1")
+        facts = CLOSED.plus([table])
+        given = {**GIVEN, "peer_kind": "outside", "peer": "10.1.1.5", **words, "chain": chain}
+        after = operation("policy.allow", facts, **given).apply(facts)
+        assert after is not None
+        specs = [rule.spec for rule in after.of_kind("netfilter_table")[0].get("chains")[0].rules]
+        assert (len(specs), specs[0], specs[-1]) == (2 + more, rules[0].spec, "-j DROP")
+        assert specs[1] == "-s 10.1.1.5 -d 10.1.2.9 -p tcp -m tcp --dport 5432 -j MARK --set-xmark 0x10000/0x10000"
 
 
 def test_traffic_policy() -> None:

@@ -48,11 +48,22 @@ def delete(names: list[str]) -> None:
         print(f'pod "{name}" deleted')  # noqa: T201 - as kubectl prints it
 
 
+def retarget(service: str, port: int) -> None:
+    """Send a Service's connections to another port of its pods: its endpoints change, and kube-proxy writes that."""
+    rules = Path("/etc/kubernetes/proxy/iptables")
+    named = re.compile(rf'^(-A KUBE-SEP-\S+ .*"{re.escape(service)}[":].*--to-destination [\d.]+:)\d+', re.MULTILINE)
+    rules.write_text(named.sub(rf"\g<1>{port}", rules.read_text()))
+    subprocess.run(["kubeproxy", "sync"], check=True)
+
+
 def main(arguments: list[str]) -> None:
     """Answer one command line."""
     words = operands(arguments)
     if words == ["apply"] and arguments[-2:] == ["-f", "-"]:
         subprocess.run(["felix", "apply"], check=True)
+        return
+    if words[:2] == ["patch", "service"] and "targetPort" in arguments[-1]:
+        retarget(f"{arguments[arguments.index('-n') + 1]}/{words[2]}", json.loads(arguments[-1])[0]["value"])
         return
     if words[:2] == ["delete", "networkpolicy"]:
         subprocess.run(["felix", "delete", arguments[arguments.index("-n") + 1], words[2]], check=True)
