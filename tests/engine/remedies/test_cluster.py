@@ -60,9 +60,11 @@ def test_target_port_on_the_model() -> None:
     assert [spec.rpartition(" ")[2] for spec in rules] == ["10.1.1.5:9090", "10.1.1.6:8080", "KUBE-SEP-A"]
     assert [[p["target_port"] for p in f.get("ports")] for f in after.of_kind("service")] == [[9090, 8443], [8080]]
     assert [p["port"] for p in after.of_kind("endpoints")[0].get("ports")] == [9090]
-    for given in ({"port": "81", "target": "9090"}, {"port": "80", "target": "http"}, {"port": "443", "target": "9090"}):
+    for given in ({"port": "81", "target": "9090"}, {"port": "80", "target": "http"}):
         assert operation("service.target-port", facts, **WHERE, **given).apply(facts) is None
-    assert operation("service.target-port", FactBase([]), **WHERE, port="80", target="9090").apply(FactBase([])) is None
+    bare = FactBase([web, ends("shop/web", "10.9.9.9", port=8080), table])
+    for without in (bare, FactBase([])):
+        assert operation("service.target-port", without, **WHERE, port="80", target="9090").apply(without) is None
 
 
 def test_allow_marks_in_the_agents_chain() -> None:
