@@ -10,8 +10,9 @@ import pytest
 from tests.fuzz.compare import AGREE, DEPENDS, run
 from tests.fuzz.generate import generate
 from tests.fuzz.kernel import Kernel
+from tests.fuzz.model import predict, read
 from tests.fuzz.reduce import load, reduce
-from tests.fuzz.scenario import from_plain
+from tests.fuzz.scenario import FIRST_SPORT, from_plain
 from tests.lab.machine import why_not
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 SEEDS = range(9_000_000, 9_000_020)
 """Scenarios of the fixed round: 300 probes."""
+
+TRIES = 60
+"""Of each probe of the scenario about chance."""
 
 lab = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
@@ -51,6 +55,22 @@ def test_same_seed_same_scenario() -> None:
     """A seed names one scenario, and the scenario survives being written down."""
     assert generate(7).plain() == generate(7).plain() != generate(8).plain()
     assert from_plain(generate(7).plain()).digest() == generate(7).digest()
+
+
+@pytest.mark.lab
+def test_shares(kernel: Kernel) -> None:
+    """A random branch is taken as often as its share says (within four standard deviations), and every outcome was foreseen."""
+    if why_not():
+        pytest.skip(why_not())
+    scenario = load(next(path for path in CASES if path.stem == "chance"))
+    kernel.build(scenario)
+    network = read(kernel.collect())
+    for probe in scenario.probes:
+        courses = predict(network, probe, FIRST_SPORT).courses
+        share = sum(course.chance for course in courses if course.sees == "connected") / sum(course.chance for course in courses)
+        seen = [kernel.send(probe, FIRST_SPORT + at).sees for at in range(TRIES)]
+        assert set(seen) <= {course.sees for course in courses}
+        assert abs(seen.count("connected") - TRIES * share) <= 4 * (TRIES * share * (1 - share)) ** 0.5, (probe, share, seen)
 
 
 def test_disagreement_is_seen_and_reduced(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:

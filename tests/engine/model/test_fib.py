@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.facts import Fact
 from engine.inet import prefix, to_int
-from engine.model.fib import Fib, Found, Key, route_of, table_name
+from engine.model.fib import Fib, Found, Key, anycast, route_of, table_name
 from tests.engine.walk.world import parsed
 
 if TYPE_CHECKING:
@@ -255,3 +255,45 @@ def test_printed_local_table_counts_alone() -> None:
     addresses = [f for f in parsed("ip addr", ADDRESSES) if f.kind == "address"]
     table = fib("local 10.1.0.9 dev eth0 table local proto kernel scope host src 10.1.0.9", addresses=addresses)
     assert [way(table.lookup(key(dst))) for dst in ("10.1.0.9", "10.1.0.1")] == ["local eth0 local", "none"]
+
+
+ROUTES6 = """2001:db8:1::/64 dev eth0 proto kernel metric 256 pref medium
+2001:db8:1::/64 dev eth1 metric 256 pref medium
+anycast 2001:db8:2:: dev eth0 table local proto kernel metric 0 pref medium
+local 2001:db8:2:: dev eth1 table local proto kernel metric 0 pref medium
+local ::1 dev lo table local proto kernel metric 0 pref medium
+local fe80::1 dev eth0 table local proto kernel metric 0 pref medium
+default via fe80::9 dev eth1 metric 1024 pref medium"""
+
+
+@pytest.mark.parametrize(
+    ("dst", "device", "right"),
+    [
+        ("2001:db8:1::9", "", "unicast eth0"),
+        ("2001:db8:1::9", "eth1", "unicast eth1"),
+        ("2001:db8:1::9", "eth7", "unicast eth0"),
+        ("2001:db8:2::", "", "anycast eth0"),
+        ("2001:db8:2::", "eth1", "local eth1"),
+        ("::1", "lo", "local lo"),
+        ("::1", "eth0", "none"),
+        ("::1", "eth1", "unicast eth1"),
+        ("fe80::1", "eth0", "local eth0"),
+        ("fe80::1", "lo", "local eth0"),
+    ],
+)
+def test_equal_routes_of_ipv6(dst: str, device: str, right: str) -> None:
+    """Measured: of equal routes the one of the packet's device is taken; ::1 and link-local addresses are looked up on that device only."""
+    found = fib(ROUTES6, family=6).lookup(key(dst, iif=device))
+    assert f"{found.type} {found.route.hops[0].device if found.route else ''}".strip() == right
+
+
+def test_anycast_of_ipv6() -> None:
+    """An address is anycast by its route, or as the first of an on-link prefix; behind a gateway or as the whole prefix it is not."""
+    model = fib(
+        ROUTES6 + "\n2001:db8:3::/64 via fe80::9 dev eth1 metric 1024 pref medium\n2001:db8:4::/128 dev eth1 metric 1024 pref medium", family=6
+    )
+    answers = {
+        text: anycast(model.lookup(key(text)), to_int(text))
+        for text in ("2001:db8:2::", "2001:db8:1::", "2001:db8:1::1", "2001:db8:3::", "2001:db8:4::")
+    }
+    assert [text for text, is_one in answers.items() if is_one] == ["2001:db8:2::", "2001:db8:1::"]

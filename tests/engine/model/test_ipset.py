@@ -180,3 +180,22 @@ def test_member_is_named() -> None:
     assert (answer, member and (member.text, member.line, member.nomatch)) == (False, ("10.1.0.0/24 nomatch", 10, True))
     answer, member = ipset("hash:ip", "10.1.0.2").holds(("src",), SYN, FORWARD, {})
     assert (answer, member and member.line) == (True, 9)
+
+
+def test_closest_prefix_with_other_devices() -> None:
+    """hash:net,iface (measured): the closest prefix decides; where it is listed with other devices only, shorter ones are not tried."""
+    wide, close, same = "10.0.0.0/8,eth1", "10.1.0.0/24,eth0", "10.1.0.0/24,eth1"
+    assert inside(ipset("hash:net,iface", wide), "src,dst") is True
+    assert inside(ipset("hash:net,iface", wide, close), "src,dst") is False
+    assert inside(ipset("hash:net,iface", wide, close, same), "src,dst") is True
+    assert inside(ipset("hash:net,iface", wide, "10.9.0.0/24,eth0"), "src,dst") is True
+    assert inside(ipset("hash:net,iface", "x,eth1", wide), "src,dst") is None
+
+
+def test_icmpv6_by_name() -> None:
+    """Types of ICMPv6 are printed by names of their own: ``echo-request`` is 128, not 8."""
+    ping = Packet(6, to_int("2001:db8::1"), to_int("2001:db8::2"), "icmpv6", icmp_type=128)
+    names = ipset("hash:ip,port", "2001:db8::2,ipv6-icmp:echo-request", "2001:db8::1,ipv6-icmp:no-route", family=6)
+    assert inside(names, "dst,dst", ping) is True
+    assert inside(names, "src,src", replace(ping, icmp_type=1)) is True
+    assert inside(names, "src,src", ping) is False

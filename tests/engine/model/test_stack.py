@@ -156,3 +156,15 @@ def test_shared_with_the_network_before() -> None:
     assert after.stack("n1", "host") is before.stack("n1", "host")
     assert after.stack("n2", "host") is not before.stack("n2", "host")
     assert after.stack("n3", "host") is None
+
+
+def test_kinds_of_ipv6_addresses() -> None:
+    """LOCAL and ANYCAST by a look-up in all tables, UNREACHABLE where none leads there; with a device: its own addresses only."""
+    world = World()
+    world.stack("n1").device("eth0", "2001:db8:1::1/64").device("eth1", "2001:db8:2::1/64").route(
+        "prohibit 2001:db8:8::/64 dev lo metric 1024 pref medium"
+    )
+    model = stack(world)
+    kinds = {text: model.address_kinds(to_int(text)) for text in ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::", "2001:db8:8::1", "2001:db8:9::1")}
+    assert list(kinds.values()) == [{"LOCAL"}, set(), {"ANYCAST"}, {"UNREACHABLE"}, {"UNREACHABLE"}]
+    assert model.address_kinds(to_int("2001:db8:1::1"), "eth0") == {"LOCAL"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from engine.walk.hooks import calls, conntrack_wanted, nat_chains
+import pytest
+
+from engine.walk.choices import Choices
+from engine.walk.hooks import calls, conntrack_wanted, late, nat_chains
 from tests.engine.walk.native_cases import chain, dnat
 from tests.engine.walk.world import lan
 
@@ -52,6 +55,29 @@ def test_iptables_nft_stands_where_nft_lists_it() -> None:
     assert order("FORWARD", before + compat + after, nft=dump) == ["nft inet z", "nft filter", "nft inet a"]
     assert order("FORWARD", before + after, nft=dump) == ["nft filter", "nft inet z", "nft inet a"]
     assert order("FORWARD", before, legacy=dump) == ["legacy filter", "nft inet a"]
+
+
+@pytest.mark.parametrize(
+    ("native", "dump", "contested"),
+    [
+        (chain("forward", "counter"), "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD", True),
+        (chain("forward", "counter", priority="10"), "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD", False),
+        (chain("forward"), "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD", False),
+        (chain("forward", "counter"), "*filter\n:FORWARD ACCEPT [0:0]", False),
+        (chain("forward", "counter"), "*security\n:FORWARD ACCEPT [0:0]\n-A FORWARD", False),
+    ],
+)
+def test_order_of_backends_is_a_choice(native: str, dump: str, contested: bool) -> None:
+    """Where both backends do something at one priority, either may run first; otherwise nothing is asked."""
+    world = lan()
+    world.stack("router").shows("nft list ruleset", native).iptables(dump, "legacy")
+    stack = world.network().stack("router", "host")
+    assert stack is not None
+    choices = Choices([1])
+    last = late(stack, "FORWARD", 4, choices)
+    assert bool(choices.asked) is contested
+    usual, other = ([c.chain for c in calls(stack, "FORWARD", 4, tables)] for tables in (frozenset[str](), last))
+    assert other == (usual[::-1] if contested else usual)
 
 
 def test_idle_chains_are_left_out() -> None:

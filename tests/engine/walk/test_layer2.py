@@ -64,6 +64,15 @@ def test_ipv6_answers_for_the_device_only() -> None:
     assert [answers(port(world, "n1", "eth0"), to_int(text), 6) for text in ("fd00:1::1", "fd00:2::1")] == ["own", ""]
 
 
+def test_one_link_local_address_on_several_devices() -> None:
+    """Calico gives all its devices the same link-local address: each answers for it; an anycast address is answered for as well."""
+    world = World()
+    node = world.stack("n1").device("cali1", "fe80::1/64 scope link").device("cali2", "fe80::1/64 scope link")
+    node.route("anycast 2001:db8:1:: dev cali2 table local proto kernel metric 0 pref medium")
+    assert [answers(port(world, "n1", name), to_int("fe80::1"), 6) for name in ("cali1", "cali2")] == ["own", "own"]
+    assert [answers(port(world, "n1", name), to_int("2001:db8:1::"), 6) for name in ("cali1", "cali2")] == ["", "own"]
+
+
 def test_bridge_ports_do_not_answer() -> None:
     """Frames that reach a bridge port are the bridge's."""
     world = World()

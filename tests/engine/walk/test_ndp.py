@@ -47,3 +47,15 @@ def test_answer_of_the_neighbour() -> None:
     trace = world.walk("a", "2001:db8::b")
     assert trace.client_sees == "timeout"
     assert found(trace, "drop", direction="request").node == "a"
+
+
+def test_bridged_questions_pass_prerouting() -> None:
+    """With bridge-nf-call-ip6tables the bridge's PREROUTING and POSTROUTING see neighbour discovery between its ports."""
+    for hook, sees in (("PREROUTING", "EHOSTUNREACH"), ("POSTROUTING", "EHOSTUNREACH"), ("INPUT", "connected")):
+        world = World()
+        node = world.stack("n1").device("cni0", "2001:db8:4::1/64", kind="bridge")
+        node.shows("sysctl net.bridge.bridge-nf-call-ip6tables", "net.bridge.bridge-nf-call-ip6tables = 1")
+        node.shows("ip6tables-save", f"*mangle\n:{hook} ACCEPT [0:0]\n-A {hook} -p ipv6-icmp -j DROP\nCOMMIT")
+        for at, pod in enumerate(("p1", "p2"), 2):
+            world.pod("n1", pod, f"2001:db8:4::{at}/64").listens("tcp [::]:80").shows("ip6tables-save", "")
+        assert world.sees("n1/p1", "2001:db8:4::3") == sees, hook

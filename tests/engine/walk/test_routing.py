@@ -284,3 +284,19 @@ def test_forwarded_packets_are_of_user_0(rule: str, sees: str) -> None:
 def test_rule_by_type_of_service(words: str, sees: str) -> None:
     """Ordinary packets have type of service 0: rules for another one pass them by."""
     assert ruled("router", f"from all {words}").sees("client", "10.2.0.2") == sees
+
+
+@pytest.mark.parametrize(
+    ("rule", "ok"), [("ipproto tcp", False), ("ipproto udp", True), ("ipproto tcp sport 2", False), ("ipproto tcp sport 1", True)]
+)
+def test_source_is_validated_by_protocol(rule: str, ok: bool) -> None:
+    """Measured: rules by protocol and port are asked for the way back, with the ports of an answer."""
+    stack = router().sysctl(conf__all__rp_filter=2).rule(f"50:\tfrom all {rule} blackhole")
+    assert checked(stack, "10.1.0.2").ok is ok
+
+
+def test_ipv6_routes_by_lo_block() -> None:
+    """Measured: IPv6 takes a route out by lo for a blocking one; senders get ENETUNREACH, but for UDP ones, which hear nothing."""
+    world = World()
+    world.host("a", "2001:db8::a/64").route("2001:db8:9::/64 dev lo metric 1024 pref medium")
+    assert [world.sees("a", "2001:db8:9::1", protocol=protocol) for protocol in ("tcp", "udp")] == ["ENETUNREACH", "timeout"]

@@ -40,3 +40,12 @@ def test_without_route_it_is_dropped() -> None:
     trace = proxied(routed=False).walk("client", "10.2.0.2")
     drop = found(trace, "drop")
     assert (trace.client_sees, drop.node, drop.get("by"), drop.get("hook")) == ("timeout", "router", "socket", "")
+
+
+def test_translated_after_the_proxy() -> None:
+    """Measured: what DNAT translates after TPROXY gave it away is connected and reset at once: TPROXY looks for the connection under the old address."""
+    world = proxied()
+    world.stack("router").iptables(
+        f"*mangle\n:PREROUTING ACCEPT [0:0]\n{RULE}\n*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination 10.99.0.1"
+    )
+    assert world.sees("client", "10.2.0.2") == "ECONNRESET"

@@ -29,6 +29,7 @@ class Around:
 
     def __init__(self, *, kind: str = "UNICAST", member: bool | None = True, path: bool | None = True) -> None:
         self.kind, self.member, self.path = kind, member, path
+        self.kinds: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
 
     def address_type(self, family: int, value: int, device: str = "") -> str:
@@ -39,7 +40,7 @@ class Around:
     def address_kinds(self, value: int, device: str) -> set[str]:
         """What a look-up says of any IPv6 address."""
         self.asked.append((6, value, device))
-        return {self.kind}
+        return self.kinds
 
     def in_set(self, name: str, directions: tuple[str, ...], packet: Packet, context: HookContext) -> bool | None:
         """Membership in any set."""

@@ -295,3 +295,26 @@ def test_family_decides_addresses() -> None:
     assert holds("-s 0.0.0.0/0", SYN6) is False
     assert holds("-s fd00::/8", SYN6) is True
     assert ENTRY.original.inverted().inverted() == ENTRY.original
+
+
+@pytest.mark.parametrize(
+    ("types", "dst", "kinds", "answer"),
+    [
+        ("UNICAST", "2001:db8::1", {"LOCAL"}, True),
+        ("UNICAST", "ff02::1", set(), False),
+        ("MULTICAST", "ff02::1", set(), True),
+        ("MULTICAST", "2001:db8::1", set(), False),
+        ("LOCAL", "2001:db8::1", {"LOCAL"}, True),
+        ("LOCAL,UNICAST", "2001:db8::1", set(), False),
+        ("LOCAL,ANYCAST", "2001:db8::1", {"ANYCAST"}, True),
+        ("UNREACHABLE", "2001:db8::1", {"UNREACHABLE"}, True),
+        ("UNSPEC", "::", set(), True),
+        ("UNSPEC", "2001:db8::1", set(), False),
+    ],
+)
+def test_address_types_of_ipv6(types: str, dst: str, kinds: set[str], answer: bool) -> None:
+    """Measured: UNICAST, MULTICAST and UNSPEC go by the address alone, all kinds that are named must be met, one of the looked-up ones is enough."""
+    around = Around()
+    around.kinds = kinds
+    match = rule(f"-m addrtype --dst-type {types}", family=6).matches[0]
+    assert match.holds(replace(PING6, dst=to_int(dst)), FORWARD, around) is answer
