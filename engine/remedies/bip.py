@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.errors import RuleError
 from engine.inet import Prefix, is_address, prefix, to_int, to_text
 from engine.remedies.base import Operation, Parameter
 
@@ -12,9 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.facts import Fact, FactBase
+    from engine.remedies.base import Site
 
 PLACES = "/etc/docker /etc/default/docker /etc/sysconfig/docker /etc/sysconfig/docker-network /etc/systemd/system"
 """Where the option stands, by distribution."""
+
+
+WITH_LENGTH = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}/\d{1,2}")
 
 
 class DockerSetBip(Operation):
@@ -26,6 +32,14 @@ class DockerSetBip(Operation):
         "old": Parameter("address of docker0 with its length, as it is"),
         "bip": Parameter("address of docker0 with its length, as it is to be"),
     }
+
+    def __init__(self, parameters: Mapping[str, Any], site: Site) -> None:
+        """Raises :class:`RuleError` for what is no IPv4 address with a length: both get into a pattern."""
+        super().__init__(parameters, site)
+        for name in self.PARAMETERS:
+            if not WITH_LENGTH.fullmatch(self.text(name)):
+                message = f"operation {self.NAME}: {name} is no address with a length: {self.text(name)!r}"
+                raise RuleError(message)
 
     def _set(self, old: str, new: str) -> tuple[str, ...]:
         dots = old.replace(".", r"\.")
@@ -76,8 +90,6 @@ class DockerSetBip(Operation):
         try:
             old, new = prefix(self.text("old")), prefix(self.text("bip"))
         except ValueError:
-            return None
-        if old.family != 4 or new.family != 4 or new.length > old.length:
             return None
         here = [f for f in facts.facts if f.node == self.site.node]
         changes: dict[int, Fact | None] = {}

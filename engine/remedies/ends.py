@@ -36,7 +36,7 @@ class TunnelSource(AnnouncingAgent):
         if self.text("program") == "calico":
             method = f"cidr={self.text('network')}" if self.text("network") else f"interface={self.text('iface') or '<card>'}"
             return self._lines(self.site.shell("kubectl", "-n", "kube-system", "set", "env", "ds/calico-node", f"IP_AUTODETECTION_METHOD={method}"))
-        option = f"--iface={self.text('iface') or self.text('address')}"
+        option = f"--iface={self.word('iface') or self.word('address')}"
         said = (
             f"# give flanneld the option {option} first (FLANNEL_OPTIONS in /etc/sysconfig/flanneld, or args of the DaemonSet kube-flannel-ds),",
             "# or it makes the device anew as it was",
@@ -70,8 +70,8 @@ class TunnelSource(AnnouncingAgent):
         if self.text("program") == "calico":
             return ("# the DaemonSet keeps it; with the operator: spec.calicoNetwork.nodeAddressAutodetectionV4 of the Installation",)
         return (
-            f"# the option --iface={self.text('iface') or self.text('address')} of flanneld keeps it (or --iface-regex)",
-            f"# behind a translation: kubectl annotate node {self.text('at') or self.site.node} flannel.alpha.coreos.com/public-ip-overwrite=ADDRESS",
+            f"# the option --iface={self.word('iface') or self.word('address')} of flanneld keeps it (or --iface-regex)",
+            f"# behind a translation: kubectl annotate node {self.word('at') or self.site.node} flannel.alpha.coreos.com/public-ip-overwrite=ADDRESS",
         )
 
     def verify(self) -> tuple[str, ...]:

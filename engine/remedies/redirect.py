@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.facts import Fact
 from engine.inet import family_of
 from engine.remedies.base import Parameter
 from engine.remedies.routes import RouteDelete, words_of
@@ -12,7 +13,7 @@ from engine.remedies.routes import RouteDelete, words_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.facts import Fact, FactBase
+    from engine.facts import FactBase
 
 
 class RouteRedirect(RouteDelete):
@@ -40,8 +41,8 @@ class RouteRedirect(RouteDelete):
 
     def commands(self) -> tuple[str, ...]:
         """``ip route replace``, with the metric that the route has: the kernel tells routes of one prefix apart by it."""
-        old = self._found(self.site.facts)
-        return (self._line_with(self._new(old)),) if old is not None else ()
+        old = self._found(self.site.facts) or Fact("route", {"dst": self.dst})
+        return (self._line_with(self._new(old)),)
 
     def undo(self) -> tuple[str, ...]:
         """``ip route replace`` with what the route was."""

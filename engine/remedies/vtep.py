@@ -131,9 +131,12 @@ class AnnouncingAgent(Operation):
         "at": Parameter("who it is to be done on, where that is no machine of the evidence", required=False),
     }
 
+    def word(self, name: str) -> str:
+        """A parameter as it may stand in a comment: on one line."""
+        return " ".join(self.text(name).split())
+
     def _lines(self, *lines: str) -> tuple[str, ...]:
-        at = self.text("at")
-        return (f"# run on {' '.join(at.split())}:", *lines) if at else lines
+        return (f"# run on {self.word('at')}:", *lines) if self.text("at") else lines
 
     def _restart(self) -> str:
         service, pods = AGENTS.get(self.text("program"), AGENTS["flannel"])
@@ -181,7 +184,7 @@ class VtepAnnounce(AnnouncingAgent):
         """What changes the MAC behind the agent's back."""
         return (
             "# systemd-udevd must not give the device another MAC: a file /etc/systemd/network/50-overlay.link with",
-            f"#   [Match] OriginalName={self.text('device').partition('.')[0]}*  [Link] MACAddressPolicy=none",
+            f"#   [Match] OriginalName={self.word('device').partition('.')[0]}*  [Link] MACAddressPolicy=none",
         )
 
     def apply(self, facts: FactBase) -> FactBase | None:
@@ -214,7 +217,7 @@ class VtepNewMac(AnnouncingAgent):
 
     def persist(self) -> tuple[str, ...]:
         """A cloned machine has the identity of the one it was cloned from: udev makes MACs of it."""
-        match = f"[Match] OriginalName={self.text('device').partition('.')[0]}*"
+        match = f"[Match] OriginalName={self.word('device').partition('.')[0]}*"
         return (
             "# systemd-udevd makes the MACs of virtual devices of /etc/machine-id (MACAddressPolicy=persistent): clones get equal ones. On a clone:",
             "#   rm -f /etc/machine-id /var/lib/dbus/machine-id && systemd-machine-id-setup, and reboot",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from engine.errors import RuleError
 from engine.facts import Fact, FactBase
 from tests.engine.remedies.conftest import operation
 
@@ -55,8 +58,16 @@ def test_commands() -> None:
     assert "docker0" in made.verify()[0]
 
 
+@pytest.mark.parametrize("bip", ["what", "fd00::1/64", "10.1.15.1/24#e id"])
+def test_refused(bip: str) -> None:
+    """Only an IPv4 address with its length gets into a pattern."""
+    with pytest.raises(RuleError, match="no address with a length"):
+        operation("docker.set-bip", FACTS, old="10.1.62.1/24", bip=bip)
+
+
 def test_nothing_promised() -> None:
-    """A lease that is larger than the bridge, what is no prefix, and a bridge that was not seen."""
-    assert operation("docker.set-bip", FACTS, old="10.1.62.1/24", bip="what").apply(FACTS) is None
-    assert operation("docker.set-bip", FACTS, old="10.1.62.1/16", bip="fd00::1/64").apply(FACTS) is None
+    """A subnet smaller than the bridge's, an address that cannot be, and a bridge that was not seen."""
+    assert operation("docker.set-bip", FACTS, old="10.1.62.1/24", bip="10.1.15.1/26").apply(FACTS) is not None
+    assert operation("docker.set-bip", FACTS, old="10.1.62.1/24", bip="10.1.0.1/16").apply(FACTS) is not None
+    assert operation("docker.set-bip", FACTS, old="10.1.62.1/24", bip="10.1.15.300/24").apply(FACTS) is None
     assert operation("docker.set-bip", FactBase([]), **GIVEN).apply(FactBase([])) is None

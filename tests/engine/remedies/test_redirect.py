@@ -43,5 +43,5 @@ def test_no_such_route() -> None:
     facts = node()
     made = operation("route.redirect", facts, dst="10.5.0.0/16", new_dev="eth0", new_via="10.1.0.7")
     assert made.apply(facts) is None
-    assert (made.commands(), made.undo()) == ((), ())
+    assert (made.commands(), made.undo()) == (("ip route replace 10.5.0.0/16 via 10.1.0.7 dev eth0",), ())
     assert "net-conf.json" in made.persist()[0]
