@@ -93,7 +93,7 @@ def test_an_address_of_ones_own() -> None:
     Measured for a pod's packet: it goes round until its TTL is spent.  One of the machine's own has a source that is local: a martian.
     """
     world = pair(dst="192.0.2.1")
-    world.stack("n1").device("cni0", "10.244.1.1/24", kind="bridge")
+    world.stack("n1").device("cni0", "10.244.1.1/24", kind="bridge").sysctl(**{"conf__flannel/1__rp_filter": 0})
     world.pod("n1", "web", "10.244.1.7/24", gateway="10.244.1.1")
     trace = world.walk("n1/web", "10.244.2.0", protocol="icmp")
     assert {f["lost"] for f in tunnelled(trace)} == {"own-address"}
