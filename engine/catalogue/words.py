@@ -117,6 +117,13 @@ NAMES: Final[dict[str, Text]] = {
     "ipvs_service": ("a virtual service: `ipvsadm -Ln`", "虚拟服务：`ipvsadm -Ln`"),
     "ipvs_timeouts": ("`ipvsadm -L --timeout`", "`ipvsadm -L --timeout`"),
     "dns_config": ("`/etc/resolv.conf`", "`/etc/resolv.conf`"),
+    "resolver": ("what `/etc/resolv.conf` makes programs do", "`/etc/resolv.conf` 决定的解析方式"),
+    "dns_loop": ("a forwarder of names that asks itself: Corefile, `/etc/dnsmasq.conf`", "问回自己的 DNS 转发器：Corefile、`/etc/dnsmasq.conf`"),
+    "own_name": ("the machine's own name: `hostname`, `/etc/hosts`", "主机自己的名字：`hostname`、`/etc/hosts`"),
+    "bound": ("what waits on the port that was asked for: `ss -lntup`, `docker ps`", "被访问端口上的监听情况：`ss -lntup`、`docker ps`"),
+    "netns": ("a network namespace", "网络命名空间"),
+    "rollout": ("how pods are replaced: `kubectl get deploy -o yaml`", "Pod 的替换方式：`kubectl get deploy -o yaml`"),
+    "balance": ("how connections spread over endpoints: `conntrack -L`", "连接在各端点上的分布：`conntrack -L`"),
     "host": ("the machine itself: `uname -a`", "主机本身：`uname -a`"),
     "collected": ("a listing that is complete", "完整的输出"),
 }

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.facts import FactBase
+from engine.facts import Fact, FactBase
 from engine.model import build
 from engine.walk import walk
 from engine.walk.trace import Flow
 from tests.engine.walk.world import SOCKETS, World, found, parsed
 
 if TYPE_CHECKING:
-    from engine.facts import Fact
     from engine.walk.trace import Trace
 
 SERVER = "10.0.0.2"
@@ -120,6 +119,35 @@ class TestListed:
         """Of two that it may be, none is named."""
         facts = [*parsed("ss -lntp", SOCKETS, "a"), *parsed("ss -lntp", SOCKETS, "b")]
         assert not bound(walk(build(FactBase(facts)), Flow("a", "host", "", SERVER, 80, "tcp")))
+
+
+class TestBehindProxy:
+    """docker-proxy takes connections for a container."""
+
+    @staticmethod
+    def walked(*ends: str, process: str = "docker-proxy") -> Trace:
+        """A connection to a published port of the node's own loopback, where the container's sockets are these."""
+        world = World()
+        line = f'tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:* users:(("{process}",pid=7,fd=4))'
+        world.stack("n").device("docker0", "172.17.0.1/16", kind="bridge").shows("ss -lntup", f"{SOCKETS}\n{line}")
+        world.pod("n", "web", "172.17.0.2/16", bridge="docker0", gateway="172.17.0.1").listens(*ends)
+        end = {"network": "bridge", "address": "172.17.0.2", "gateway": "172.17.0.1"}
+        one = {"name": "web", "runtime": "docker", "state": "running", "endpoints": (end,)}
+        ports = ({"host_ip": "0.0.0.0", "host_port": 8080, "container_port": 80, "protocol": "tcp"},)
+        network = build(world.facts().plus([Fact("container", {**one, "ports": ports}, "n")]))
+        return walk(network, Flow("n", "host", "", "127.0.0.1", 8080, "tcp"))
+
+    @pytest.mark.parametrize(("ends", "how"), [([], "none"), (["tcp 127.0.0.1:80"], "loopback")])
+    def test_nothing_behind(self, ends: list[str], how: str) -> None:
+        """The handshake is done, and the container takes nothing."""
+        trace = self.walked(*ends)
+        fact = found(trace, "bound", relayed=True)
+        assert (trace.client_sees, fact.stack, fact.get("how"), fact.get("port"), fact.get("container")) == ("connected", "web", how, 80, "web")
+
+    def test_served(self) -> None:
+        """A container that listens, and a program of the node's own on that port."""
+        assert not bound(self.walked("tcp 0.0.0.0:80"))
+        assert not bound(self.walked(process="nginx"))
 
 
 class TestPublished:

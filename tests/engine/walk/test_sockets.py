@@ -8,7 +8,7 @@ from engine.facts import Fact
 from engine.inet import to_int
 from engine.model.packet import Packet
 from engine.model.stack import NetStack
-from engine.walk.sockets import keeps_free, known, listeners, takes
+from engine.walk.sockets import embedded, keeps_free, known, listeners, takes
 from tests.engine.walk.world import lan
 
 V4 = Packet(4, to_int("10.1.0.2"), to_int("10.2.0.2"), "tcp", 40000, 80)
@@ -111,3 +111,18 @@ def test_sockets_that_nobody_listed() -> None:
     assert trace.client_sees == "depends"
     assert [(unknown.node, unknown.command) for unknown in trace.depends] == [("server", "ss -lntp")]
     assert ("closed", "", "ECONNREFUSED") in trace.branches
+
+
+@pytest.mark.parametrize(("address", "port", "sockets", "netfilter", "right"), [
+    ("127.0.0.11", 53, ["127.0.0.11"], False, True),
+    ("127.0.0.11", 53, [], False, False),
+    ("127.0.0.11", 53, ["127.0.0.11"], True, False),
+    ("127.0.0.11", 80, ["127.0.0.11"], False, False),
+    ("127.0.0.53", 53, ["127.0.0.11"], False, False),
+])
+def test_embedded(address: str, port: int, sockets: list[str], netfilter: bool, right: bool) -> None:
+    """Docker's resolver is reached by rules of the container: where those were not collected, its socket alone tells that it answers."""
+    facts = [Fact("socket", {"protocol": "udp", "state": "UNCONN", "address": a, "port": 39265}, "n", "web") for a in sockets]
+    seen = [Fact("collected", {"what": "netfilter", "scope": "all"}, "n", "web")] if netfilter else []
+    stack = NetStack("n", "web", {"socket": facts, "collected": seen})
+    assert embedded(stack, Packet(4, to_int("127.0.0.1"), to_int(address), "udp", 40000, port)) is right
