@@ -261,7 +261,7 @@ def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *,
         "side": ruling.side,
         "namespace": pod.namespace if pod is not None else "",
         "pod": pod.name if pod is not None else "",
-        "pod_labels": shown({"matchLabels": pod.labels or {}}) if pod is not None else "",
+        **({"pod_labels": shown({"matchLabels": pod.labels})} if pod is not None and pod.labels is not None else {}),
         "policies": names_of(ruling.policies),
         "policy": names_of([decider])[0],
         "flavour": str(decider.get("flavour")),
@@ -289,7 +289,7 @@ def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:
         "peer_kind": "pod",
         "peer_name": peer.pod.full,
         "peer_namespace": peer.pod.namespace,
-        "peer_labels": shown({"matchLabels": peer.pod.labels or {}}),
+        **({"peer_labels": shown({"matchLabels": peer.pod.labels})} if peer.pod.labels is not None else {}),
         **({"peer_namespace_labels": shown({"matchLabels": spaces})} if spaces is not None else {}),
     }
 

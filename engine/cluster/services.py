@@ -149,14 +149,14 @@ def lack(cluster: Cluster, service: Service, port: ServicePort) -> Lack | None:
     if any(b.ready or (b.terminating and b.serving) or service.publish_not_ready for b in usable):
         return None
     if service.selector is None:
-        return Lack("unknown")
+        return Lack("unknown", _namesakes(cluster, service))
     if not service.selector:
         return Lack("other-ports" if backends else "no-selector")
     pods = selected(cluster, service)
     if pods:
         return _of_selected(port, pods, any(b.ready for b in backends))
     if pods is None:
-        return Lack("not-ready" if usable else "unknown")
+        return Lack("not-ready" if usable else "unknown", _namesakes(cluster, service))
     return _elsewhere(cluster, service)
 
 
@@ -168,6 +168,11 @@ def _of_selected(port: ServicePort, pods: Sequence[Pod], ready_elsewhere: bool) 
     if len(without) == len(pods):
         return Lack("no-address", without)
     return Lack("other-ports" if ready_elsewhere else "not-ready", tuple(p for p in pods if p.ready is not True) or tuple(pods))
+
+
+def _namesakes(cluster: Cluster, service: Service) -> tuple[Pod, ...]:
+    """Pods that are not ready and are called as the Service is: all that can be said where selector or labels were not seen."""
+    return tuple(p for p in cluster.pods_in(service.namespace) if p.active and p.ready is False and p.name.startswith(f"{service.name}-"))
 
 
 def _elsewhere(cluster: Cluster, service: Service) -> Lack:
