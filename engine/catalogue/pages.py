@@ -99,17 +99,18 @@ def _page(entry: Entry, proofs: Proofs, lang: str) -> Iterator[str]:
 def _recognise(rule: Rule, lang: str) -> Iterator[str]:
     seen = word("comma", lang).join(symptom(name, lang) for name in rule.symptoms)
     yield word("client-sees", lang, what=seen) if seen else word("client-any", lang)
-    yield word("evidence", lang)
     lines = [signs(pattern, lang) for pattern in rule.when]
     lines += [guard(one, lang) for one in rule.guards]
     lines += [word("absent", lang, what=signs(pattern, lang)) for pattern in rule.none]
-    yield _list(lines)
+    yield word("evidence" if lines else "evidence-cases", lang)
+    if lines:
+        yield _list(lines)
     for branch in rule.branches:
         more = [signs(pattern, lang) for pattern in branch.when]
         more += [guard(one, lang) for one in branch.guards]
         more += [word("absent", lang, what=signs(pattern, lang)) for pattern in branch.none]
         if more:
-            yield word("one-of", lang, name=branch.name)
+            yield word("one-of" if lines else "case", lang, name=branch.name)
             yield _list(more)
     cases = [(test.name, rule.id in {expected.id for expected in test.expect}) for test in rule.tests]
     for key, wanted in (("is", True), ("is-not", False)):

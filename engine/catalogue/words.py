@@ -38,6 +38,8 @@ WORDS: Final[dict[str, Text]] = {
     "client-sees": ("The client sees: {what}.", "客户端看到：{what}。"),
     "client-any": ("It shows in no error of its own.", "它没有特定的报错。"),
     "evidence": ("What the program looks for, all of it:", "程序查找的证据（须同时满足）："),
+    "evidence-cases": ("What the program looks for, in any of these cases:", "程序查找的证据（满足任一情形即可）："),
+    "case": ("in the case “{name}”:", "在“{name}”情形下："),
     "absent": ("not there: {what}", "不存在：{what}"),
     "one-of": ("and in the case “{name}”:", "并且，在“{name}”情形下："),
     "is": ("It is this:", "属于本模式的情形（英文）："),

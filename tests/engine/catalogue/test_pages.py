@@ -106,6 +106,19 @@ def test_conditions_read_as_sentences(folder: Path) -> None:
     assert "in the case “loud”:\n\n- `drop.effect` is `rejected`" in text
 
 
+def test_cases_that_share_nothing(folder: Path) -> None:
+    """Where the branches have no condition in common, the page says that any of them will do."""
+    path = folder / "rules" / "acme-port-closed.yaml"
+    start, _, rest = path.read_text(encoding="utf-8").partition("when:\n")
+    _, _, after = rest.partition("dedupe:")
+    patterns = "    when: [{fact: drop, as: drop, where: {by: rule}}, {fact: netfilter_rule, as: rule, join: {node: drop.node}}]\n"
+    cases = f"any:\n  - name: silent\n{patterns}  - name: loud\n{patterns}"
+    path.write_text(f"{start}{cases}dedupe:{after}", encoding="utf-8")
+    text = page(folder)
+    assert "in any of these cases:\n\nin the case “silent”:\n\n- `drop`" in text
+    assert "all of it" not in text
+
+
 def test_example(folder: Path) -> None:
     """Title and cause are those of the rule's first firing test, its markup is shown as text, and a field that the test lacks is named."""
     text = page(folder)
