@@ -172,3 +172,10 @@ def test_selected() -> None:
     bare = cluster(service("shop/web", IP, None, (80, 8080)), service("shop/api", IP, {}, (80, 8080)))
     assert selected(bare, bare.services["shop", "web"]) is None
     assert selected(bare, bare.services["shop", "api"]) is None
+
+
+def test_namesakes() -> None:
+    """Where selector or labels were not seen, a pod that bears the Service's name and is not ready is worth a word."""
+    troubled = pod("shop/web-1", "10.1.1.5", None, ready=False)
+    assert why(troubled, pod("shop/webshop-1", "10.1.1.6", None, ready=False), ends("shop/web"), selector=None) == ("unknown", ["shop/web-1"])
+    assert why(pod("shop/web-1", "10.1.1.5", None, ready=True), ends("shop/web"), selector=None) == ("unknown", [])

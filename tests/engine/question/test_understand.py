@@ -10,6 +10,7 @@ from engine.errors import QuestionError
 from engine.facts import HOST, Fact, FactBase
 from engine.question import understand
 from engine.question.flows import MAX_FLOWS
+from tests.engine.question.conftest import fact
 
 if TYPE_CHECKING:
     from engine.findings import Question
@@ -275,3 +276,56 @@ def test_target_address_is_on_the_senders_side() -> None:
     assert ask(base, "a cannot ping b", from_="a", to="b", protocol="icmp") == ["n1/a > 10.2.0.9:0/icmp"]
     assert ask(base, "", from_="six", to="b", protocol="icmp") == ["n1/six > fd00::9:0/icmp"]
     assert ask(base, "", from_="six", to="internet") == ["n1/six > 2001:4860:4860::8888:0/icmp"]
+
+
+SHOP = [
+    fact("k8s_node", name="w1", addresses=("10.0.0.1",)),
+    fact("k8s_node", name="w2", addresses=("10.0.0.2",)),
+    fact("pod", namespace="kube-system", name="kube-proxy-x", ips=("10.0.0.1",), node_name="w1"),
+    fact("pod", namespace="kube-system", name="coredns-x", ips=("10.1.1.2",), node_name="w1"),
+    fact("pod", namespace="shop", name="web-x1", ips=("10.1.1.5",), node_name="w1"),
+    fact("pod", namespace="shop", name="gateway-x1", ips=("10.1.1.6",), node_name="w1"),
+    fact("pod", namespace="shop", name="ledger-0", ips=("10.1.2.9",), node_name="w2"),
+    fact("service", namespace="shop", name="web", type="NodePort", cluster_ips=("10.96.0.7",),
+        ports=({"port": 80, "target_port": 8080, "node_port": 30080},)),
+    fact("service", namespace="shop", name="ledger", cluster_ips=("None",), ports=({"port": 5432, "target_port": 5432},)),
+    fact("service", namespace="shop", name="books", cluster_ips=(), external_name="web.shop.svc.cluster.local",
+        ports=({"port": 80, "target_port": 80},)),
+    fact("service", namespace="shop", name="old", cluster_ips=(), external_name="192.0.2.9", ports=({"port": 80, "target_port": 80},)),
+    fact("service", namespace="shop", name="gone", cluster_ips=(), external_name="ledger.shop", ports=({"port": 5432, "target_port": 5432},)),
+    fact("service", namespace="shop", name="far", cluster_ips=(), external_name="db.example.com", ports=({"port": 80, "target_port": 80},)),
+    fact("service", namespace="shop", name="front", cluster_ips=("10.96.0.8",), ingress_ips=("198.51.100.7",),
+        ports=({"port": 443, "target_port": 443},)),
+    fact("endpoints", namespace="shop", service="ledger", ready=({"address": "10.1.2.9"},), ports=()),
+]
+"""Kubernetes objects alone."""
+
+
+@pytest.mark.parametrize(
+    ("symptom", "expected"),
+    [
+        # A word of kind or an ordinary word is a name behind the word for its kind.
+        ("pod gateway cannot reach service ledger", [("10.1.1.6", "10.1.2.9", 5432)]),
+        ("deployment web cannot reach statefulset ledger", [("10.1.1.5", "10.1.2.9", 0)]),
+        # ExternalName is followed to an address, to a Service, to the pods of a headless one.
+        ("web-x1 cannot reach service books", [("10.1.1.5", "10.96.0.7", 80)]),
+        ("web-x1 cannot reach service old", [("10.1.1.5", "192.0.2.9", 80)]),
+        ("web-x1 cannot reach service gone", [("10.1.1.5", "10.1.2.9", 5432)]),
+        # Pods in their node's network are not "the pods", and the cluster's own ask for nothing.
+        ("service ledger times out", [("10.1.1.5", "10.1.2.9", 5432), ("10.1.1.6", "10.1.2.9", 5432)]),
+        ("w1 上的所有 Pod 都访问不了 ledger-0", [("10.1.1.5", "10.1.2.9", 0), ("10.1.1.6", "10.1.2.9", 0), ("10.1.1.2", "10.1.2.9", 0)]),
+        # A node port on a node, and a load balancer's address, are asked for from outside.
+        ("NodePort 30080 on w2 does not answer", [("203.0.113.10", "10.0.0.2", 30080)]),
+        ("198.51.100.7:443 times out", [("203.0.113.10", "198.51.100.7", 443)]),
+        ("w2 cannot reach clusterIP of web", [("10.0.0.2", "10.96.0.7", 80)]),
+    ],
+)
+def test_symptoms_on_objects_alone(symptom: str, expected: list[tuple[str, str, int]]) -> None:
+    """Who asks whom, by the Kubernetes objects and nothing else."""
+    found = [(f.src, f.dst, f.port) for f in understand(symptom, FactBase(SHOP)).flows]
+    assert found == expected
+
+
+def test_an_external_name_beyond_the_evidence() -> None:
+    """A name that nothing here resolves makes no flow."""
+    assert understand("web-x1 cannot reach service far", FactBase(SHOP)).flows == ()
