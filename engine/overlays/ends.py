@@ -146,6 +146,9 @@ def _fact(end: End, why: str, others: Sequence[End], found: dict[str, Machine]) 
         "better_device": device,
     }
     kept = {name: value for name, value in fields.items() if value}
-    return Fact(
-        "tunnel_end", kept, end.machine.node if end.machine is not None else end.fact.node, HOST, end.fact.source, end.fact.line, end.fact.shown
-    )
+    node = end.machine.node if end.machine is not None else end.fact.node
+    shown = end.fact.shown
+    if end.known_by == "annotation":
+        key = f"{CALICO}IPv4Address" if end.program == "calico" else f"{FLANNEL}public-ip"
+        shown = f"node {end.fact.fields.get('name', '')}: {key} {note_of(end.fact, key)}"
+    return Fact("tunnel_end", kept, node, HOST, end.fact.source, end.fact.line, shown)

@@ -206,4 +206,5 @@ def _announced(base: FactBase, found: dict[str, Machine]) -> Iterator[Fact]:
             machine = machine_of(found, node)
             peer = str(most.fields.get("name", ""))
             fields = {"known_by": "annotation", "owner": str(node.fields.get("name", "")), "how": way, "peer": peer, "back_how": usual}
-            yield Fact("path_mismatch", fields, machine.node if machine is not None else node.node, HOST, node.source, node.line, node.shown)
+            shown = f"node {fields['owner']}: {FLANNEL}backend-type {note_of(node, f'{FLANNEL}backend-type')}"
+            yield Fact("path_mismatch", fields, machine.node if machine is not None else node.node, HOST, node.source, node.line, shown)

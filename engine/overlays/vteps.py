@@ -227,7 +227,10 @@ def _misannounced(found: dict[str, Machine], listed: Sequence[Vtep], told: Seque
 def _placed(kind: str, fields: dict[str, object], node: str, origin: Fact) -> Fact:
     """A computed fact with the line of the entry that it is about."""
     kept = {name: value for name, value in fields.items() if value not in {None, ""}}
-    return Fact(kind, kept, node, HOST, origin.source, origin.line, origin.shown)
+    shown = origin.shown
+    if origin.kind == "k8s_node":
+        shown = f"node {origin.fields.get('name', '')}: {fields.get('program') or 'overlay'} announces the MAC {fields.get('mac', '')}"
+    return Fact(kind, kept, node, HOST, origin.source, origin.line, shown)
 
 
 # --- one MAC twice ----------------------------------------------------------------------------------------------------

@@ -87,6 +87,8 @@ def test_node_objects_alone() -> None:
     """Annotations tell it without any machine: one address twice, docker's default, and the one Node whose end is none of its addresses."""
     twice = [kube("a", "192.0.2.1", public_ip="10.0.2.15"), kube("b", "192.0.2.2", public_ip="10.0.2.15")]
     assert told(computed(twice)) == [("a", "10.0.2.15", "not-unique", "192.0.2.1"), ("b", "10.0.2.15", "not-unique", "192.0.2.2")]
+    shown = [f.text for f in FactBase(twice, EXPANDERS).of_kind("tunnel_end")]
+    assert shown[0] == "node a: flannel.alpha.coreos.com/public-ip 10.0.2.15"
     bridge = [kube("a", "192.0.2.1", calico="192.0.2.1/24"), kube("b", "192.0.2.2", calico="172.17.0.1/16")]
     assert told(computed(bridge)) == [("b", "172.17.0.1", "bridge", "192.0.2.2")]
     apart = [kube("a", "192.0.2.1", public_ip="192.0.2.1"), kube("b", "192.0.2.2", public_ip="10.9.0.12")]
