@@ -95,6 +95,7 @@ KINDS: Final[dict[str, Kind]] = {
             "port_state": "str: bridge port state: forwarding | blocking | disabled | listening | learning",
             "vlan_filtering": "bool: bridge attribute",
             "nf_call_iptables": "bool: bridge attribute (per bridge)",
+            "nf_call_ip6tables": "bool: bridge attribute (per bridge)",
             "promiscuity": "int",
             "alias": "str",
             "rx_packets": "int",

@@ -44,6 +44,7 @@ _KIND_INTEGERS: dict[str, dict[str, tuple[str, ...]]] = {
     "vlan": {"vlan_id": ("id",)},
 }
 """As :data:`_KIND_TEXTS`, for numbers."""
+_BRIDGE_SWITCHES = ("vlan_filtering", "nf_call_iptables", "nf_call_ip6tables")
 _TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "geneve", "vti", "ip6tnl", "ip6gre", "ip6gretap", "erspan"})
 _JSON_INTEGERS = {"ifindex": "index", "mtu": "mtu", "promiscuity": "promiscuity", "link_index": "peer_index", "link_netnsid": "netnsid"}
 _KNOWN_LINES = frozenset({"altname", "vf", "prog/xdp", "xdp", "valid_lft", "bond_slave", "team_slave", "vrf_slave", "tc"})
@@ -300,7 +301,7 @@ def _set_kind(link: dict[str, Any], kind: str, look: Callable[[str], str], learn
     if kind == "vxlan":
         link["vxlan_learning"] = learning
     elif kind == "bridge":
-        link.update({key: look(key) in {"1", "True"} for key in ("vlan_filtering", "nf_call_iptables") if look(key)})
+        link.update({key: look(key) in {"1", "True"} for key in _BRIDGE_SWITCHES if look(key)})
     elif kind in _TUNNELS:
         ends = {key: "0.0.0.0" if look(key) == "any" else look(key) for key in ("local", "remote")}  # noqa: S104  how tools print "any"
         link.update({f"tunnel_{key}": end for key, end in ends.items() if is_address(end)})

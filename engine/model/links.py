@@ -48,6 +48,7 @@ class Link:
     isolated: bool | None = None
     port_state: str = ""
     nf_call_iptables: bool | None = None
+    nf_call_ip6tables: bool | None = None
     fact: Fact | None = None
 
 

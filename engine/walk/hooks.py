@@ -151,7 +151,8 @@ def _native(stack: NetStack, hook: str, family: int) -> list[Call]:
 
 def calls_netfilter(stack: NetStack, choices: Choices, bridge: str, family: int) -> bool:
     """bridge-nf-call-iptables of the namespace, or the bridge's own switch."""
-    if stack.link(bridge).nf_call_iptables:
+    link = stack.link(bridge)
+    if link.nf_call_iptables if family == 4 else link.nf_call_ip6tables:
         return True
     key = "net.bridge.bridge-nf-call-iptables" if family == 4 else "net.bridge.bridge-nf-call-ip6tables"
     value = stack.sysctl(key)

@@ -9,7 +9,7 @@ from engine.facts import HOST
 from engine.inet import family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Network, Port
-from engine.model.packet import Packet
+from engine.model.packet import ICMP, Packet
 from engine.phrases import phrase
 from engine.walk import homeward
 from engine.walk.choices import Asked, Choices, replays
@@ -301,7 +301,7 @@ class Journey:
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
         size = RESET_SIZE + 20 * (packet.family == 6) if reset and packet.protocol == "tcp" else packet.size
         # The kernel's own echo replies may be fragmented (icmp_sk_init).
-        free = packet.protocol == "icmp"
+        free = packet.protocol in ICMP
         return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
 
     def _arrived(self, back: End, good: str) -> str:

@@ -164,8 +164,10 @@ class Walker:
         told = limit.octets if limit is not None else 0
         return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output", mtu=told, physin=at.physin)
 
-    def _too_big(self, at: At, way: Way, packet: Packet, state: State | None) -> End | None:
+    def _too_big(self, at: At, way: Way, packet: Packet, state: State | None, *, made_here: bool) -> End | None:
         """A packet larger than its way lets out: told to its sender, unless it may be cut into fragments."""
+        if made_here and not packet.df and not self.depth:
+            return None  # in IPv6 too its maker may cut it
         limit = mtu.way_limit(at.stack, way, packet.family)
         if limit is None or packet.size <= limit.octets or (packet.family == 4 and not packet.df):
             return None
@@ -322,23 +324,21 @@ class Walker:
         source = packet.src or (source_for(stack, way, packet.family, packet.dst) if chooses else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
         failed = way.type not in {"unicast", "local"}
-        if failed and (packet.family == 4 or packet.src or source is None):
-            return self.unroutable(at, way, packet, None)
+        refused = self._foreign(at, way) if packet.family == 6 and packet.src else None
+        if refused is None and failed and (packet.family == 4 or packet.src or source is None):
+            refused = self.unroutable(at, way, packet, None)
+        if refused is not None:
+            return refused
         if packet.src == 0:
-            if source is None:
-                return self._sourceless(at, way)
-            packet = replace(packet, src=source)
-            # connect() looks the way up again with the source that it chose (ip_route_connect), in IPv6 only if there was none without it
-            # (ip6_dst_lookup_tail); ICMP errors and tunnels do not.
-            if failed or (packet.family == 4 and not packet.error and not self.depth):
-                way = find_way(stack, self.key(packet), self.choices)
-                if way.type not in {"unicast", "local"}:
-                    return self.unroutable(at, way, packet, None)
+            found = self._from(at, way, source, failed=failed)
+            if isinstance(found, End):
+                return found
+            way, packet = found
         if packet.error and packet.family == 6 and anycast(way.found, packet.dst):
             text = phrase("anycast-error", dst=to_text(packet.dst, 6))
             return self.stop(at, "socket", Disposition.DROPPED, text, way.lines)
         at = replace(at, packet=packet)
-        refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None)
+        refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None, made_here=True)
         if refused is not None:
             return refused
         refused = self._portless(at, way, packet)
@@ -360,6 +360,21 @@ class Walker:
         self.choices.ask(("addresses", stack.node, stack.name), ("unknown",), Unknown(stack.node, stack.name, "addresses", "ip address", why))
         self.recorder.step("route", why, "unknown", way.lines)
         return End(Disposition.DEPENDS, stack, at.packet, at.device)
+
+    def _from(self, at: At, way: Way, source: int | None, *, failed: bool) -> tuple[Way, Packet] | End:
+        """The way of a packet that gets its source now.
+
+        connect() looks the way up again with the source that it chose (``ip_route_connect``), in IPv6 only if there was none without it
+        (``ip6_dst_lookup_tail``); ICMP errors and tunnels do not.
+        """
+        if source is None:
+            return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("no-source"), way.lines, errno="EADDRNOTAVAIL")
+        packet = replace(at.packet, src=source)
+        if failed or (packet.family == 4 and not packet.error and not self.depth):
+            way = find_way(at.stack, self.key(packet), self.choices)
+            if way.type not in {"unicast", "local"}:
+                return self.unroutable(at, way, packet, None)
+        return way, packet
 
     def _foreign(self, at: At, way: Way) -> End | None:
         """What a stack makes must bear an address of its own, unless its maker asked for freedom (``ip_route_output_key_hash_rcu``)."""
@@ -599,7 +614,7 @@ class Walker:
             text = phrase("proxy-missed", port=at.packet.listener)
             return self.stop(at, "socket", Disposition.DROPPED, text, way.lines, packet=at.packet, state=passage.state)
         passage.way = way
-        refused = self._too_big(at, way, at.packet, passage.state)
+        refused = self._too_big(at, way, at.packet, passage.state, made_here=False)
         if refused is not None:
             return refused
         passage.packet = replace(passage.packet, ttl=passage.packet.ttl - 1)
@@ -661,7 +676,7 @@ class Walker:
                 source_prefix=source_prefix(self.network, before.src, family, to_text(before.src, family)),
             )
         # Only a packet that OUTPUT sent another way is too big here: the stack tells its own sender by ICMP (ip_fragment).
-        refused = self._too_big(replace(at, how="forward"), way, passage.packet, passage.state)
+        refused = self._too_big(replace(at, how="forward"), way, passage.packet, passage.state, made_here=how == "output")
         if refused is not None:
             return refused
         passage.confirm()

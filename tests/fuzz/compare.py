@@ -102,9 +102,14 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
     if ":" in probe.dst and Disposition.NEIGHBOR_FAILED in {course.request.disposition, course.reply.disposition if course.reply else None}:
         return ""  # questions for a neighbour that does not exist pass the same rules
     # ICMP errors about lost answers and lost errors are not walked: the client never learns of them.
-    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not course.ended_by and ending:
+    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not course.ended_by and ending and not _lost_outside(course):
         return "rule: an unforeseen one ended the packet"
     return ""
+
+
+def _lost_outside(course: Course) -> bool:
+    """Whether the outer packet of a tunnel was lost: errors about it are not walked, for the client never learns of them."""
+    return any(step.what == "encapsulate" and step.verdict == "drop" for hop in course.request.hops for step in hop.steps)
 
 
 def _by_source(course: Course, outcome: Outcome) -> str:

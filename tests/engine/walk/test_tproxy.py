@@ -43,7 +43,7 @@ def test_without_route_it_is_dropped() -> None:
 
 
 def test_translated_after_the_proxy() -> None:
-    """Measured: what DNAT translates after TPROXY gave it away is connected and reset at once: TPROXY looks for the connection under the old address."""
+    """Measured: what DNAT translates after TPROXY gave it away is connected and reset: TPROXY looks for the connection under the old address."""
     world = proxied()
     world.stack("router").iptables(
         f"*mangle\n:PREROUTING ACCEPT [0:0]\n{RULE}\n*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination 10.99.0.1"
