@@ -19,6 +19,7 @@ from engine.question.tokens import canonical
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from engine.cluster import Cluster
     from engine.facts import Fact, FactBase
 
 Port = tuple[int, str]
@@ -144,8 +145,19 @@ class Inventory:
         names.update(
             dict.fromkeys(fact.node for kind in ("host", "container", "netfilter_table", "socket", "sysctl") for fact in self.facts.of_kind(kind))
         )
-        names.update(dict.fromkeys(str(fact.get("name", "")) for fact in self.facts.of_kind("k8s_node")))
+        names.update(dict.fromkeys(self.host(str(fact.get("name", ""))) for fact in self.facts.of_kind("k8s_node")))
         return tuple(name for name in names if name)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The Kubernetes objects of the evidence."""
+        from engine.cluster import Cluster
+
+        return Cluster(self.facts)
+
+    def host(self, node: str) -> str:
+        """Evidence node of a Kubernetes node (which may be called otherwise); its own name if its state was not collected."""
+        return (self.cluster.host_of(node) if node else "") or node
 
     @cached_property
     def _holders(self) -> dict[str, list[tuple[str, str]]]:
@@ -191,7 +203,7 @@ class Inventory:
     @cached_property
     def node_endpoints(self) -> tuple[Named, ...]:
         """The machines themselves."""
-        told = {str(f.get("name", "")): f for f in self.facts.of_kind("k8s_node")}
+        told = {self.host(str(f.get("name", ""))): f for f in self.facts.of_kind("k8s_node")}
         hostnames = {f.node: str(f.get("hostname", "")) for f in self.facts.of_kind("host")}
         found = []
         for node in self.nodes:
@@ -218,7 +230,7 @@ class Inventory:
     def _pod(self, fact: Fact) -> Named:
         space, name = str(fact.get("namespace", "default")), str(fact.get("name", ""))
         ips = tuple(canonical(ip) for ip in fact.get("ips", ()) if is_address(ip))
-        node = str(fact.get("node_name", ""))
+        node = self.host(str(fact.get("node_name", "")))
         stack = HOST if fact.get("host_network") else self._stack_with(ips, node)
         node = node or next((n for ip in ips for n, _ in self._holders.get(ip, ())), "")
         if (node, stack) not in self.stacks:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.facts import HOST, Fact, FactBase
 from engine.question.names import Inventory
+from tests.engine.question.conftest import fact, stack
 
 if TYPE_CHECKING:
     from engine.question.names import Endpoint
@@ -161,3 +162,15 @@ def test_listening_leaves_loopback_out(lab: FactBase) -> None:
     """Ports that listen on loopback alone are not offered to others."""
     inventory = Inventory(lab)
     assert inventory.listening(inventory.find("web")[0]) == [(8080, "tcp")]
+
+
+def test_a_node_of_two_names() -> None:
+    """What Kubernetes calls otherwise than its host name is one machine under both names, and its pods are on it."""
+    base = FactBase([
+        *stack("box3", HOST, "10.0.0.3/24"), *stack("box3", "pod-x", "10.1.1.5/24"), fact("k8s_node", name="ip-10-0-0-3", addresses=("10.0.0.3",)),
+        fact("pod", namespace="shop", name="web", ips=("10.1.1.5",), node_name="ip-10-0-0-3"), fact("k8s_node", name="far", addresses=("10.0.0.9",)),
+    ])
+    inventory = Inventory(base)
+    assert inventory.nodes == ("box3", "far")
+    assert [(e.node, e.stack) for word in ("box3", "ip-10-0-0-3") for e in inventory.find(word)] == [("box3", HOST)] * 2
+    assert [(e.node, e.stack) for e in inventory.find("shop/web")] == [("box3", "pod-x")]
