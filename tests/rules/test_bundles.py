@@ -1,6 +1,7 @@
 """Failure modes that no lab shows: small folders of evidence, each with the question that goes with it.
 
-``tests/recordings/bundles/ID/question.yaml`` holds the symptom, the options, and the node that the finding is about (by state, where they differ); beside it are states:
+``tests/recordings/bundles/ID/question.yaml`` holds the symptom, the options, and the node that the finding is about (by state, where they
+differ); beside it are states:
 ``broken…`` must name the id first, ``healthy…`` (which looks almost like it) must name nothing.
 """
 
