@@ -391,6 +391,11 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "host_endpoint": Kind("A HostEndpoint of calico.", {"name": "str", "node_name": "str", "interface": "str", "addresses": "tuple[str]", "labels": "dict"}),
     "kube_config": Kind("Configuration of a cluster component (a ConfigMap's data).", {"namespace": "str", "name": "str", "data": "dict[str, str]"}),
+    "cni_order": Kind(
+        "Place of a CNI configuration among those of net.d that runtimes read: they use the first by name (computed from cni_config).",
+        {"file": "str: as in cni_config", "place": "int: from 1"},
+        "engine",
+    ),
     "docker_pool": Kind(
         "One of the subnets that docker gives to networks by default (computed where docker's networks and the node's routes were seen).",
         {"cidr": "str", "taken": "str: what overlaps it: network | route | routed (a route by a gateway, or one that blocks: docker before 20.10 minds them); absent if it is free", "by": "str: prefix that overlaps it", "name": "str: network, or device of the route"},

@@ -118,6 +118,18 @@ def _pool(node: str, cidr: str, takers: list[tuple[str, Prefix, Fact]]) -> Fact:
     return Fact("docker_pool", {"cidr": cidr}, node, HOST)
 
 
+def cni_orders(base: FactBase) -> Iterator[Fact]:
+    """A ``cni_order`` fact for every CNI configuration that a runtime reads (``libcni`` ``ConfFiles``: sorted by name)."""
+    by_node: dict[tuple[str, str], list[Fact]] = {}
+    for fact in base.of_kind("cni_config"):
+        if not fact.fields.get("disabled") and not fact.fields.get("error"):
+            by_node.setdefault((fact.node, fact.stack), []).append(fact)
+    for (node, stack), files in by_node.items():
+        files.sort(key=lambda fact: str(fact.fields.get("file", "")).rpartition("/")[2])
+        for place, fact in enumerate(files, 1):
+            yield Fact("cni_order", {"file": fact.fields.get("file", ""), "place": place}, node, stack, fact.source, fact.line, fact.shown)
+
+
 def published_ports(base: FactBase) -> Iterator[Fact]:
     """A ``published_port`` fact for every port of an IPv4 address that a running container publishes."""
     networks = {(f.node, f.fields.get("name")): f for f in base.of_kind("container_network")}
@@ -206,6 +218,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
     "docker_pool": docker_pools,
+    "cni_order": cni_orders,
     "proxy_state": proxy_states,
     "published_port": published_ports,
     "service_backends": service_backends,

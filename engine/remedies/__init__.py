@@ -6,7 +6,7 @@ from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.bip import DockerSetBip
 from engine.remedies.cards import EthtoolOffload, FlannelPort
 from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
-from engine.remedies.cni import CniRetireConfig
+from engine.remedies.cni import CniRecreatePod, CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
 from engine.remedies.ends import TunnelSource
@@ -57,6 +57,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         SysctlSet,
         ModuleLoad,
         CniRetireConfig,
+        CniRecreatePod,
         CalicoMovePool,
         DockerMoveNetwork,
         DockerAddressPools,

@@ -80,7 +80,7 @@ class CniRetireConfig(Operation):
         for fact in facts.facts:
             if fact.node != self.site.node:
                 continue
-            if fact.kind == "cni_config" and str(fact.fields.get("file", "")).endswith(self.path.rpartition("/")[2]):
+            if self.text("file") and fact.kind == "cni_config" and str(fact.fields.get("file", "")).endswith(self.path.rpartition("/")[2]):
                 change[id(fact)] = None
             elif fact.stack == pod:
                 self._remake(fact, change, address, gateway, length)
@@ -143,3 +143,22 @@ class CniRetireConfig(Operation):
                 change[id(fact)] = fact.having(master=bridge)
                 ports = [p for p in facts.at("bridge_port", self.site.node, HOST) if p.fields.get("device") == fact.fields.get("name")]
                 change.update({id(p): p.having(master=bridge) for p in ports})
+
+
+class CniRecreatePod(CniRetireConfig):
+    """Recreate a pod whose network configuration is gone; its owner makes it anew with the configuration that is there."""
+
+    NAME: ClassVar[str] = "cni.recreate-pod"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {name: about for name, about in CniRetireConfig.PARAMETERS.items() if name != "file"}
+
+    def commands(self) -> tuple[str, ...]:
+        """``kubectl delete pod``."""
+        return (self._delete_pod(),)
+
+    def undo(self) -> tuple[str, ...]:
+        """Nothing brings the old address back."""
+        return ()
+
+    def persist(self) -> tuple[str, ...]:
+        """A pod is made once."""
+        return ()

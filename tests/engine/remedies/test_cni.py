@@ -124,3 +124,16 @@ def test_kernel(space: Space) -> None:
     assert real is not None
     assert model is not None
     assert (model.link("br-b").up, model.link("br-b").carrier) == (real.link("br-b").up, real.link("br-b").carrier)
+
+
+def test_recreated_pod() -> None:
+    """A pod whose configuration is gone is made anew with the one that is there; no file is touched, and nothing takes it back."""
+    facts = evidence()
+    left = facts.swap({id(f): None for f in facts.of_kind("cni_config") if f.get("file") == FILE})
+    made = operation("cni.recreate-pod", left, address="10.88.0.5", pod_stack="web", subnet="10.244.1.1/24")
+    after = made.apply(left)
+    assert after is not None
+    assert (sees(left), sees(after)) == (sees(facts), "connected")
+    assert [f.get("file") for f in after.of_kind("cni_config")] == [f.get("file") for f in left.of_kind("cni_config")]
+    assert [command for command in made.commands() if "kubectl delete pod" in command] == list(made.commands())
+    assert (made.undo(), made.persist()) == ((), ())
