@@ -124,7 +124,12 @@ def test_published_ports() -> None:
 
 def test_runtimes_use_the_first_file_by_name() -> None:
     """Files are ordered by name whatever their folder; those that runtimes ignore, or that do not parse, have no place."""
-    files = {"/etc/cni/net.d/50-b.conflist": {}, "10-a.conf": {}, "00-old.conflist.disabled": {"disabled": True}, "01-bad.conf": {"error": "x"}}
+    files: dict[str, dict[str, object]] = {
+        "/etc/cni/net.d/50-b.conflist": {},
+        "10-a.conf": {},
+        "00-old.conflist.disabled": {"disabled": True},
+        "01-bad.conf": {"error": "x"},
+    }
     base = FactBase([Fact("cni_config", {"file": file, "disabled": False, **more}, "n1") for file, more in files.items()], EXPANDERS)
     assert [(f.node, f.get("file"), f.get("place")) for f in base.of_kind("cni_order")] == [
         ("n1", "10-a.conf", 1),
