@@ -31,7 +31,9 @@ PARSERS: Final = {
     "wireguard": "wireguard:parse",
     "xtmonitor": "xtmonitor:parse",
     "cards": "cards:parse",
-    "kernel_log": "cards:parse_log",
+    "kernel_log": "kernellog:parse",
+    "ufw": "frontends:parse_ufw",
+    "firewalld": "frontends:parse_firewalld",
     "link": "iplink:parse",
     "ifconfig": "ifconfig:parse",
     "route": "iproute:parse",
@@ -136,6 +138,8 @@ WORDS: Final = {
     "wg": "wireguard",
     "ethtool": "cards",
     "dmesg": "kernel_log",
+    "syslog": "kernel_log",
+    "ufw": "ufw",
     "wireguard": "wireguard",
     "lsmod": "modules",
     "modules": "modules",
@@ -252,6 +256,7 @@ PROGRAMS: Final = (
     "nstat",
     "ethtool",
     "dmesg",
+    "ufw",
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
@@ -394,6 +399,10 @@ def from_command(command: str) -> Hint | None:
             return Hint("iptables", command)
         if program == "ip" and (found := _ip_object(words, [word.lower() for word in words], at + 1, [])):
             return Hint(found.format, command)
+        if program == "journalctl" or (program in {"tail", "head", "less", "grep"} and "/var/log/" in command) or command.startswith("docker info"):
+            return Hint("kernel_log", command)
+        if program == "firewall-cmd":
+            return Hint("firewalld", command)
         if program == "grep" and any(word.startswith("/proc/sys/") for word in words[at:]):
             return Hint("sysctl", command)
         if program == "cat" and at + 1 < len(words):
@@ -443,6 +452,7 @@ OWN_LINE: Final = (
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
+    r"journalctl\b|ufw[ \t]+status|firewall-cmd[ \t]+--(?:list-all|zone)|docker[ \t]+info\b|(?:tail|head|less|grep)[ \t][^\n]{1,60}/var/log/|"
     r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
     r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
@@ -457,6 +467,9 @@ HEADING: Final = (
 )
 BARE_PROMPT: Final = r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]{1,80}\][#$])[ \t\r]*$"
 """A prompt at which nothing was typed: the output above ends there."""
+
+STAMP: Final = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S+ )"
+"""How syslog and the journal begin a line."""
 
 SIGNATURES: Final = (
     ("ipvs", r"^IP Virtual Server version|^Timeout \(tcp tcpfin udp\):|^-[Aa] (?:-[tuf]|--sctp-service) \S+ "),
@@ -516,7 +529,18 @@ SIGNATURES: Final = (
         ),
     ),
     ("cards", r"^Features for \S+:[ \t\r]*$|^driver: \S+[ \t\r]*$(?=\nversion:)"),
-    ("kernel_log", r"^[^\n]{0,100}[ \t]?[\w.@-]{1,40}: hw csum failure"),
+    (
+        "kernel_log",
+        (
+            r"^[^\n]{0,100}[ \t]?[\w.@-]{1,40}: hw csum failure"
+            rf"|^(?:\[[^\]\n]{{1,40}}\] |<\d+>|{STAMP}\S+ kernel: (?:\[ *[\d.]+\] )?)?(?:(?:nf|ip)_conntrack: (?:\w+: )?table full"
+            r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source "
+            r"|\[?[A-Za-z][\w :,/.-]{0,40}\]?:? *IN=\S* OUT=\S* |IN=\S* OUT=\S* (?:PHYS|MAC|SRC)\S*=)"
+            r"|^(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
+        ),
+    ),
+    ("ufw", r"^Status: (?:in)?active[ \t\r]*$"),
+    ("firewalld", r"^[A-Za-z][\w-]*(?: \((?:active|default)[^)\n]*\))?[ \t\r]*$(?=\n  target: )"),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),

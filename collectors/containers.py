@@ -13,6 +13,12 @@ SHORT = 12
 """Characters of an identity that listings show."""
 
 
+def listed(facts: Sequence[Fact]) -> list[Fact]:
+    """Without what front ends tell of tables that were listed themselves."""
+    seen = {(f.node, f.stack, f.get("family", 4)) for f in facts if f.kind == "netfilter_table" and f.get("table") == "filter" and not f.get("told")}
+    return [f for f in facts if not (f.kind == "netfilter_table" and f.get("told") and (f.node, f.stack, f.get("family", 4)) in seen)]
+
+
 def merged(facts: Sequence[Fact]) -> list[Fact]:
     """The facts, each container once: the listing that shows most, completed by the others."""
     places: dict[tuple[str, str], int] = {}

@@ -477,7 +477,14 @@ def _inside(stack: str, command: str) -> str:
 
 
 def _listing(match: Match, state: State) -> tuple[Line, ...]:
-    """What shows that a translation is missing: the end of the chain that would hold it."""
+    """What shows that something is missing: the list of sockets; the end of the chain that would hold a translation."""
+    closed = next((f for f in match.facts() if f.kind == "drop" and f.get("by") == "socket"), None)
+    if closed is not None:
+        here = (f for f in state.facts.of_kind("collected") if (f.node, f.stack, f.get("what")) == (closed.node, closed.stack, "sockets"))
+        from engine.walk.trace import Line
+
+        listed = next((f for f in here if f.source.name), None)
+        return (Line(listed.node, listed.stack, listed.source.name, 0, listed.source.command or "sockets"),) if listed is not None else ()
     bare = next((f for f in match.facts() if f.kind == "no_nat"), None)
     if bare is None:
         return ()

@@ -89,6 +89,7 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
 
     Only what the evidence itself shows counts: a cause without a line of it is one that was supposed.
     """
+    from collectors.containers import merged
     from engine.diagnosis import FALLBACK, Diagnoser
     from engine.model import build
     from engine.suppose import suppose
@@ -96,7 +97,7 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     supposed = suppose(facts, request.symptom)
     if not supposed.facts:
         return None
-    whole = facts.plus(supposed.facts)
+    whole = FactBase(merged([*facts.facts, *supposed.facts]), facts.expanders)
     network = build(whole)
     question = plausible(question_of(request, whole), network)
     outcome = Diagnoser(question, whole, rules, request.lang, network).run()

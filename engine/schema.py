@@ -170,6 +170,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"backend": "str: legacy | nft; absent if unknown", "family": "int", "table": "str: raw | mangle | nat | filter | security",
          "chains": "tuple[ChainText]",
          "columns": "str: 'no-interfaces' if the output (-L without -v) hides interface matches: any rule may have one that is not in its words",
+         "told": "bool: a front end (ufw, firewalld) told what it lets in; the tables themselves were not listed",
          "partial": "bool: true if chains or rules are missing (cut off, or one chain was asked for): an absent chain, or a chain's end, is unknown"},
     ),
     "netfilter_chain": Kind(
@@ -233,6 +234,12 @@ KINDS: Final[dict[str, Kind]] = {
         {"device": "str", "feature": "str: tx-checksumming | tx-checksum-ip-generic | tx-udp_tnl-segmentation …", "on": "bool", "fixed": "bool: cannot be changed"},
     ),
     "csum_failure": Kind("The kernel log says that a card took a packet's checksum for right which is wrong.", {"device": "str", "count": "int: times it was logged"}),
+    "kernel_message": Kind(
+        "What the kernel's log says of packets that it lost, or a LOG rule of a packet that it met; equal messages are one.",
+        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
+         "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str"},
+    ),
+    "room": Kind("A bounded table has room (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
     "kernel_trace": Kind(
         "What the kernel's own packet trace says of one packet (xtables-monitor --trace, or TRACE lines of the kernel log).",

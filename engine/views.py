@@ -214,6 +214,18 @@ def lease_mismatches(base: FactBase) -> Iterator[Fact]:
     return leases.mismatches(base)
 
 
+def rooms(base: FactBase) -> Iterator[Fact]:
+    """A ``room`` fact for every stack whose connection tracking table is far from full (less than four fifths)."""
+    values: dict[tuple[str, str], dict[str, Fact]] = {}
+    for fact in base.of_kind("sysctl"):
+        if str(fact.fields.get("key", "")).endswith(("nf_conntrack_count", "nf_conntrack_max")):
+            values.setdefault((fact.node, fact.stack), {})[str(fact.fields["key"]).rpartition("_")[2]] = fact
+    for (node, stack), found in values.items():
+        count, most = (str(found[name].fields.get("value", "")) if name in found else "" for name in ("count", "max"))
+        if count.isdecimal() and most.isdecimal() and int(count) * 5 < int(most) * 4:
+            yield Fact("room", {"resource": "conntrack"}, node, stack, found["count"].source, found["count"].line)
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
@@ -221,6 +233,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "cni_order": cni_orders,
     "proxy_state": proxy_states,
     "published_port": published_ports,
+    "room": rooms,
     "service_backends": service_backends,
     "mtu_gap": mtu_gaps,
     "resolver": resolvers,

@@ -82,11 +82,9 @@ def _claim(out: Emitter, layer_2: bool, link_mode: bool) -> None:
         return
     call = invocation(out.source.command, "ip")
     families = {fact.fields["family"] for fact in out.facts if fact.kind == "address"}
-    if call is None and "lo" not in {fact.get("name") or fact.get("device") for fact in out.facts}:
-        # Without a command line, a listing that lacks the loopback device is restricted somehow.
-        return
     device, filtered = _filters(call) if call else ("", False)
-    if filtered:
+    if filtered or (not device and "lo" not in {fact.get("name") or fact.get("device") for fact in out.facts}):
+        # A listing that lacks the loopback device is restricted somehow, or a person cut it to what seemed to matter.
         return
     # "-4" lists only devices with an IPv4 address and never shows the link layer; "-o addr" does not show it either.
     one_line = call is not None and not {"-o", "-oneline"}.isdisjoint(call.options)

@@ -39,6 +39,7 @@ STACK_KINDS = frozenset(
         "wireguard_peer",
         "socket",
         "kernel_trace",
+        "kernel_message",
         "dns_config",
         "hosts_entry",
         "kernel_module",

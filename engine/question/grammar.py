@@ -301,7 +301,7 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
 def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequence[Marker], *, last: bool) -> str:
     """Side of one mention by what stands before and after it."""
     following = clause[mention.end :].lstrip()
-    if after and after[0].kind == "arrow" and not clause[mention.end : after[0].start].strip():
+    if after and after[0].kind == "arrow" and not clause[mention.end : after[0].start].strip() and not _told_error(clause, after[0].end):
         return SENDER
     leading = before[-1].kind if before else ""
     if leading in ("from", "between"):
@@ -317,6 +317,11 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
     if not after:
         return ""
     return _by_verb(after, last=last, inside=_cannot(clause, mention.end))
+
+
+def _told_error(clause: str, at: int) -> bool:
+    """Whether what follows is what a program said ("ping 10.2.0.9 -> No route to host"), not a target."""
+    return clause[at:].lstrip()[:1] in {MASK, MASKED_VERB}
 
 
 def _by_verb(after: Sequence[Marker], *, last: bool, inside: bool) -> str:

@@ -184,9 +184,18 @@ def _token(match: re.Match[str], shown: str) -> Token | None:
     if not match["v4"] and not match["v6b"]:
         kept = text if is_address(text) else text.rstrip(":")
         end, text = start + len(kept), kept
-    if not is_address(text):
+    if not is_address(text) or _is_network(shown[start:end]):
         return None
     return Token(start, end, shown[start:end], canonical(text), address=True, port=_port(match["v6port"] or match["v4port"]), sure=True)
+
+
+def _is_network(text: str) -> bool:
+    """Whether a literal is a network ("10.99.4.0/24"): no machine is meant."""
+    address, slash, length = text.partition("/")
+    if not slash or not length.isdigit() or not is_address(address):
+        return False
+    bits = 128 if ":" in address else 32
+    return int(length) < bits and not to_int(address) & ((1 << (bits - int(length))) - 1)
 
 
 def _url(match: re.Match[str], shown: str) -> Token:

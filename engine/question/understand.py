@@ -177,12 +177,27 @@ class _Asking:
         """Flows to walk, likeliest first."""
         goals = self._target_mentions()
         senders = self._senders(goals)
-        pairs = self._near_or_far(self._pairs(senders, goals))
+        pairs = [self._from_outside(sender, goal) for sender, goal in self._near_or_far(self._pairs(senders, goals))]
         made = flows_of(self.inventory, pairs, self._asked(goals), self.notes)
         made = (*made, *self._proxied(made))
         if not made:
             self._lack(senders, goals)
         return made
+
+    def _from_outside(self, sender: Endpoint, goal: Goal) -> tuple[Endpoint, Goal]:
+        """Who is no machine of the evidence asks for a container by the port that its node publishes, unless an address was named."""
+        target = goal.endpoint
+        if sender.node or target.kind != "container" or target.fixed or not target.node:
+            return sender, goal
+        wanted = goal.port or self.heard.ask.port
+        for fact in self.inventory.facts.of_kind("container"):
+            if fact.node != target.node or str(fact.get("name", "")).lstrip("/") != target.name:
+                continue
+            port = next((p for p in fact.get("ports", ()) if p.get("host_port") and wanted in {0, p["host_port"], p.get("container_port")}), None)
+            host = next((e for e in self.cast.hosts() if e.node == target.node and e.addresses), None)
+            if port is not None and host is not None:
+                return sender, Goal(host, goal.usual, int(port["host_port"]), str(port.get("protocol", "tcp")))
+        return sender, goal
 
     def _proxied(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
         """What docker-proxy asks for on behalf of a client that asked the node's loopback for a published port."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.facts import HOST, ChainText, Fact, RuleLine
 from engine.findings import Assumption
-from engine.inet import in_prefix, is_address, prefix, to_int, to_text
+from engine.inet import in_prefix, is_address, prefix, to_text
 from engine.suppose.clues import BRIDGES, NICS, TUNNELS, VIRTUAL, Clues, clues_of, default_address, first_host, gateway_of, nth_host, runtime_of
-from engine.suppose.inner import Inner
+from engine.suppose.tenants import PORTS, Tenants
+from engine.suppose.tenants import inside as _inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +29,6 @@ LAN: Final = "192.0.2"
 RESOLVER: Final = "8.8.8.8"
 """A name server outside, where nobody showed one."""
 USUAL_CARD: Final = "eth0"
-PEER_INDEX: Final = 9000
-"""Index of the first supposed device: above those that a person's machine counts."""
 
 USUAL_BRIDGES: Final = frozenset({"docker0", "cni-podman0", "virbr0"})
 """Bridges that are there on every machine with docker, podman or libvirt."""
@@ -88,13 +87,12 @@ class _Node:
         self._known_addresses()
         if not self._whole("addresses") and "lo" not in self.addresses:
             self._add("address", device="lo", address="127.0.0.1", prefixlen=8, scope="host", family=4)
-        inner = Inner(self.facts, self.node)
-        self._bridges(inner.subnets())
+        tenants = Tenants(self.facts, self.node)
+        self._bridges(tenants.subnets())
         self._card()
         self._routes()
-        self._wires()
-        self.made += inner.completed({d: owns for d, owns in self.addresses.items() if self._is_container_bridge(d)})
-        self._containers()
+        self._types()
+        self._containers(tenants)
         self._networks()
         self._parameters()
         self._firewall()
@@ -291,37 +289,14 @@ class _Node:
 
     # --- containers -----------------------------------------------------------------------------------------------
 
-    def _wires(self) -> None:
-        """A port for every bridge of a runtime, where devices were not listed; the other end of each container that was shown."""
-        inner = self._inner_ends()
-        taken = {f.get("index") for f in self.facts.at("link", self.node, HOST)}
-        if not self._whole("links"):
-            for number, device in enumerate(d for d in self.addresses if self._is_container_bridge(d)):
-                mine = self.addresses[device]
-                ends = [(own, peer) for own, peer, address in inner if peer not in taken and any(_inside(address, own_net) for own_net in mine)]
-                for own, peer in ends:
-                    self._add("link", name=f"veth{peer}", type="veth", up=True, carrier=True, master=device, index=peer, peer_index=own)
-                    taken.add(peer)
-                if not ends and not any(f.get("master") == device for kind in ("link", "bridge_port") for f in self.facts.at(kind, self.node, HOST)):
-                    self._add("link", name=f"veth{PEER_INDEX + number}", type="veth", up=True, carrier=True, master=device)
-
-    def _inner_ends(self) -> list[tuple[int, int, str]]:
-        """(index, index of the other end, address) of the devices of containers that were shown."""
-        found = []
-        for link in self.facts.of_kind("link"):
-            if link.node == self.node and link.stack != HOST and link.get("index") and link.get("peer_index"):
-                held = self.facts.at("address", link.node, link.stack)
-                address = next((str(a.get("address")) for a in held if a.get("device") == link.get("name") and a.get("family", 4) == 4), "")
-                if address:
-                    found.append((int(link.get("index")), int(link.get("peer_index")), address))
-        return found
-
     def _running(self) -> list[Fact]:
         return [f for f in self.facts.of_kind("container") if f.node == self.node and f.get("state", "running") == "running"]
 
-    def _meant(self) -> list[str]:
-        """Bridges whose containers the symptom may be about."""
-        held = [d for d in self.addresses if self._is_container_bridge(d) and not self._idle(d)]
+    def _meant(self, machines: Sequence[str]) -> list[str]:
+        """Bridges whose containers the symptom may be about; ``machines``: bridges to the world outside with machines on them."""
+        held = [d for d in self.addresses if self._is_container_bridge(d)]
+        if machines and dict(RUNTIME_WORDS)["libvirt"].search(self.symptom):
+            return [*machines, *(d for d in held if runtime_of(d) == "libvirt")]
         named = [d for d in held if re.search(rf"(?<![\w-]){re.escape(d.lower())}(?![\w-])", self.symptom)]
         if named:
             return named
@@ -331,27 +306,50 @@ class _Node:
                 return fits
         return [d for d in held if runtime_of(d) == "docker"] or held
 
-    def _idle(self, device: str) -> bool:
-        """Whether a bridge was shown without carrier: no container runs on it."""
-        return any(f.get("name") == device and f.get("up") and f.get("carrier") is False for f in self.facts.at("link", self.node, HOST))
+    def _machine_bridges(self) -> list[str]:
+        """Bridges to the world outside that machines hang on too."""
+        links = list(self.facts.at("link", self.node, HOST))
+        hung = {f.get("master") for f in links if PORTS.fullmatch(str(f.get("name", ""))) and f.get("master")}
+        return [d for d in self.addresses if d in hung and self._is_uplink_bridge(d)]
 
-    def _containers(self) -> None:
-        """A container on each bridge that may be meant, those that rules translate ports to among them."""
-        if any(f.get("endpoints") for f in self._running()) or any(n == self.node and s != HOST for n, s in self._stacks()):
-            return
-        served = list(self.clues.served.values())
-        published = [f for f in self._running() if f.get("ports")]
-        for device in self._meant():
-            own = self.addresses[device][0]
-            here = [s for s in served if _inside(s.address, own)]
-            addresses = dict.fromkeys(s.address for s in here) or {self._free(own): None}
-            for address in addresses:
-                ports = tuple(
-                    {"host_ip": "", "host_port": s.host_port, "container_port": s.port, "protocol": s.protocol} for s in here if s.address == address
-                )
-                if not ports and published and runtime_of(device) in {"docker", "podman"}:
-                    ports = published[0].get("ports")
-                self._container(device, address, own, ports)
+    def _containers(self, tenants: Tenants) -> None:
+        """Containers and machines on the bridges that may be meant."""
+        machines = self._machine_bridges()
+        bridges = {d: owns[0] for d, owns in self.addresses.items() if self._is_container_bridge(d) or d in machines}
+        for network in self.facts.of_kind("container_network"):
+            # A bridge may have lost its address; its containers ask for it all the same.
+            if network.node == self.node and network.get("bridge") and (own := gateway_of(network)):
+                bridges.setdefault(str(network.get("bridge")), own)
+        meant = [d for d in self._meant(machines) if self._may_hold(d)]
+        planned = tenants.planned(bridges, meant, self.clues)
+        routes = [f for f in (*self.facts.at("route", self.node, HOST), *self.made) if f.kind == "route" and f.get("dst") == "0.0.0.0/0"]
+        outside = next((str(f.get("gateway")) for f in routes if f.get("gateway")), "")
+        gateways = {d: outside or own.partition("/")[0] if d in machines else own.partition("/")[0] for d, own in bridges.items()}
+        names = {str(f.get("bridge")): str(f.get("name")) for f in self.facts.of_kind("container_network") if f.node == self.node}
+        self.made += tenants.completed(planned, bridges, gateways, {"docker0": "bridge", **names}, machines)
+        for tenant in planned:
+            if not tenant.shown:
+                en = f"{tenant.name} on {tenant.bridge} of {self.node} has the address {tenant.address}."
+                self._say(en, f"{self.node} 的 {tenant.bridge} 上的 {tenant.name} 地址为 {tenant.address}。")
+
+    def _may_hold(self, device: str) -> bool:
+        """Whether somebody may hang on a bridge: not on one that a whole listing shows without a port or a carrier."""
+        links = list(self.facts.at("link", self.node, HOST))
+        if re.search(rf"(?<![\w-]){re.escape(device.lower())}(?![\w-])", self.symptom):
+            return True
+        if any(f.get("name") == device and f.get("carrier") is False for f in links) and not self._running():
+            return False
+        return not self._whole("links") or any(f.get("master") == device for f in links) or bool(self._running())
+
+    def _types(self) -> None:
+        """Types that a listing without details (``ip address``) does not tell, by the names that runtimes give."""
+        links = list(self.facts.at("link", self.node, HOST))
+        masters = {f.get("master") for f in links}
+        for name in dict.fromkeys(str(f.get("name")) for f in links):
+            if not any(f.get("type") for f in links if f.get("name") == name):
+                kind = "bridge" if name in masters or self._is_container_bridge(name) else "veth" if name.startswith("veth") else ""
+                if kind:
+                    self._add("link", name=name, type=kind)
 
     def _networks(self) -> None:
         """Docker's default network, where docker is there and its networks were not shown."""
@@ -372,25 +370,6 @@ class _Node:
                 internal=False,
                 options={},
             )
-
-    def _stacks(self) -> set[tuple[str, str]]:
-        return {(f.node, f.stack) for kind in ("link", "address", "route") for f in self.facts.of_kind(kind)}
-
-    def _free(self, own: str) -> str:
-        """An address of a bridge's subnet that a container may have."""
-        mine = to_int(own.partition("/")[0])
-        near = mine + 1 if mine + 1 < prefix(own).last else mine - 1
-        asked = next((a for a in self.named if _inside(a, own) and to_int(a) != mine), "")
-        return asked or to_text(near)
-
-    def _container(self, device: str, address: str, own: str, ports: Sequence[dict[str, Any]]) -> None:
-        runtime = runtime_of(device)
-        name = f"container {address}" if runtime != "libvirt" else f"machine {address}"
-        network = next((str(f.get("name")) for f in self.facts.of_kind("container_network") if f.node == self.node and f.get("bridge") == device), "")
-        network = network or ("bridge" if device == "docker0" else device)
-        endpoint = {"network": network, "address": address, "prefixlen": prefix(own).length, "gateway": own.partition("/")[0]}
-        self._add("container", id="", name=name, runtime=runtime, state="running", endpoints=(endpoint,), ports=tuple(ports))
-        self._say(f"a container on {device} of {self.node} has the address {address}.", f"{self.node} 的 {device} 上有一个容器，地址为 {address}。")
 
     # --- parameters and filter ------------------------------------------------------------------------------------
 
@@ -439,7 +418,10 @@ class _Node:
                 if port.get("host_port") and is_address(address) and ":" not in address:
                     words = f"-p {port.get('protocol', 'tcp')} --dport {port['host_port']}"
                     words += f" -j DNAT --to-destination {address}:{port['container_port']}"
-                    (docker if own else ports).append(RuleLine(0, f"! -i {bridge} {words}" if own else f"-m addrtype --dst-type LOCAL {words}"))
+                    asked = str(port.get("host_ip") or "")
+                    only = "" if asked in {"", "0.0.0.0"} or ":" in asked else f"-d {asked}/32 "  # noqa: S104 - read, not bound
+                    rule = f"{only}! -i {bridge} {words}" if own else f"{only}-m addrtype --dst-type LOCAL {words}"
+                    (docker if own else ports).append(RuleLine(0, rule))
         told = {rule.spec.rpartition("--dport ")[2].partition(" ")[0] for rule in (*ports, *docker)}
         ports += [
             RuleLine(0, f"-m addrtype --dst-type LOCAL -p {s.protocol} --dport {s.host_port} -j DNAT --to-destination {s.address}:{s.port}")
@@ -460,14 +442,6 @@ class _Node:
         if docker:
             yield ChainText("DOCKER", "", 0, tuple(docker))
         yield ChainText("POSTROUTING", "ACCEPT", 0, tuple(masquerade))
-
-
-def _inside(address: str, own: str) -> bool:
-    """Whether an address (or prefix) lies in the subnet of an address with length."""
-    try:
-        return in_prefix(address, own)
-    except ValueError:
-        return False
 
 
 def _neighbour(own: str) -> str:

@@ -494,14 +494,21 @@ class Journey:
                 return "depends", None
             back = tunnelled
         else:
-            device = port.link.master if port.link.master and port.stack.is_bridge(port.link.master) else port.link.name
-            back = self.walker.carry(At(port.stack, port.link.name, answer, "frame", Port(port.stack, port.stack.link(device))))
+            back = self.walker.carry(At(port.stack, port.link.name, answer, "frame", self._station(port)))
         walked = Walked(back.disposition, self.recorder.turn("done"))
         died = back.disposition not in {Disposition.DELIVERED, Disposition.LEFT_EVIDENCE, Disposition.DEPENDS}
         if died or (back.disposition is Disposition.DELIVERED and not self._is_mine(back)):
             self.open.clear()
             return "timeout", walked
         return "depends", walked
+
+    def _station(self, port: Port) -> Port:
+        """Whom the answer to a request that left by ``port`` is sent to on that wire: the stack that routed it there, which a bridge may hide."""
+        sent = self.walker.sent_by
+        if sent is not None and sent[0] is not port.stack:
+            return Port(sent[0], sent[0].link(sent[1]))
+        master = port.link.master
+        return Port(port.stack, port.stack.link(master if master and port.stack.is_bridge(master) else port.link.name))
 
 
 def hops_of(trace: Trace) -> tuple[Hop, ...]:

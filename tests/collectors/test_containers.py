@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collectors.containers import merged
+from collectors.containers import listed, merged
 from engine.facts import Fact
 
 LISTED = Fact("container", {"id": "1c2d3e4f5a6b", "name": "web", "state": "running", "ports": ({"host_port": 8080},)}, "n1")
@@ -29,3 +29,11 @@ def test_others_stay_apart() -> None:
     facts = [JOINED, JOINED.at("n2", "host"), JOINED.having(id="ffff"), nameless, nameless, Fact("sysctl", {"key": "a"}, "n1")]
     assert merged(facts) == facts
     assert "ports" not in merged([JOINED, JOINED])[0].fields
+
+
+def test_listed_tables_beat_front_ends() -> None:
+    """What ufw or firewalld tell counts only where the table itself was not listed."""
+    told = Fact("netfilter_table", {"family": 4, "table": "filter", "told": True}, "n1")
+    shown = Fact("netfilter_table", {"family": 4, "table": "filter"}, "n1")
+    assert listed([told, shown]) == [shown]
+    assert listed([told, shown.at("n2", "host")]) == [told, shown.at("n2", "host")]

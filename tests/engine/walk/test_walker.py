@@ -231,7 +231,8 @@ def test_down_device_receives_nothing() -> None:
 def test_no_source_address() -> None:
     """A sender whose devices have no address at all cannot send; one whose addresses nobody showed may well."""
     world = World()
-    link = "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff"
+    link = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 state UNKNOWN\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
+    link += "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff"
     world.stack("n1").device("eth0").route("default dev eth0").unseen("ip -d addr").shows("ip -d link", link)
     world.stack("n2").device("eth0").route("default dev eth0").shows("ip -d link", link).shows("ip -d addr", link)
     assert world.sees("n1", "8.8.8.8") == "depends"
