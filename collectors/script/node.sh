@@ -369,7 +369,8 @@ read_stack() {
 identity() {
     item '' cat uname -a
     copy /proc/modules /proc/modules
-    for path in /etc/resolv.conf /etc/hosts /etc/hostname /etc/os-release /run/flannel/subnet.env /etc/docker/daemon.json; do
+    for path in /etc/resolv.conf /run/systemd/resolve/resolv.conf /etc/hosts /etc/hostname /etc/nsswitch.conf /etc/dnsmasq.conf \
+        /etc/os-release /run/flannel/subnet.env /etc/docker/daemon.json /var/lib/kubelet/config.yaml; do
         copy "$root$path" "$path"
     done
     folder=/etc/cni/net.d
