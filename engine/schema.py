@@ -328,6 +328,7 @@ KINDS: Final[dict[str, Kind]] = {
         "A Kubernetes Service.",
         {"namespace": "str", "name": "str", "type": "str", "cluster_ips": "tuple[str]: 'None' of a headless one", "external_ips": "tuple[str]: spec.externalIPs; of a table the load balancer's too",
          "ingress_ips": "tuple[str]: what the load balancer gave", "ingress_names": "tuple[str]: DNS names that it gave",
+         "proxied_ips": "tuple[str]: those that kube-proxy leaves to the load balancer (ipMode: Proxy)",
          "ports": "tuple[dict]: {name, port, target_port, protocol, node_port}; target_port is absent if it was not printed", "selector": "dict: empty = it has none",
          "internal_policy": "str", "external_policy": "str", "external_name": "str", "affinity": "str: ClientIP | None", "publish_not_ready": "bool",
          "annotations": "dict", "labels": "dict", "health_check_port": "int", "source_ranges": "tuple[str]: loadBalancerSourceRanges"},
@@ -702,7 +703,7 @@ KINDS: Final[dict[str, Kind]] = {
          "pod_phase": "str", "pod_labels": "str", "pod_reason": "str", "pod_message": "str", "pod_probe": "str", "pod_ports": "tuple[str]",
          "undeclared": "bool: as in service_backends", "pod_port": "int", "fitting": "str",
          "eligible": "tuple[str]: address:port that may get it", "eligible_count": "int", "elsewhere": "int: ready ones passed over because they are on other nodes",
-         "elsewhere_nodes": "tuple[str]"},
+         "elsewhere_nodes": "tuple[str]", "bare_nodes": "tuple[str]: under a Local policy, nodes that hold no backend"},
         "walk",
     ),
     "pod_sends": Kind(

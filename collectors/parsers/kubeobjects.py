@@ -154,6 +154,7 @@ def service(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
         "cluster_ips": texts_of(spec, "clusterIPs") or ((single,) if single else ()),
         "external_ips": tuple(dict.fromkeys(filter(None, texts_of(spec, "externalIPs")))),
         "ingress_ips": ingress or None,
+        "proxied_ips": tuple(filter(None, (text_of(each, "ip") for each in balancer if each.get("ipMode") == "Proxy"))) or None,
         "ingress_names": tuple(filter(None, (text_of(each, "hostname") for each in balancer))) or None,
         "ports": ports,
         "selector": texts(spec, "selector"),

@@ -103,7 +103,7 @@ def _service_flow(cluster: Cluster, flow: Flow, number: int, meaning: Meaning, c
         **(backend_fields(cluster, service, meaning.port) if meaning.port is not None else {}),
     }
     if meaning.port is not None and choice.known:
-        fields |= _counted(choice)
+        fields |= _counted(cluster, choice)
     asked = cluster.node_at(flow.dst)
     # A client outside stands nowhere: the node that it asks decides.
     node = flow.node or (asked.host or asked.name if asked is not None else "")
@@ -123,7 +123,8 @@ def _ends(cluster: Cluster, flow: Flow, number: int, source: End) -> Iterator[Fa
 def _balanced(cluster: Cluster, place: _Place) -> Iterator[Fact]:
     """A load balancer outside the cluster that the flow asks for, if the sender is one of those behind it."""
     meaning, source = place.meaning, place.source
-    if meaning is not None and meaning.via != "load-balancer-ip":
+    # kube-proxy hands the balancer's other addresses to the backends itself.
+    if meaning is not None and place.flow.dst not in meaning.service.proxied_ips:
         return
     if meaning is None:
         fact, service = _control_plane(cluster, place.flow.dst), cluster.services.get(("default", "kubernetes"))
@@ -146,9 +147,13 @@ def _control_plane(cluster: Cluster, address: str) -> Fact | None:
     return config if said.rpartition(":")[0].strip("[]") == address and cluster.node_at(address) is None else None
 
 
-def _counted(choice: Choice) -> dict[str, Any]:
+def _counted(cluster: Cluster, choice: Choice) -> dict[str, Any]:
     reasons = [passed.why for passed in choice.passed]
+    held = {t.backend.node for t in choice.eligible}
+    local = choice.policy == "Local" and "" not in held
+    bare = [n.name for n in cluster.nodes.values() if n.name not in held and n.ready is not False] if local else []
     return {
+        "bare_nodes": tuple(bare),
         "eligible": tuple(_end_text(t) for t in choice.eligible),
         "eligible_count": len(choice.eligible),
         "elsewhere": reasons.count("other-node"),
@@ -177,7 +182,7 @@ def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dic
         fields |= {"selected": len(pods), **_undeclared(port, pods)}
     missing = lack(cluster, service, port)
     if missing is not None:
-        fields |= {"lack": missing.why, "pods": tuple(p.full for p in missing.pods), **_of_pods(missing.pods)}
+        fields |= {"lack": missing.why, "pods": tuple(p.full for p in missing.pods), **_of_pods(cluster, missing.pods)}
         if missing.why == "no-pod" and missing.pods:
             fields |= _fitting(service, missing.pods[0])
     return fields
@@ -202,13 +207,13 @@ def _fitting(service: Service, pod: Pod) -> dict[str, str]:
     return {"fitting": ",".join(f"{key}={value}" for key, value in fitting.items())} if fitting else {}
 
 
-def _of_pods(pods: Sequence[Pod]) -> dict[str, Any]:
+def _of_pods(cluster: Cluster, pods: Sequence[Pod]) -> dict[str, Any]:
     """What a reader wants to know of the first of some pods."""
     if not pods:
         return {}
     first = pods[0]
     found: dict[str, Any] = {"pod": first.full, "pod_phase": first.phase, "pod_labels": shown({"matchLabels": first.labels or {}})}
-    found |= {f"pod_{name}": first.fact.get(name) for name in ("reason", "message") if first.fact.get(name)}
+    found |= {f"pod_{name}": text for name, text in zip(("reason", "message"), cluster.trouble(first), strict=True) if text}
     probes = first.fact.get("probes")
     return found | ({"pod_probe": probes[0]} if probes else {}) | ({"pod_ports": _port_texts(first)} if first.ports else {})
 

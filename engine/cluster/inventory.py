@@ -197,6 +197,24 @@ class Cluster:
         """Whether the labels of all pods of a namespace are known, so that "selected by nobody" means something."""
         return self.listed("pods", namespace) and all(pod.labels is not None for pod in self.pods_in(namespace))
 
+    @cached_property
+    def _events(self) -> dict[tuple[str, str], list[Fact]]:
+        found: dict[tuple[str, str], list[Fact]] = defaultdict(list)
+        for fact in self.facts.of_kind("k8s_event"):
+            if fact.get("type") == "Warning":
+                found[str(fact.get("namespace", "default")), str(fact.get("object", ""))].append(fact)
+        return dict(found)
+
+    def trouble(self, pod: Pod) -> tuple[str, str]:
+        """Why a pod is not ready, as reason and message: its own state, else its last warning, else its node; "" for what is not known."""
+        reason, message = str(pod.fact.get("reason") or ""), str(pod.fact.get("message") or "")
+        warnings = self._events.get((pod.namespace, f"Pod/{pod.name}"), [])
+        told = next((f for f in reversed(warnings) if f.get("reason") == "Unhealthy"), warnings[-1] if warnings else None)
+        if told is not None and reason in ("", "ContainersNotReady"):
+            return str(told.get("reason", "")), str(told.get("message", ""))
+        node = self.nodes.get(pod.node)
+        return ("NodeNotReady", f"node {pod.node} is not ready") if not reason and node is not None and node.ready is False else (reason, message)
+
     # --- namespaces -----------------------------------------------------------------------------------------------
 
     @cached_property
@@ -399,6 +417,7 @@ def _service(fact: Fact) -> Service:
         headless="None" in get("cluster_ips", ()),
         external_ips=addresses_of(get("external_ips", ())),
         ingress_ips=addresses_of(get("ingress_ips", ())),
+        proxied_ips=addresses_of(get("proxied_ips", ())),
         ports=ports,
         selector=get("selector"),
         internal_policy=str(get("internal_policy") or "Cluster"),

@@ -104,6 +104,8 @@ class Service:
     """``spec.externalIPs``; of a table also the load balancer's."""
     ingress_ips: tuple[str, ...] = ()
     """Addresses that the load balancer gave (``status.loadBalancer.ingress``)."""
+    proxied_ips: tuple[str, ...] = ()
+    """Those of them that kube-proxy leaves to the load balancer (``ipMode: Proxy``)."""
     ports: tuple[ServicePort, ...] = ()
     selector: Mapping[str, str] | None = None
     """Empty = no selector, the endpoints are somebody's own; ``None`` = not seen."""

@@ -163,9 +163,40 @@ def test_own_balancer() -> None:
     assert one(facts_of(made, vip, 0), "own_balancer").fields.items() >= {"sender": "10.0.0.1", "by": "control-plane"}.items()
     assert [f.kind for f in facts_of(made, vip._replace(src="10.0.0.2", node="n2"), 0)] == []
     assert [f.kind for f in facts_of(made, vip._replace(dst="10.0.0.99"), 0)] == []
-    balanced = small(service("shop/db", IP, DB, (5432, 5432), ingress_ips=("198.51.100.7",), labels={}, annotations={}))
+    balanced = small(service("shop/db", IP, DB, (5432, 5432), ingress_ips=("198.51.100.7",), proxied_ips=("198.51.100.7",), labels={},
+        annotations={}))
     own = Flow("n2", "", "10.1.2.9", "198.51.100.7", 5432, "tcp", "shop/db-0")
     assert one(facts_of(balanced, own, 0), "own_balancer").get("by") == "service"
+    usual = small(service("shop/db", IP, DB, (5432, 5432), ingress_ips=("198.51.100.7",), labels={}, annotations={}))
+    assert [f.kind for f in facts_of(usual, own, 0)] == ["service_flow", "pod_sends"]
+
+
+def test_trouble() -> None:
+    """Why a pod is not ready: its container's state, else its probe's last answer, else its node."""
+    said = {"type": "Warning", "reason": "Unhealthy", "message": "HTTP probe failed with statuscode: 401"}
+    probe = Fact("k8s_event", {"namespace": "shop", "object": "Pod/web", **said})
+    pull = Fact("k8s_event", {"namespace": "shop", "object": "Pod/web", "type": "Warning", "reason": "BackOff", "message": "back-off"})
+    fine = Fact("k8s_event", {"namespace": "shop", "object": "Pod/web", "type": "Normal", "reason": "Pulled", "message": "ok"})
+    silent, down = pod("shop/web", "10.1.1.5", {}, ready=False), node("n1", "10.0.0.1", ready=False)
+    crashing = pod("shop/web", "10.1.1.5", {}, ready=False, reason="CrashLoopBackOff", message="m")
+
+    def told(*facts: Fact) -> tuple[str, str]:
+        made = cluster(*facts)
+        return made.trouble(made.pods["shop", "web"])
+
+    assert told(silent, probe, pull, fine) == ("Unhealthy", "HTTP probe failed with statuscode: 401")
+    assert told(silent, pull, fine) == ("BackOff", "back-off")
+    assert told(crashing, probe) == ("CrashLoopBackOff", "m")
+    assert told(silent, down) == ("NodeNotReady", "node n1 is not ready")
+    assert told(silent, fine) == ("", "")
+
+
+def test_nodes_without_a_backend() -> None:
+    """Under a Local policy, which ready nodes hold none: a load balancer that asks them loses its connections."""
+    made = small(service("shop/db", IP, DB, (5432, 5432), ingress_ips=("198.51.100.7",), external_policy="Local", labels={}, annotations={}))
+    asked = Flow("", "", "203.0.113.10", "198.51.100.7", 5432, "tcp")
+    assert one(facts_of(made, asked, 0), "service_flow").get("bare_nodes") == ("n1",)
+    assert one(facts_of(made, flow(), 0), "service_flow").get("bare_nodes") == ()
 
 
 def test_called() -> None:
