@@ -300,6 +300,9 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
 
 def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequence[Marker], *, last: bool) -> str:
     """Side of one mention by what stands before and after it."""
+    if "://" in mention.text:
+        # What has a scheme is asked for ("connection refused from http://db").
+        return TARGET
     following = clause[mention.end :].lstrip()
     if after and after[0].kind == "arrow" and not clause[mention.end : after[0].start].strip() and not _told_error(clause, after[0].end):
         return SENDER

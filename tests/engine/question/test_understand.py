@@ -307,6 +307,7 @@ SHOP = [
         # A word of kind or an ordinary word is a name behind the word for its kind.
         ("pod gateway cannot reach service ledger", [("10.1.1.6", "10.1.2.9", 5432)]),
         ("deployment web cannot reach statefulset ledger", [("10.1.1.5", "10.1.2.9", 0)]),
+        ("gateway-x1 gets connection refused from http://web.shop.svc.cluster.local:80/api", [("10.1.1.6", "10.96.0.7", 80)]),
         # ExternalName is followed to an address, to a Service, to the pods of a headless one.
         ("web-x1 cannot reach service books", [("10.1.1.5", "10.96.0.7", 80)]),
         ("web-x1 cannot reach service old", [("10.1.1.5", "192.0.2.9", 80)]),
