@@ -12,10 +12,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+
+T = TypeVar("T")
 
 HOST = "host"
 """Name of a node's own (initial) network stack; other stacks bear the name of their network namespace."""
@@ -136,30 +138,25 @@ class ChainText:
         return self.rules.heads() if isinstance(self.rules, LazyRules) else [rule.spec for rule in self.rules]
 
 
-class LazyRules(Sequence[RuleLine]):
-    """Rules that are made from text one by one when first asked for, then kept."""
+class Lazy(Sequence[T]):
+    """Things that are made one by one when first asked for, then kept."""
 
-    __slots__ = ("_count", "_heads", "_made", "_make")
+    __slots__ = ("_count", "_made", "_make")
 
-    def __init__(self, count: int, make: Callable[[int], RuleLine], heads: Callable[[], Sequence[str]] | None = None) -> None:
-        """``make`` gives the rule at a place; ``heads`` how the words of all rules begin, where that is quicker."""
+    def __init__(self, count: int, make: Callable[[int], T]) -> None:
+        """``make`` gives the thing at a place."""
         self._count = count
         self._make = make
-        self._heads = heads
-        self._made: dict[int, RuleLine] = {}
-
-    def heads(self) -> Sequence[str]:
-        """How the words of each rule begin, at least up to its target."""
-        return [rule.spec for rule in self] if self._heads is None else self._heads()
+        self._made: dict[int, T] = {}
 
     def __len__(self) -> int:
         return self._count
 
     @overload
-    def __getitem__(self, index: int) -> RuleLine: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[RuleLine]: ...
-    def __getitem__(self, index: int | slice) -> RuleLine | Sequence[RuleLine]:
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(self._count))]
         place = range(self._count)[index]
@@ -175,19 +172,33 @@ class LazyRules(Sequence[RuleLine]):
         return hash(tuple(self))
 
     def __repr__(self) -> str:
-        return f"<{self._count} rules>"
+        return f"<{self._count} {type(self).__name__.removeprefix('Lazy').lower()}>"
 
 
-class LazyChains(Sequence[ChainText]):
-    """Chains of a table that are made when first asked for, then kept: a walk enters ten of thirty thousand."""
+class LazyRules(Lazy[RuleLine]):
+    """Rules of a chain, made from text."""
 
-    __slots__ = ("_made", "_make", "_places")
+    __slots__ = ("_heads",)
+
+    def __init__(self, count: int, make: Callable[[int], RuleLine], heads: Callable[[], Sequence[str]] | None = None) -> None:
+        """``heads`` gives how the words of all rules begin, where that is quicker."""
+        super().__init__(count, make)
+        self._heads = heads
+
+    def heads(self) -> Sequence[str]:
+        """How the words of each rule begin, at least up to its target."""
+        return [rule.spec for rule in self] if self._heads is None else self._heads()
+
+
+class LazyChains(Lazy[ChainText]):
+    """Chains of a table: a walk enters ten of thirty thousand."""
+
+    __slots__ = ("_places",)
 
     def __init__(self, names: Iterable[str], make: Callable[[int], ChainText]) -> None:
-        """``names`` in order, each once; ``make`` gives the chain at a place."""
+        """``names`` in order, each once."""
         self._places = {name: place for place, name in enumerate(names)}
-        self._make = make
-        self._made: dict[int, ChainText] = {}
+        super().__init__(len(self._places), make)
 
     @property
     def names(self) -> KeysView[str]:
@@ -197,31 +208,6 @@ class LazyChains(Sequence[ChainText]):
     def named(self, name: str) -> ChainText:
         """The chain of a name; raises ``KeyError``."""
         return self[self._places[name]]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> ChainText: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[ChainText]: ...
-    def __getitem__(self, index: int | slice) -> ChainText | Sequence[ChainText]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = range(len(self._places))[index]
-        made = self._made.get(place)
-        if made is None:
-            made = self._made[place] = self._make(place)
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and len(other) == len(self) and all(a == b for a, b in zip(self, other, strict=True))
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} chains>"
 
 
 Expander = "Callable[[FactBase], Iterable[Fact]]"

@@ -88,7 +88,34 @@ class _OnChain(Operation):
         return facts.swap({id(fact): fact.having(chains=chains)})
 
 
-class IptablesInsert(_OnChain):
+class _Adding(_OnChain):
+    """What inserting and appending share."""
+
+    def _place(self, count: int) -> int:
+        """How many of the chain's rules stand before the new ones."""
+        raise NotImplementedError
+
+    def undo(self) -> tuple[str, ...]:
+        """``iptables -D`` by content, last first."""
+        return tuple(self._line("-D", None, rule) for rule in reversed(self.rules))
+
+    def verify(self) -> tuple[str, ...]:
+        """``iptables -C`` of each rule."""
+        return tuple(self._line("-C", None, rule) for rule in self.rules)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The chain with the rules in place."""
+        fact = self._fact(facts)
+        chain = self._chain(fact) if fact is not None else None
+        if fact is None or chain is None:
+            return None
+        rules = list(chain.rules)
+        at = self._place(len(rules))
+        rules[at:at] = [RuleLine(0, rule) for rule in self.rules]
+        return self._changed(facts, fact, rules)
+
+
+class IptablesInsert(_Adding):
     """Insert rules so that they stand in the given order from a position on."""
 
     NAME: ClassVar[str] = "iptables.insert"
@@ -110,27 +137,11 @@ class IptablesInsert(_OnChain):
         """``iptables -I``, in order."""
         return tuple(self._line("-I", self.position + i, rule) for i, rule in enumerate(self.rules))
 
-    def undo(self) -> tuple[str, ...]:
-        """``iptables -D`` by content, last first."""
-        return tuple(self._line("-D", None, rule) for rule in reversed(self.rules))
-
-    def verify(self) -> tuple[str, ...]:
-        """``iptables -C`` of each rule."""
-        return tuple(self._line("-C", None, rule) for rule in self.rules)
-
-    def apply(self, facts: FactBase) -> FactBase | None:
-        """The chain with the rules in place."""
-        fact = self._fact(facts)
-        chain = self._chain(fact) if fact is not None else None
-        if fact is None or chain is None:
-            return None
-        rules = list(chain.rules)
-        at = min(self.position - 1, len(rules))
-        rules[at:at] = [RuleLine(0, rule) for rule in self.rules]
-        return self._changed(facts, fact, rules)
+    def _place(self, count: int) -> int:
+        return min(self.position - 1, count)
 
 
-class IptablesAppend(_OnChain):
+class IptablesAppend(_Adding):
     """Append rules, where the chain's end decides."""
 
     NAME: ClassVar[str] = "iptables.append"
@@ -146,21 +157,8 @@ class IptablesAppend(_OnChain):
         """``iptables -A``, in order."""
         return tuple(self._line("-A", None, rule) for rule in self.rules)
 
-    def undo(self) -> tuple[str, ...]:
-        """``iptables -D`` by content, last first."""
-        return tuple(self._line("-D", None, rule) for rule in reversed(self.rules))
-
-    def verify(self) -> tuple[str, ...]:
-        """``iptables -C`` of each rule."""
-        return tuple(self._line("-C", None, rule) for rule in self.rules)
-
-    def apply(self, facts: FactBase) -> FactBase | None:
-        """The chain with the rules at its end."""
-        fact = self._fact(facts)
-        chain = self._chain(fact) if fact is not None else None
-        if fact is None or chain is None:
-            return None
-        return self._changed(facts, fact, [*chain.rules, *(RuleLine(0, rule) for rule in self.rules)])
+    def _place(self, count: int) -> int:
+        return count
 
 
 class IptablesMove(_OnChain):

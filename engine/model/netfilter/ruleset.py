@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from engine.facts import LazyChains
+from engine.facts import Lazy, LazyChains
 from engine.model.netfilter.index import INDEX_FROM, Index
 from engine.model.netfilter.rule import Rule, parse_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from engine.facts import ChainText, Fact
     from engine.model.packet import HookContext, Packet
@@ -28,34 +28,6 @@ TABLES = ("raw", "mangle", "nat", "filter", "security")
 BACKENDS = ("legacy", "nft")
 
 
-class Rules(Sequence[Rule]):
-    """Rules of a chain, each parsed on first use."""
-
-    __slots__ = ("_chain", "_parsed")
-
-    def __init__(self, chain: Chain) -> None:
-        self._chain = chain
-        self._parsed: dict[int, Rule] = {}
-
-    def __len__(self) -> int:
-        return len(self._chain.text.rules)
-
-    @overload
-    def __getitem__(self, index: int) -> Rule: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Rule]: ...
-    def __getitem__(self, index: int | slice) -> Rule | Sequence[Rule]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
-        rule = self._parsed.get(place)
-        if rule is None:
-            chain = self._chain
-            rule = parse_rule(chain.text.rules[place], place + 1, chain.table.family, devices_known=chain.table.devices_known)
-            self._parsed[place] = rule
-        return rule
-
-
 class Chain:
     """One chain."""
 
@@ -64,8 +36,11 @@ class Chain:
     def __init__(self, table: Table, text: ChainText) -> None:
         self.table = table
         self.text = text
-        self.rules = Rules(self)
+        self.rules = Lazy(len(text.rules), self._parse)
         self._index: Index | None = None
+
+    def _parse(self, place: int) -> Rule:
+        return parse_rule(self.text.rules[place], place + 1, self.table.family, devices_known=self.table.devices_known)
 
     @property
     def name(self) -> str:

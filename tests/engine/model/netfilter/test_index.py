@@ -139,7 +139,7 @@ def test_a_big_chain_is_hardly_parsed() -> None:
     chain = Table(Fact("netfilter_table", {"table": "nat", "chains": (ChainText("KUBE-SERVICES", rules=lines),)})).chains["KUBE-SERVICES"]
     packet = replace(SYN, dst=to_int("10.96.20.200"))
     assert [rule.number for rule in chain.candidates(packet, FORWARD, lambda *_: None)] == [20 * 256 + 201, 12_501]
-    assert len(chain.rules._parsed) == 2
+    assert len(chain.rules._made) == 2
 
 
 # --- the whole traversal ----------------------------------------------------------------------------------------------
