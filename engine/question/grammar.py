@@ -90,6 +90,9 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
     through = [m for m in loose if m.role == "service" or (m.host and m.known)]
     if through and any(m.role == "itself" for m in targets):
         return Roles(tuple(senders), tuple(m._replace(role="own-service") if not m.host else m for m in through))
+    if targets and not senders and "://" in targets[0].text:
+        # "web gets connection refused from http://db": who stands before the URL asked for it.
+        senders = [m for m in loose if m.host and m.known and not m.address and m.role != "service" and m.start < targets[0].start][:1]
     for mention in loose:
         sends = not senders and mention.role in ("pod", "container", "own-host", "localhost") and not mention.host
         if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):
