@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import Fact
 from engine.inet import BITS, Prefix, family_of, prefix, to_int
+from engine.model.netfilter.rule import protocol_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -271,7 +272,7 @@ def _rule_matches(rule: PolicyRule, key: Key, sender: Sender | None) -> bool:
         and _side(get("src"), key.src)
         and _side(get("dst"), key.dst)
         and ((key.mark ^ (get("fwmark") or 0)) & get("fwmask", 0xFFFFFFFF) == 0 if get("fwmark") is not None else True)
-        and (not get("ipproto") or get("ipproto") == key.protocol)
+        and (not get("ipproto") or protocol_name(str(get("ipproto"))) == key.protocol)
         and _port(get("sport"), key.sport)
         and _port(get("dport"), key.dport)
         and not get("l3mdev")

@@ -424,6 +424,15 @@ def _queued(client: socket.socket) -> int:
     return 0
 
 
+def _about_an_answer(client: socket.socket) -> bool:
+    """Whether an ICMP error speaks of an echo reply: a raw socket hears of those that its own host sent, ping passes over them."""
+    try:
+        data, _, _, _ = client.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return False
+    return bool(data) and data[0] in {0, 129}
+
+
 def _checksum(data: bytes) -> int:
     words: tuple[int, ...] = struct.unpack(f"!{len(data) // 2}H", data)
     total = sum(words)
@@ -454,6 +463,10 @@ def _answer(client: socket.socket, probe: Probe, sport: int, seconds: float) -> 
             data, peer = client.recvfrom(65535)
         except BlockingIOError:
             continue
+        except OSError:
+            if probe.protocol == "icmp" and _about_an_answer(client):
+                continue
+            raise
         if probe.protocol == "udp":
             return data.decode().strip()
         start, kind = (0, 129) if client.family == socket.AF_INET6 else (20, 0)

@@ -297,3 +297,9 @@ def test_anycast_of_ipv6() -> None:
         for text in ("2001:db8:2::", "2001:db8:1::", "2001:db8:1::1", "2001:db8:3::", "2001:db8:4::")
     }
     assert [text for text, is_one in answers.items() if is_one] == ["2001:db8:2::", "2001:db8:1::"]
+
+
+def test_rules_by_protocol_under_both_names() -> None:
+    """ip(8) prints ICMPv6 as ``ipv6-icmp``."""
+    model = fib("2001:db8:1::/64 dev eth0 metric 256 pref medium", "50: from all ipproto ipv6-icmp unreachable", family=6)
+    assert [model.lookup(key("2001:db8:1::1", protocol=name)).type for name in ("icmpv6", "tcp")] == ["unreachable", "unicast"]
