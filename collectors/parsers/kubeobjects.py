@@ -380,6 +380,3 @@ READERS: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[Made]]] =
     "Namespace": namespace, "Event": event, "ServiceCIDR": service_cidr,
     **{kind: of_kind(kind) for kind in ("DaemonSet", "Deployment", "StatefulSet", "ReplicaSet")},
 }
-
-
-

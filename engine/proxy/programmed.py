@@ -81,4 +81,3 @@ def _nothing_there(stack: NetStack, configured: str) -> bool:
         "ipvs": stack.collected("ipvs") or (stack.collected("links", "all") and "kube-ipvs0" not in stack.links),
     }
     return places[configured] if configured in places else all(places.values())
-

@@ -55,6 +55,15 @@ PARAMETERS = {
     "service.target-port": {"namespace": "shop", "service": "web", "port": "80", "target": "8080"},
     "service.traffic-policy": {"namespace": "shop", "service": "web", "field": "externalTrafficPolicy"},
     "pod.dns-policy": {"namespace": "shop", "pod": "web-1"},
+    "cni.recreate-pod": {"address": "10.88.0.2", "pod_stack": "web"},
+    "ethtool.offload": {"dev": "eth0", "feature": "tx-checksum-ip-generic"},
+    "flannel.port": {"port": "8472", "was": "4789"},
+    "link.mtu": {"dev": "eth0", "mtu": "1450"},
+    "tcp.clamp-mss": {},
+    "nft.delete": {"table": "inet t", "chain": "c", "rule": "drop"},
+    "nft.move": {"table": "inet t", "chain": "c", "rule": "accept", "position": "1"},
+    "kube-proxy.restart": {"address": "10.96.0.10", "port": "53", "protocol": "udp"},
+    "kube-proxy.priority": {"address": "10.96.0.10", "port": "53", "protocol": "udp"},
     "policy.allow": {"namespace": "shop", "side": "ingress", "peer_kind": "pod", "port": "80", "protocol": "tcp"},
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,8 +12,7 @@ import pytest
 import yaml
 
 from collectors.cluster import ClusterOptions, collect_cluster
-from collectors.cluster.daemonset import CAPABILITIES, LABEL, NAME, manifest
-from collectors.cluster.resources import REDACTED, kept
+from collectors.cluster.daemonset import LABEL, NAME
 from collectors.evidence import read
 from collectors.script import script
 from engine.errors import EvidenceError
@@ -109,14 +107,6 @@ def test_a_cluster_that_does_not_answer_is_one_clear_error(tmp_path: Path) -> No
     assert not (tmp_path / "b").exists()
 
 
-def test_without_kubectl_the_way_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where kubectl is missing, the error names the script."""
-    monkeypatch.setattr("collectors.cluster.kubectl.find", lambda _: None)
-    with pytest.raises(EvidenceError) as caught:
-        collect_cluster(ClusterOptions(), tmp_path / "b")
-    assert "--script" in caught.value.hint
-
-
 # --- nodes ---------------------------------------------------------------------------------------------------------------
 
 WRAPPER = """#!/bin/sh
@@ -175,35 +165,3 @@ def test_nodes_are_read_through_their_collector_pods(nodes: tuple[str, str], tmp
     assert f"node {nodes[0]}" in lines
     with tarfile.open(tmp_path / "b.tar.gz") as archive:
         assert sum(name.endswith("manifest.json") for name in archive.getnames()) == 1
-
-
-# --- the manifest of the collector pods -----------------------------------------------------------------------------------
-
-
-def test_the_daemon_set_asks_for_no_more_than_it_needs() -> None:
-    """Mounts of the host are read-only, no capability but the named ones, no service account, a namespace of its own, every taint tolerated."""
-    documents = list(yaml.safe_load_all(manifest("registry.example/busybox:1", "probe")))
-    assert [d["kind"] for d in documents] == ["Namespace", "ConfigMap", "DaemonSet"]
-    assert documents[0]["metadata"]["name"] == "probe"
-    assert all(d["metadata"].get("namespace", "probe") == "probe" for d in documents)
-    assert documents[1]["data"]["collect.sh"] == script()
-    spec = documents[2]["spec"]["template"]["spec"]
-    container = spec["containers"][0]
-    assert container["image"] == "registry.example/busybox:1"
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": list(CAPABILITIES)}
-    assert container["securityContext"]["readOnlyRootFilesystem"]
-    assert not container["securityContext"].get("privileged")
-    assert [m["name"] for m in container["volumeMounts"] if not m.get("readOnly")] == ["tmp"]
-    assert (spec["hostNetwork"], spec["hostPID"], spec["automountServiceAccountToken"]) == (True, True, False)
-    assert spec["tolerations"] == [{"operator": "Exists"}]
-
-
-def test_arguments_are_kept_of_the_networks_own_programs_only() -> None:
-    """A template's container is treated like a pod's; Secrets in a list are left out."""
-    spec = {"template": {"spec": {"containers": [{"name": "c", "command": ["run", "--password=x"], "env": [{"name": "A", "value": "x"}]}]}}}
-    items = [{"kind": "Deployment", "metadata": {"name": "d", "namespace": n}, "spec": json.loads(json.dumps(spec))} for n in ("shop", "kube-system")]
-    document = kept({"kind": "List", "items": [*items, {"kind": "Secret", "data": {"k": "v"}}]})
-    shop, system = (item["spec"]["template"]["spec"]["containers"][0] for item in document["items"])
-    assert shop["command"] == [REDACTED]
-    assert system["command"] == ["run", "--password=x"]
-    assert shop["env"] == system["env"] == [{"name": "A", "value": REDACTED}]
