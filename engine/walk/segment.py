@@ -150,10 +150,19 @@ def cross(walker: Walker, at: At, path: list[Port], station: Port, packet: Packe
     for here, there in pairwise(path):
         inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
         if not inside:
-            lost = _frame_fits(walker, at, here, there, packet, filtered=filtered)
-            marked = packet if here.stack is there.stack else replace(packet, mark=0, listener=0)
+            sent = _cut(here, packet) if filtered else packet
+            lost = _frame_fits(walker, at, here, there, sent, filtered=filtered)
+            marked = sent if here.stack is there.stack else replace(sent, mark=0, listener=0)
             return lost or At(there.stack, there.link.name, marked, "frame", station)
     return At(station.stack, station.link.name, packet, "frame", station)
+
+
+def _cut(port: Port, packet: Packet) -> Packet:
+    """The first fragment where a bridge port is too narrow: bridge-nf cuts IPv4 packets that may be cut (``br_nf_ip_fragment``)."""
+    limit = mtu.port_limit(port.link, filtered=True) if port.link.master else None
+    if limit is None or packet.size <= limit.octets or packet.df or packet.family == 6:
+        return packet
+    return replace(packet, size=limit.octets)
 
 
 def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet, *, filtered: bool) -> End | None:

@@ -98,6 +98,8 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
     if not course.translated_by <= moved:
         return "rule: another one translated the packet"
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
+    if ":" in probe.dst and ending and {place[0] for place in ending} <= {place[0] for place in course.translated_by}:
+        return ""  # after DNAT of a bridged packet IPv6 sends redirects, and no parameter keeps it from that: other packets than the flow's
     answered = course.reply is not None and course.reply.disposition is not Disposition.DELIVERED
     if ":" in probe.dst and Disposition.NEIGHBOR_FAILED in {course.request.disposition, course.reply.disposition if course.reply else None}:
         return ""  # questions for a neighbour that does not exist pass the same rules
