@@ -213,10 +213,10 @@ def test_changelog_grammar() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    """Each relative link between the documents leads to a file, and its anchor to a heading there."""
+    """Each relative link between the documents leads to a file, and its anchor to a heading there; code holds no links."""
     bad = []
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", path.read_text(encoding="utf-8"))):
             file, _, anchor = target.partition("#")
             there = (path.parent / file).resolve() if file else path
             headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE) if there.is_file() else []

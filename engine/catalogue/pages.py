@@ -158,7 +158,8 @@ def _mend(mend: Mend, lang: str) -> Iterator[str]:
 
 
 def _code(commands: Sequence[str]) -> str:
-    return "\n".join(["```sh", *commands, "```"])
+    lines = [line.rstrip() for command in commands for line in command.split("\n")]
+    return "\n".join(["```sh", *lines, "```"])
 
 
 def _proof(rule: Rule, proofs: Proofs, lang: str) -> str:

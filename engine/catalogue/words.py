@@ -103,8 +103,6 @@ NAMES: Final[dict[str, Text]] = {
     "vtep_twin": ("two VTEPs with one MAC", "MAC 相同的两个 VTEP"),
     "path_mismatch": ("two nodes that reach each other's pods by different ways", "互访 Pod 走不同路径的两个节点"),
     "lease_mismatch": ("docker0 outside of flannel's lease", "不在 flannel 租约内的 docker0"),
-    "mtu_gap": ("a network that is wider than the card below", "MTU 大于底层网卡的网络"),
-    "bound": ("what waits on the port, or does not", "端口上（没有）等待连接的程序"),
     "service_flow": ("the Service that the flow asks for", "该流访问的 Service"),
     "service_backends": ("who is behind a port of a Service", "Service 端口背后的后端"),
     "policy_denies": ("network policies that turn the flow away", "拒绝该流的 NetworkPolicy"),

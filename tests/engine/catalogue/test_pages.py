@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.catalogue.pages import escape, foreign
-from engine.catalogue.writing import catalogue, write_catalogue
+from engine.catalogue.pages import escape, foreign, pages
+from engine.catalogue.proofs import read_proofs
+from engine.catalogue.writing import COMMAND, write_catalogue
 from engine.errors import RuleError
+from engine.rulebase.loader import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +94,9 @@ def folder(tmp_path: Path, own_rules_only: None) -> Path:
 
 
 def page(folder: Path, name: str = "acme-port-closed.md") -> str:
-    """A page of the catalogue with that rule."""
-    return catalogue([folder / "rules"], folder)[name]
+    """A page of the catalogue of that rule alone."""
+    rules = read([folder / "rules"], tests=True)[0].rules
+    return pages(rules, read_proofs(folder, [rule.id for rule in rules]), COMMAND)[name]
 
 
 def test_conditions_read_as_sentences(folder: Path) -> None:
@@ -164,7 +167,7 @@ def test_chinese(folder: Path) -> None:
 
 def test_index(folder: Path) -> None:
     """The index lists each mode under its layer with its page."""
-    index = catalogue([folder / "rules"], None)["README.md"]
+    index = page(folder, "README.md")
     assert "| [acme-port-closed](acme-port-closed.md) | n1 closes port 22 to \\*all\\* |" in index.partition("## programs")[2]
 
 
