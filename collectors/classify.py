@@ -49,6 +49,10 @@ PARSERS: Final = {
     "corefile": "dnsserver:parse_corefile",
     "dnsmasq": "dnsserver:parse_dnsmasq",
     "kubelet": "resolv:parse_kubelet",
+    "cni_leases": "cnifolders:parse_leases",
+    "cni_plugins": "cnifolders:parse_plugins",
+    "bgp": "bgp:parse",
+    "component_log": "componentlog:parse",
     "cni": "cni:parse",
     "flannel": "flannel:parse",
     "docker": "docker:parse",
@@ -201,6 +205,8 @@ WORDS: Final = {
 """Words of file names that tell a format."""
 
 KNOWN_FILES: Final = (
+    (re.compile(r"(^|/|_)var[/_]lib[/_]cni[/_]networks(?:[/_]|$)"), "cni_leases"),
+    (re.compile(r"(^|/)ls_(?:-\w+_)?(?:opt_cni_bin|usr_lib(?:exec)?_cni)$"), "cni_plugins"),
     (re.compile(r"(^|/)ls_(?:-\w+_)?etc_cni_net\.d$"), CNI_LISTING),
     (re.compile(r"(^|/|_)etc[/_]cni[/_]net\.d[/_][^/]*(?<!kube)(?:conf|\.json)[^/]*$"), "cni"),
     (re.compile(r"(^|/)(?:net\.d|cni)/[^/]*(?<!kube)(?:conf|\.json)[^/]*$"), "cni"),
@@ -408,11 +414,20 @@ def from_command(command: str) -> Hint | None:
         if program == "cat" and at + 1 < len(words):
             found = from_name(words[at + 1].lstrip("/"))
             return Hint(found.format, command) if found else None
-        if program == "ls" and "cni/net.d" in command.replace("_", "/"):
-            return Hint(CNI_LISTING, command)
+        if format_name := _of_networks(program, command, words[at + 1 :]):
+            return Hint(format_name, command)
         if program in PROGRAMS and program in WORDS:
             return Hint(_format_of(program, words[at + 1 :]), command)
     return None
+
+
+def _of_networks(program: str, command: str, words: list[str]) -> str:
+    """The format of a listing of one of CNI's folders, or of BGP sessions; "" for any other command."""
+    if program in {"birdcl", "birdc"} or (program == "calicoctl" and "status" in words):
+        return "bgp"
+    command = command.replace("_", "/") if program == "ls" else ""
+    folders = (("cni/net.d", CNI_LISTING), ("var/lib/cni/networks", "cni_leases"), ("opt/cni", "cni_plugins"), ("usr/lib/cni", "cni_plugins"))
+    return next((found for folder, found in (*folders, ("usr/libexec/cni", "cni_plugins")) if folder in command), "")
 
 
 def _format_of(program: str, arguments: list[str]) -> str:
@@ -454,7 +469,8 @@ OWN_LINE: Final = (
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
     r"journalctl\b|ufw[ \t]+status|firewall-cmd[ \t]+--(?:list-all|zone)|docker[ \t]+info\b|(?:tail|head|less|grep)[ \t][^\n]{1,60}/var/log/|"
     r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
-    r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+get\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
+    r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
+    r"ls[ \t][^\n]{0,40}/(?:etc/cni|var/lib/cni|opt/cni|usr/lib(?:exec)?/cni)\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
 """Command lines that may stand in a heading."""
 HEADING: Final = (
@@ -470,6 +486,12 @@ BARE_PROMPT: Final = r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]
 
 STAMP: Final = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S+ )"
 """How syslog and the journal begin a line."""
+
+KLOG: Final = (
+    rf"^(?:{STAMP}\S+ [\w.-]{{1,40}}\[\d+\]: |\S+ std(?:out|err) F )?"
+    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|time=\"[^\"\n]{10,40}\" level=(?:error|warning|fatal) msg=)"
+)
+"""How the log lines of Kubernetes' components and of containerd begin."""
 
 SIGNATURES: Final = (
     ("ipvs", r"^IP Virtual Server version|^Timeout \(tcp tcpfin udp\):|^-[Aa] (?:-[tuf]|--sctp-service) \S+ "),
@@ -539,6 +561,8 @@ SIGNATURES: Final = (
             r"|^(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
         ),
     ),
+    ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
+    ("component_log", KLOG),
     ("ufw", r"^Status: (?:in)?active[ \t\r]*$"),
     ("firewalld", r"^[A-Za-z][\w-]*(?: \((?:active|default)[^)\n]*\))?[ \t\r]*$(?=\n  target: )"),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
@@ -650,7 +674,7 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
         hint = Hint(hint.format, command)
     # A manifest is to be trusted, and so is a JSON document under a name that agrees: no need to look for more.
     sure = bool(command) or (path.endswith(".json") and hint is not None and json_format(text) == hint.format)
-    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni", "kubelet"} or not text or text.isspace()):
+    if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni", "kubelet", "cni_leases", "cni_plugins"} or not text or text.isspace()):
         return [Section(hint.format, hint.command, text, netns=inside)]
     marks = list(_marks(text, hint))
     if all(kind == "prompt" for _, kind, _ in marks):

@@ -27,7 +27,7 @@ VIRTUAL: Final = (
 """Beginnings of names that virtual devices of nodes bear."""
 NODE_DEVICES: Final = ("docker", "cni", "br-", "virbr", "flannel", "cali", "vxlan.calico", "cilium", "kube-ipvs", "nerdctl", "podman", "weave")
 """Devices that only nodes have."""
-NODE_KINDS: Final = frozenset({"container", "container_network", "cni_config", "flannel_subnet", "kubelet"})
+NODE_KINDS: Final = frozenset({"container", "container_network", "cni_config", "cni_leases", "cni_plugins", "bgp_peer", "flannel_subnet", "kubelet"})
 """Facts that only nodes give."""
 NOWHERE_SPECIAL: Final = frozenset({None, "0.0.0.0/0", "::/0"})
 """Destinations of routes that say nothing about any address."""

@@ -34,7 +34,7 @@ KINDS: Final[dict[str, Kind]] = {
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | ipvs | wireguard | modules | cni_configs | containers | container_networks | dns_config | hosts | <k8s resource plural>",
+            "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | containers | container_networks | dns_config | hosts | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), "
@@ -286,6 +286,20 @@ KINDS: Final[dict[str, Kind]] = {
         {"file": "str: absolute path on the node, or its name", "name": "str: network name", "types": "tuple[str]: plug-ins in order", "bridge": "str",
          "subnets": "tuple[str]: IPAM ranges", "gateway": "str", "ipam": "str: IPAM plug-in", "is_gateway": "bool", "ip_masq": "bool",
          "hairpin": "bool", "mtu": "int", "disabled": "bool: has a suffix that the runtime ignores", "error": "str: why it does not parse"},
+    ),
+    "cni_leases": Kind(
+        "Addresses that host-local gave away on a node and was not told to take back (/var/lib/cni/networks/NETWORK).",
+        {"network": "str: as the CNI configuration names it", "addresses": "tuple[str]"},
+    ),
+    "cni_plugins": Kind("Programs in a folder of CNI plug-ins; none if the folder does not exist.", {"folder": "str: absolute path", "names": "tuple[str]"}),
+    "bgp_peer": Kind(
+        "A BGP session of a node (calicoctl node status, BIRD's show protocols).",
+        {"peer": "str: address, or the session's name; '' = no session can be, for calico's process does not run", "type": "str: node-to-node mesh | global | node specific",
+         "state": "str: up | start | down", "since": "str", "info": "str: Established, or why not", "established": "bool"},
+    ),
+    "component_log": Kind(
+        "What a component of a cluster (kubelet, kube-proxy, flanneld, containerd) writes to its log of networks; equal messages once.",
+        {"level": "str: I | W | E | F", "message": "str", "text": "str: the message in lower case", "program": "str: absent if the line does not tell"},
     ),
     "flannel_subnet": Kind("flannel's subnet.env.", {"network": "str: overlay prefix", "subnet": "str: this node's prefix, gateway address kept (10.244.1.1/24)",
                                                    "mtu": "int", "ip_masq": "bool", "file": "str"}),

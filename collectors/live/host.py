@@ -19,6 +19,10 @@ FILES: Final = (
     "/run/flannel/subnet.env", "/etc/docker/daemon.json", "/var/lib/kubelet/config.yaml",
 )
 CNI_FOLDER: Final = "/etc/cni/net.d"
+LEASES_FOLDER: Final = "/var/lib/cni/networks"
+PLUGIN_FOLDERS: Final = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
+MAX_LEASES: Final = 70_000
+"""A network of 16 bits has 65,534 addresses."""
 MAX_CNI_FILES: Final = 200
 MAX_CONTAINERS: Final = 500
 """Containers that are inspected; past that a node is not a node but a benchmark."""
@@ -41,6 +45,7 @@ def files(options: CollectOptions) -> Iterator[Got]:
     for path in FILES:
         yield from copied(path, path, options)
     yield from cni_folder(CNI_FOLDER, options)
+    yield from cni_listings()
 
 
 def copied(path: str, shown: str, options: CollectOptions) -> Iterator[Got]:
@@ -69,6 +74,27 @@ def cni_folder(folder: str, options: CollectOptions) -> Iterator[Got]:
     for name in names:
         if any(word in name.lower() for word in ("conf", ".json")):
             yield from copied(f"{folder}/{name}", f"{CNI_FOLDER}/{name}", options)
+
+
+def cni_listings() -> Iterator[Got]:
+    """host-local's leases of each network, and the plug-ins that are installed: names alone."""
+    networks = names_in(LEASES_FOLDER, folders=True)
+    for name in networks[:MAX_CNI_FILES]:
+        leases = names_in(f"{LEASES_FOLDER}/{name}", folders=False)[:MAX_LEASES]
+        yield Got(f"ls {LEASES_FOLDER}/{name}", "cni_leases", Output("".join(f"{each}\n" for each in leases).encode()), "file")
+    for folder in PLUGIN_FOLDERS:
+        plugins = names_in(folder, folders=False)
+        if plugins:
+            yield Got(f"ls {folder}", "", Output("".join(f"{each}\n" for each in plugins[:MAX_CNI_FILES]).encode()), "file")
+
+
+def names_in(folder: str, *, folders: bool) -> list[str]:
+    """Names in a folder that are folders, or files; none if it does not exist or may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(each.name for each in entries if each.is_dir() is folders)
+    except OSError:
+        return []
 
 
 def namespace_files(name: str, pid: int, options: CollectOptions) -> Iterator[Got]:

@@ -373,6 +373,7 @@ identity() {
         /etc/os-release /run/flannel/subnet.env /etc/docker/daemon.json /var/lib/kubelet/config.yaml; do
         copy "$root$path" "$path"
     done
+    cni_listings
     folder=/etc/cni/net.d
     [ -d "$root$folder" ] || return 0
     mkdir -p "$bundle/$stack_folder"
@@ -385,6 +386,28 @@ identity() {
         *conf* | *.json*) copy "$root$folder/$name" "$folder/$name" ;;
         esac
     done <"$work/cni"
+}
+
+# host-local's leases of each network, and the plug-ins that are installed: names alone.
+cni_listings() {
+    mkdir -p "$bundle/$stack_folder"
+    for path in "$root"/var/lib/cni/networks/*/; do
+        [ -d "$path" ] || continue
+        folder=${path#"$root"}
+        listing "${folder%/}" cni_leases
+    done
+    for folder in /opt/cni/bin /usr/lib/cni /usr/libexec/cni; do
+        if [ -d "$root$folder" ]; then
+            listing "$folder" ''
+        fi
+    done
+}
+
+# listing FOLDER WHAT: the names of its files.
+listing() {
+    name=$(safe "ls $1")
+    find "$root$1" -maxdepth 1 ! -type d 2>/dev/null | sed 's|.*/||' | sort | head -n 70000 >"$bundle/$stack_folder/$name"
+    note "ls $1" "$2" "$stack_folder/$name" 0 false '' file ''
 }
 
 # runtime PROGRAM: containers and networks of docker or podman; also writes "PID NAME" lines for the namespaces' names.
