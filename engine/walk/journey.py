@@ -288,7 +288,7 @@ class Journey:
         walked = Walked(back.disposition, self.recorder.turn("done"))
         sees = self._arrived(back, "ECONNREFUSED" if closed else "connected")
         entry = end.state.entry if end.state is not None else None
-        if sees == "connected" and entry is not None and entry.diverted not in {None, packet.tuple()}:
+        if sees == "connected" and packet.listener and entry is not None and entry.diverted not in {None, packet.tuple()}:
             # TPROXY looks for the connection under the addresses from before the translation: the client's ACK goes astray.
             sees = "ECONNRESET"
         if closed and sees == "ECONNREFUSED":

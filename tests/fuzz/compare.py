@@ -111,7 +111,7 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
 
 def _lost_outside(course: Course) -> bool:
     """Whether the outer packet of a tunnel was lost: errors about it are not walked, for the client never learns of them."""
-    return any(step.what == "encapsulate" and step.verdict == "drop" for hop in course.request.hops for step in hop.steps)
+    return any(step.what in {"encapsulate", "device"} and step.verdict == "drop" for hop in course.request.hops for step in hop.steps)
 
 
 def _by_source(course: Course, outcome: Outcome) -> str:

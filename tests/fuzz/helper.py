@@ -211,7 +211,10 @@ class Helper:
                 with suppress(OSError):
                     asked, control, _, peer = server.recvmsg(65535, 256)
                     level, kind, info = control[0]
-                    own = info[:16] + struct.pack("i", 0) if level == socket.IPPROTO_IPV6 else struct.pack("i4s4s", 0, info[4:8], b"\0\0\0\0")
+                    own = struct.pack("i4s4s", 0, info[4:8], b"\0\0\0\0")
+                    if level == socket.IPPROTO_IPV6:
+                        # A link-local address is of a device, any other of the machine.
+                        own = info if info[:2] == b"\xfe\x80" else info[:16] + struct.pack("i", 0)
                     server.sendmsg([peer[0].ljust(len(asked)).encode()], [(level, kind, own)], 0, peer)
 
     def quiet(self) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHORT = 0.1
 """Seconds that a client waits; on one machine whatever answers, answers in milliseconds."""
-LONG = 0.6
+LONG = 1.5
 """Seconds for the second try of a probe whose outcome is in doubt."""
 
 PATIENCE = 20.0

@@ -52,13 +52,15 @@ class Match(Protocol):
 
 
 class Negated(NamedTuple):
-    """``!`` in front of a match; unknown stays unknown."""
+    """``!`` in front of a match; unknown stays unknown, and what asks a conntrack entry is false without one all the same (``conntrack_mt``)."""
 
     match: Match
     text: str
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
         """Inverse of the match."""
+        if context.state.entry is None and isinstance(self.match, (CtDirection, CtAddress, CtPort, CtProto, CtStatus)):
+            return False
         answer = self.match.holds(packet, context, around)
         return None if answer is None else not answer
 

@@ -318,3 +318,12 @@ def test_address_types_of_ipv6(types: str, dst: str, kinds: set[str], answer: bo
     around.kinds = kinds
     match = rule(f"-m addrtype --dst-type {types}", family=6).matches[0]
     assert match.holds(replace(PING6, dst=to_int(dst)), FORWARD, around) is answer
+
+
+@pytest.mark.parametrize("option", ["--ctstatus NONE", "--ctproto udp", "--ctorigdst 10.9.9.9", "--ctorigdstport 9", "--ctdir REPLY"])
+def test_inverted_without_an_entry(option: str) -> None:
+    """Measured in raw PREROUTING: what asks for the conntrack entry is false without one, inverted or not; a state is not."""
+    before = replace(FORWARD, hook="PREROUTING", state=State(""))
+    words = option.split()
+    assert [holds(f"-m conntrack {bang}{words[0]} {words[1]}", SYN, before) for bang in ("", "! ")] == [False, False]
+    assert holds("-m conntrack ! --ctstate NEW", SYN, before) is True
