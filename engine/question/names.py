@@ -50,6 +50,8 @@ BRIDGE_LIKE = (
 )
 """Beginnings of device names whose addresses are not a machine's own on its network."""
 
+APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "name", "run", "component", "app.kubernetes.io/component")
+"""Labels by which people call their pods."""
 ALL_KINDS = frozenset({"stack", "node", "container", "pod", "service", "device", "address"})
 LISTENING = frozenset({"LISTEN", "UNCONN"})
 
@@ -409,7 +411,19 @@ class Inventory:
                 found = [n.endpoint for n in tier if n.endpoint.kind in kinds and any(matches(alias) for alias in n.aliases)]
                 if found:
                     return distinct(found)
-        return ()
+        return self._labelled(asked) if "pod" in kinds else ()
+
+    def _labelled(self, word: str) -> tuple[Endpoint, ...]:
+        """Pods by a label: ``app=web``, or the value of a label that tells applications apart; asked for where nothing has that name."""
+        key, equals, value = word.removeprefix("pod/").rpartition("=")
+        keys = (key,) if equals else APPLICATION_LABELS
+        named = {n.endpoint.name: n.endpoint for n in self.pod_endpoints}
+        found = (
+            named.get(f"{f.get('namespace', 'default')}/{f.get('name', '')}")
+            for f in self.facts.of_kind("pod")
+            if any((f.get("labels") or {}).get(each, "").lower() == value for each in keys)
+        )
+        return distinct(e for e in found if e is not None) if value else ()
 
     def knows(self, word: str) -> bool:
         """Whether a word of a sentence names something here; ordinary words and words of kind do so only if they are a whole name."""

@@ -174,3 +174,18 @@ def test_a_node_of_two_names() -> None:
     assert inventory.nodes == ("box3", "far")
     assert [(e.node, e.stack) for word in ("box3", "ip-10-0-0-3") for e in inventory.find(word)] == [("box3", HOST)] * 2
     assert [(e.node, e.stack) for e in inventory.find("shop/web")] == [("box3", "pod-x")]
+
+
+def test_pods_by_label() -> None:
+    """A label names pods where nothing else has that name: as ``key=value``, or by the value of a label that tells applications apart."""
+    base = FactBase([
+        fact("pod", namespace="shop", name="front-x1", ips=("10.1.1.5",), labels={"app": "Web", "zone": "a"}),
+        fact("pod", namespace="shop", name="back-x1", ips=("10.1.1.6",), labels={"k8s-app": "api", "zone": "b"}),
+        fact("pod", namespace="shop", name="done-x1", ips=("10.1.1.7",), labels={"app": "web"}, phase="Succeeded"),
+        fact("pod", namespace="shop", name="bare-x1", ips=("10.1.1.8",)),
+    ])
+    inventory = Inventory(base)
+    assert [[e.name for e in inventory.find(word)] for word in ("web", "pod/api", "zone=b", "front", "a", "zone=")] == [
+        ["shop/front-x1"], ["shop/back-x1"], ["shop/back-x1"], ["shop/front-x1"], [], [],
+    ]
+    assert inventory.find("web", kinds=frozenset({"service"})) == ()
