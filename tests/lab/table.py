@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from collectors.classify import from_command
@@ -15,11 +17,12 @@ from engine.model import build as model
 from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
+from tests.lab.machine import why_not
 from tests.lab.scenario import Scenario, Traffic, node_of
 from tests.lab.topology import build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from engine.walk.trace import Trace
 
@@ -92,3 +95,16 @@ class Table:
         told = "\n".join(f"  {hop.node}/{hop.stack} {step.summary}" for hop in hops for step in hop.steps)
         seen = self.send(start, to, port, protocol, seconds)
         assert (*seen, trace.client_sees) == (sees, source, sees), f"the kernel: {seen}, the model: {trace.client_sees}\n{told}"
+
+
+@contextmanager
+def laid(nodes: str) -> Iterator[Table]:
+    """Machines for as long as a test needs them; the test is skipped where none can be made."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    table = Table(nodes)
+    try:
+        yield table
+    finally:
+        table.close()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.machine import why_not
-from tests.lab.table import Table
+from tests.lab.table import laid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.lab.table import Table
 
 # Read here: the tests themselves run without the user's NOROUTE_ variables.
 REQUIRED = os.environ.get("NOROUTE_LAB") == "require"
@@ -64,13 +65,9 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def net() -> Iterator[Table]:
     """A pod, and a server that knows ``db.corp.example`` (10.20.0.5), has strangers answer below ``com``, and denies everything else."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    table = Table(NODES)
-    table.run("node2", f"{SERVER} --address=/db.corp.example/10.20.0.5 --address=/com/203.0.113.9 --address=/#/")
-    yield table
-    table.close()
+    with laid(NODES) as table:
+        table.run("node2", f"{SERVER} --address=/db.corp.example/10.20.0.5 --address=/com/203.0.113.9 --address=/#/")
+        yield table
 
 
 def configure(net: Table, text: str) -> None:

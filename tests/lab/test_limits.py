@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.machine import why_not
-from tests.lab.table import Table
+from tests.lab.table import laid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
+
+    from tests.lab.table import Table
 
 pytestmark = pytest.mark.lab
 
@@ -30,13 +31,9 @@ PORT = 8080
 @pytest.fixture
 def net() -> Iterator[Table]:
     """A node with a client and a server that accepts nobody and lets two connections wait for it (the kernel takes one more than asked)."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    table = Table(NODES)
-    table.run("node1/api", f"hold listen {PORT} 1")
-    yield table
-    table.close()
+    with laid(NODES) as table:
+        table.run("node1/api", f"hold listen {PORT} 1")
+        yield table
 
 
 def diagnosed(net: Table, folder: Path) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.machine import why_not
-from tests.lab.table import Table
+from tests.lab.table import laid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.lab.table import Table
 
 pytestmark = [pytest.mark.lab, pytest.mark.vm]
 
@@ -44,12 +45,8 @@ conntrack -F 2>/dev/null
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Table]:
     """The machines, once for all tests."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    table = Table(NODES)
-    yield table
-    table.close()
+    with laid(NODES) as table:
+        yield table
 
 
 @pytest.fixture
