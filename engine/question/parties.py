@@ -203,6 +203,8 @@ class Cast:
             return Party(self.outside())
         found = self._of_kind(mention.role, None)
         found = self.placed(self.senders_of(found), mention)
+        # "The pods" are those that people run: what the cluster runs for itself asks for nothing of theirs.
+        found = tuple(e for e in found if not e.name.startswith("kube-")) or found
         if self.node and any(e.node == self.node for e in found):
             found = tuple(e for e in found if e.node == self.node)
         return Party(found[:MAX_SENDERS], mention.text)
