@@ -496,6 +496,9 @@ class Walker:
     def received(self, at: At) -> At | End:
         """``ip_rcv``: PREROUTING, then the routing decision."""
         passage = self.passage(at)
+        if at.packet.family == 6 and at.device != "lo" and 1 in {at.packet.src, at.packet.dst}:
+            text = phrase("not-unicast", src=to_text(at.packet.src, 6), dst=to_text(at.packet.dst, 6))
+            return self.stop(at, "martian", Disposition.SOURCE_INVALID, text)  # ::1 is on lo only (ip6_rcv_core)
         if at.how != "routed":
             ended = self.prerouting(at, passage, at.device, "")
             if ended is not None:

@@ -365,6 +365,7 @@ class Helper:
         from collectors.live.sinks import MemorySink
 
         _settle()
+        _run(["ip", "neigh", "flush", "all"])  # who announced itself meanwhile will not be remembered for long
         options = CollectOptions(node="node")
         host = self.name == "host"
         space = Namespace(self.name, f"/proc/{os.getpid()}/ns/net", 0, "" if host else f"ip netns exec {self.name}", 0 if host else os.getpid())

@@ -52,17 +52,27 @@ class Match(Protocol):
 
 
 class Negated(NamedTuple):
-    """``!`` in front of a match; unknown stays unknown, and what asks a conntrack entry is false without one all the same (``conntrack_mt``)."""
+    """``!`` in front of a match; unknown stays unknown, and some are false either way."""
 
     match: Match
     text: str
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
         """Inverse of the match."""
-        if context.state.entry is None and isinstance(self.match, (CtDirection, CtAddress, CtPort, CtProto, CtStatus)):
+        if _unasked(self.match, context):
             return False
         answer = self.match.holds(packet, context, around)
         return None if answer is None else not answer
+
+
+def _unasked(match: Match, context: HookContext) -> bool:
+    """Whether a match has nothing to look at, which makes it false, inverted or not.
+
+    That is so of the conntrack entry (``conntrack_mt``), and of the port that a packet from a bridge leaves by, if it is routed (``physdev_mt``).
+    """
+    if isinstance(match, PhysDev):
+        return match.option == "out" and context.physin != "" and not context.physout
+    return context.state.entry is None and isinstance(match, (CtDirection, CtAddress, CtPort, CtProto, CtStatus))
 
 
 class Unmodelled(NamedTuple):

@@ -327,3 +327,10 @@ def test_inverted_without_an_entry(option: str) -> None:
     words = option.split()
     assert [holds(f"-m conntrack {bang}{words[0]} {words[1]}", SYN, before) for bang in ("", "! ")] == [False, False]
     assert holds("-m conntrack ! --ctstate NEW", SYN, before) is True
+
+
+def test_inverted_port_of_a_routed_packet() -> None:
+    """Measured: what a bridge passed up and the stack routes leaves by no port; ``! --physdev-out`` is false then, as it is true of other packets."""
+    up = replace(FORWARD, in_device="br0", physin="veth1")
+    assert [holds(f"-m physdev {bang}--physdev-out veth2", SYN, up) for bang in ("", "! ")] == [False, False]
+    assert holds("-m physdev ! --physdev-out veth2", SYN, FORWARD) is True
