@@ -56,6 +56,9 @@ COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"
 """Error classes that the walk can predict."""
 
 
+BEYOND = frozenset({"narrow", "service_flow", "policy_denies", "pod_sends"})
+"""Derived facts of faults that may be seen without the packet's end: mended, they are gone, and the flow is as open as before."""
+
 SIZE_CLASSES = frozenset({"", "timeout", "slow", "reset", "intermittent", "EMSGSIZE"})
 """Error classes that fit a flow whose small packets pass and whose full ones do not."""
 
@@ -169,8 +172,21 @@ class Diagnoser:
             from engine.cluster.flows import called
 
             fields |= called(network.facts, self.question.mentioned)
+        from engine.cluster.plugins import told_of
+
+        if told := told_of(text):
+            fields["trouble"] = told[0]
         # Kubernetes objects alone show no node.
-        return [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks}) or [""]] if text else []
+        complaints = [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks}) or [""]] if text else []
+        return [*complaints, *self._asked(network)]
+
+    def _asked(self, network: Network) -> list[Fact]:
+        """Pods and nodes of the cluster that the question is about."""
+        if not (network.facts.of_kind("pod") or network.facts.of_kind("k8s_node")):
+            return []
+        from engine.cluster.asked import asked
+
+        return asked(network.facts, self.question.mentioned, self.question.flows)
 
     # --- the answer -----------------------------------------------------------------------------------------------
 
@@ -271,7 +287,7 @@ class Diagnoser:
         lives = all(_outcome(traces[n], candidate.match) == "connected" for n in failing)
         if lives and not self._fires_again(candidate, changed, traces):
             return Verified.RESTORES_FLOW, changed
-        if any(f.kind == "narrow" for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
+        if any(f.kind in BEYOND for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
             return Verified.NOT_CHECKED, None  # the fault is gone; what it does to the flow shows beyond the evidence
         moved = any(_deaths(traces[n]) != _deaths(state.traces[n]) or traces[n].client_sees != state.traces[n].client_sees for n in failing)
         return (Verified.NO_EFFECT, changed if moved else None)

@@ -271,6 +271,7 @@ def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *,
         "policy": names_of([decider])[0],
         "flavour": str(decider.get("flavour")),
         "decided": "rule" if ruling.decider is not None else "isolated",
+        **_rank(decider),
         "port": port,
         "protocol": place.flow.protocol,
         "share": "all" if everywhere else "some",
@@ -282,6 +283,12 @@ def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *,
     # Policies are applied by the pod's node, not inside the pod.
     node = (cluster.host_of(pod.node) or pod.node) if pod is not None else ""
     return Fact("policy_denies", fields, node or place.flow.node, HOST, decider.source, decider.line, decider.text)
+
+
+def _rank(policy: Fact) -> dict[str, Any]:
+    """Tier and order of a policy of calico's."""
+    spec = policy.get("spec", {}) if str(policy.get("flavour")).startswith("calico") else {}
+    return {name: spec[name] for name in ("tier", "order") if isinstance(spec.get(name), str | int | float)}
 
 
 def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.remedies.base import Operation, Parameter, Site
 from engine.remedies.bip import DockerSetBip
 from engine.remedies.cards import EthtoolOffload, FlannelPort
-from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, ServicePolicy, ServiceSelector, ServiceTargetPort
+from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, PolicyAllowFirst, ServicePolicy, ServiceSelector, ServiceTargetPort
 from engine.remedies.cni import CniRecreatePod, CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
@@ -78,6 +78,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         ServicePolicy,
         PodDnsPolicy,
         PolicyAllow,
+        PolicyAllowFirst,
         ResolverNameserver,
         ResolverNdots,
         ResolverSearch,

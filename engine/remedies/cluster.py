@@ -206,6 +206,11 @@ class PodDnsPolicy(Operation):
         return facts.swap(change) if change else None
 
 
+def _expression(labels: Mapping[str, str]) -> str:
+    """Labels in calico's language (their values hold no quotes: the API allows letters, digits, dots, dashes and underscores only)."""
+    return " && ".join(f"{key} == '{value}'" for key, value in labels.items()) or "all()"
+
+
 class PolicyAllow(Operation):
     """Add a policy that lets one peer reach one port; what the other policies allow and deny stays."""
 
@@ -281,3 +286,58 @@ class PolicyAllow(Operation):
         rules += [f"{match} -m mark --mark 0x10000/0x10000 -j RETURN"] if self.text("chain").startswith("cali-") else []
         given = {"table": "filter", "chain": self.text("chain"), "position": self.text("number"), "rule": rules, "backend": self.text("backend")}
         return IptablesInsert(given, self.site).apply(more)
+
+
+class PolicyAllowFirst(PolicyAllow):
+    """Add a policy of calico's that is asked before the one that denies."""
+
+    NAME: ClassVar[str] = "policy.allow-first"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        **PolicyAllow.PARAMETERS,
+        "order": Parameter("order of the policy that denies; it is the last one if it has none", required=False),
+        "tier": Parameter("tier of the policy that denies; the default one if absent", required=False),
+    }
+
+    @property
+    def name(self) -> str:
+        """Name of the new policy: it begins with its tier's."""
+        return f"{self.text('tier') or 'default'}.{super().name}"
+
+    def spec(self) -> dict[str, Any]:
+        """The policy, as calico's own objects write it."""
+        side = self.text("side")
+        peer: dict[str, Any] = {"nets": [f"{self.text('peer')}/{128 if ':' in self.text('peer') else 32}"]}
+        if self.text("peer_kind") == "pod":
+            peer = {"namespaceSelector": f"projectcalico.org/name == '{self.text('peer_namespace')}'",
+                "selector": _expression(self._labels("peer_labels"))}
+        ports = {"ports": [int(self.text("port"))]}
+        ends = {"source": peer, "destination": ports} if side == "ingress" else {"destination": {**peer, **ports}}
+        order = self.text("order")
+        return {
+            **({"tier": self.text("tier")} if self.text("tier") else {}),
+            "order": float(order) - 1 if order else 0,
+            "selector": _expression(self._labels("pod_labels")),
+            "types": [side.capitalize()],
+            side: [{"action": "Allow", "protocol": self.text("protocol").upper(), **ends}],
+        }
+
+    def commands(self) -> tuple[str, ...]:
+        """Apply the manifest."""
+        body = {"apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": self.name, "namespace": self.text("namespace")}}
+        return (f"echo {shlex.quote(json.dumps({**body, 'spec': self.spec()}, separators=(',', ':')))} | kubectl apply -f -",)
+
+    def undo(self) -> tuple[str, ...]:
+        """Delete it."""
+        return (shlex.join(("kubectl", "delete", "networkpolicies.crd.projectcalico.org", "-n", self.text("namespace"), self.name)),)
+
+    def verify(self) -> tuple[str, ...]:
+        """The policies that are there now."""
+        return (shlex.join(("kubectl", "get", "networkpolicies.crd.projectcalico.org", "-n", self.text("namespace"), self.name, "-o", "yaml")),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The same objects and the new policy; the agent's chains are made anew in an order that only it knows."""
+        if self.text("chain"):
+            return None
+        fields = {"flavour": "calico", "namespace": self.text("namespace"), "name": self.name, "spec": self.spec()}
+        return facts.plus([Fact("network_policy", fields)])

@@ -65,6 +65,7 @@ PARAMETERS = {
     "kube-proxy.restart": {"address": "10.96.0.10", "port": "53", "protocol": "udp"},
     "kube-proxy.priority": {"address": "10.96.0.10", "port": "53", "protocol": "udp"},
     "policy.allow": {"namespace": "shop", "side": "ingress", "peer_kind": "pod", "port": "80", "protocol": "tcp"},
+    "policy.allow-first": {"namespace": "shop", "side": "ingress", "peer_kind": "pod", "port": "80", "protocol": "tcp"},
 }
 
 

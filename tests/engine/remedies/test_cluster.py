@@ -167,3 +167,28 @@ def test_hostile_names() -> None:
     fact = Fact("service", {"namespace": "a b", "name": "$(reboot)", "selector": {"app": "x"}, "ports": ()})
     line = operation("service.selector", FactBase([fact]), namespace="a b", service="$(reboot)", selector="app=';x'").commands()[0]
     assert shlex.split(line)[3:6] == ["a b", "service", "$(reboot)"]
+
+
+def test_allow_before_what_denies() -> None:
+    """A policy of calico's with a lower order, in the tier of the one that denies; what it allows is allowed, whatever follows."""
+    deny = policy("deny", {"order": 10, "selector": "app == 'db'", "types": ["Ingress"], "ingress": [{"action": "Deny"}]}, "calico-global")
+    facts = CLOSED.plus([deny])
+    given = {**GIVEN, "peer_kind": "pod", "peer": "10.1.1.5", "peer_namespace": "shop", "peer_labels": "app=web"}
+    made = operation("policy.allow-first", facts, **given, order="10")
+    after = made.apply(facts)
+    assert after is not None
+    assert (may(facts, "10.1.1.5", "10.1.2.9", 5432), may(after, "10.1.1.5", "10.1.2.9", 5432)) == (False, True)
+    body = json.loads(shlex.split(made.commands()[0])[1])
+    assert (body["metadata"]["name"], body["spec"]["order"]) == ("default.allow-tcp-5432-ingress", 9.0)
+    assert "default.allow-tcp-5432-ingress" in made.undo()[0]
+    assert "default.allow-tcp-5432-ingress" in made.verify()[0]
+    assert operation("policy.allow-first", facts, **given, chain="cali-tw-x").apply(facts) is None
+
+
+def test_allow_first_of_egress_and_addresses() -> None:
+    """Egress names the receiver; a stranger is an address; a tier is kept; without an order the new one is first."""
+    given = {"namespace": "ops", "side": "egress", "pod_labels": "", "peer_kind": "outside", "peer": "203.0.113.9", "port": "443", "protocol": "tcp"}
+    made = operation("policy.allow-first", CLOSED, **given, tier="security")
+    spec = json.loads(shlex.split(made.commands()[0])[1])["spec"]
+    assert (spec["tier"], spec["order"], spec["selector"]) == ("security", 0, "all()")
+    assert spec["egress"] == [{"action": "Allow", "protocol": "TCP", "destination": {"nets": ["203.0.113.9/32"], "ports": [443]}}]
