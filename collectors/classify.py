@@ -489,9 +489,12 @@ STAMP: Final = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S+ )"
 
 KLOG: Final = (
     rf"^(?:{STAMP}\S+ [\w.-]{{1,40}}\[\d+\]: |\S+ std(?:out|err) F )?"
-    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|time=\"[^\"\n]{10,40}\" level=(?:error|warning|fatal) msg=)"
+    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|time=\"[^\"\n]{10,40}\" level=(?:error|warning|fatal) msg="
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?:INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] )"
+    r"|^[ \t]*(?:\S+ (?:\S+ )?)?\[(?:INFO|WARNING|ERROR|FATAL)\] (?:plugin/|CoreDNS|linux/)|^(?:CoreDNS-\d|\.:53[ \t\r]*$)"
+    r"|^(?:The connection to the server \S+ was refused|Unable to connect to the server: )"
 )
-"""How the log lines of Kubernetes' components and of containerd begin."""
+"""How the log lines of Kubernetes' components, containerd, calico and CoreDNS begin, and kubectl's complaints."""
 
 SIGNATURES: Final = (
     ("ipvs", r"^IP Virtual Server version|^Timeout \(tcp tcpfin udp\):|^-[Aa] (?:-[tuf]|--sctp-service) \S+ "),
@@ -559,6 +562,8 @@ SIGNATURES: Final = (
             r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source "
             r"|\[?[A-Za-z][\w :,/.-]{0,40}\]?:? *IN=\S* OUT=\S* |IN=\S* OUT=\S* (?:PHYS|MAC|SRC)\S*=)"
             r"|^(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
+            # Any line of dmesg but those of a packet's trace.
+            r"|^\[ *\d{1,9}\.\d{6}\] (?![^\n]{0,80}TRACE: )"
         ),
     ),
     ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),

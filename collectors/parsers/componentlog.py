@@ -1,6 +1,7 @@
 """Logs of a cluster's components, alone or inside a journal's lines.
 
-klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's ``time="…" level=error msg="…"``.
+klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's ``time="…" level=error msg="…"``, CoreDNS' ``[ERROR] plugin/errors: …``,
+calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …`` and what kubectl says when it reaches no API server.
 Only warnings and errors that tell of networks become facts, equal ones once: a log repeats itself by the thousand.
 """
 
@@ -18,15 +19,27 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(
     r"(?P<before>.*?)(?:(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d{1,9} +\d+ (?P<file>[\w.-]+\.go):\d+\] (?P<message>.*)"
-    r"|time=\"[^\"]{10,40}\" level=(?P<word>error|warning|fatal) msg=(?P<said>.*))"
+    r"|time=\"[^\"]{10,40}\" level=(?P<word>error|warning|fatal) msg=(?P<said>.*)"
+    r"|\[(?P<coredns>INFO|WARNING|ERROR|FATAL)\] (?P<plugin>(?:plugin/|CoreDNS).*)"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?P<felix>INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] (?P<calico>.*)"
+    r"|(?P<kubectl>(?:The connection to the server \S+ was refused|Unable to connect to the server:).*))"
 )
+_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "kubectl": "kubectl"}
+"""Group of a line's text → the program that alone writes so."""
 _PROGRAM = re.compile(r"([\w.-]+)\[\d+\]: *$")
 _TELLING = re.compile(
     r"ipvs|ip_vs|conntrack|connection tracking|iptables|no ip addresses available|cni|network plugin|networkplugin|networkready"
     r"|podcidr|pod cidr|cidrnotavailable|bird|bgp"
-    r"|failed to find plugin|hostport|host port|nodeport|external ?ip",
+    r"|failed to find plugin|hostport|host port|nodeport|external ?ip"
+    # What failed on the way, and to whom.
+    r"|plugin/loop|i/o timeout|no route to host|connection refused|network is unreachable|server misbehaving|rpf check|nameserver limits"
+    r"|error adding route|was refused|no such host|using interface with name|external address",
     re.IGNORECASE,
 )
+_FAULT = re.compile(
+    r"can't|cannot|fail|not loaded|not found|not assigned|missing|using interface with name|external address", re.IGNORECASE
+)
+"""Also the address that flannel takes for its tunnels: whether that is a fault, others tell."""
 MAX_MESSAGES = 200
 MAX_LENGTH = 800
 
@@ -39,8 +52,9 @@ def parse(source: Source, place: Place) -> list[Fact]:
         found = _LINE.match(line[:4000])
         if found is None:
             continue
-        said = found["message"] or found["said"] or ""
-        level = found["level"] or str(found["word"])[0].upper()
+        writer = next((name for name in _ALWAYS if found[name]), "")
+        said = found[writer] if writer else found["message"] or found["said"] or ""
+        level = str(found["level"] or found["word"] or found["coredns"] or found["felix"] or "E")[0].upper()
         if not _TELLING.search(said) or (level == "I" and not _said_by_information(said)):
             continue
         message = " ".join(said.split())[:MAX_LENGTH]
@@ -49,11 +63,15 @@ def parse(source: Source, place: Place) -> list[Fact]:
             continue
         seen.add(key)
         program = _PROGRAM.search(found["before"])
-        fields = {"level": level, "message": message, "text": message.lower(), **({"program": program[1]} if program else {})}
+        name = _ALWAYS.get(writer) or (program[1] if program else "")
+        fields = {"level": level, "message": message, "text": message.lower(), **({"program": name} if name else {})}
         out.add("component_log", fields, number)
+    if not out.facts:
+        # A log that has nothing to complain of is evidence too.
+        out.collected("component_log")
     return out.done()
 
 
 def _said_by_information(message: str) -> bool:
     """Whether a line of the lowest level tells of a fault: kube-proxy and flannel say some so."""
-    return re.search(r"can't|cannot|fail|not loaded|not found|not assigned|missing", message, re.IGNORECASE) is not None
+    return _FAULT.search(message) is not None

@@ -23,6 +23,7 @@ _LOGGED = re.compile(
     r"(?:^|\s)IN=(?P<in>\S*) OUT=(?P<out>\S*) .*?SRC=(?P<src>\S+) DST=(?P<dst>\S+) .*?PROTO=(?P<protocol>\w+)(?:.*? DPT=(?P<dport>\d+))?"
 )
 _PREFIX = re.compile(r"(?:^|kernel: |\] )(?:\[ *[\d.]+\] )?\[?(?P<prefix>[A-Za-z][\w :,/.-]{0,40}?)\]?:? *IN=")
+_CHECKSUM = re.compile(r"UDP: bad checksum\. From (?P<src>[\d.]+):\d+ to (?P<dst>[\d.]+):(?P<dport>\d{1,5})")
 _PLAIN: Final = (
     ("conntrack-full", re.compile(r"nf_conntrack: table full|ip_conntrack: table full")),
     ("neighbors-full", re.compile(r"neighbou?r table overflow", re.IGNORECASE)),
@@ -55,7 +56,11 @@ def parse(source: Source, place: Place) -> list[Fact]:
             emit.add("sysctl", fields, number)
         else:
             emit.add("kernel_message", {**fields, "count": count}, number)
-    return [*parse_log(source, place), *emit.done()]
+    lost = [*parse_log(source, place), *emit.facts]
+    if not lost:
+        # A log that has nothing to complain of is evidence too.
+        emit.collected("kernel_log")
+    return lost or emit.done()
 
 
 def _plain(line: str) -> dict[str, Any] | None:
@@ -74,6 +79,13 @@ def _martian(line: str) -> dict[str, Any] | None:
     return {"name": "martian", "dst": match[1], "src": match[2], "in_device": match[3]}
 
 
+def _checksum(line: str) -> dict[str, Any] | None:
+    match = _CHECKSUM.search(line)
+    if match is None or not is_address(match["src"]) or not is_address(match["dst"]):
+        return None
+    return {"name": "bad-checksum", "src": match["src"], "dst": match["dst"], "dport": int(match["dport"]), "protocol": "udp"}
+
+
 def _logged(line: str) -> dict[str, Any] | None:
     """A packet that a LOG rule wrote down; what its prefix says tells what became of it."""
     match = _LOGGED.search(line)
@@ -85,4 +97,4 @@ def _logged(line: str) -> dict[str, Any] | None:
     return {**fields, "dport": int(match["dport"])} if match["dport"] else fields
 
 
-_READERS: Final[tuple[Callable[[str], dict[str, Any] | None], ...]] = (_plain, _off, _martian, _logged)
+_READERS: Final[tuple[Callable[[str], dict[str, Any] | None], ...]] = (_plain, _off, _martian, _checksum, _logged)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from collectors.classify import sections
 from collectors.parsers.componentlog import parse
 from collectors.place import Place
@@ -39,3 +41,25 @@ def test_recognised() -> None:
     """Both are known by what they look like."""
     assert [s.format for s in sections("kube-proxy.log", PROXY)] == ["component_log"]
     assert "component_log" in [s.format for s in sections("node.txt", JOURNAL)]
+
+
+@pytest.mark.parametrize(("line", "program", "level"), [
+    ('.:53\n[INFO] plugin/reload: MD5 = 4e23\n [FATAL] plugin/loop: Loop (127.0.0.1:4711 -> :53) detected for zone "."', "coredns", "F"),
+    ('2031/02/03 08:00:22 [FATAL] plugin/loop: Seen "HINFO IN 11.22." more than twice, loop detected', "coredns", "F"),
+    ("2031-02-03T08:00:22.123Z [ERROR] plugin/errors: 2 example.org. A: read udp 10.9.0.4:3999->192.0.2.53:53: i/o timeout", "coredns", "E"),
+    ("2031-02-03 08:00:21.145 [FATAL][62] int_dataplane.go 1035: Kernel's RPF check is set to 'loose'.", "calico-node", "F"),
+    ("The connection to the server localhost:8080 was refused - did you specify the right host or port?", "kubectl", "E"),
+])  # fmt: skip
+def test_programs_with_forms_of_their_own(line: str, program: str, level: str) -> None:
+    """CoreDNS, calico and kubectl are known by the form of their lines, whatever stamp comes first."""
+    (section,) = sections("pasted.txt", f"{line}\n")
+    assert section.format == "component_log"
+    (fact,) = parse(Source("pasted.txt", line), Place("n1"))
+    assert (fact.get("program"), fact.get("level")) == (program, level)
+
+
+def test_content() -> None:
+    """A log without complaints is recognised, and tells that it was read."""
+    text = "2031/02/03 08:00:16 [INFO] plugin/reload: Running configuration MD5 = f65c\nI0203 08:00:16.158756       1 main.go:459] Running backend.\n"
+    assert {s.format for s in sections("pasted.txt", text)} == {"component_log"}
+    assert [(f.kind, f.get("what")) for f in parse(Source("pasted.txt", text), Place("n1"))] == [("collected", "component_log")]

@@ -63,4 +63,19 @@ def test_what_docker_says_of_parameters() -> None:
 def test_the_rest_is_no_concern() -> None:
     """Other lines, and addresses that are none, tell nothing."""
     text = "[1.0] docker0: port 3(veth1) entered forwarding state\nmartian source nonsense from 10.0.0.1, on dev e\n"
-    assert facts(f"{text}X IN=a OUT=b SRC=x DST=y PROTO=TCP\n") == []
+    assert [f.kind for f in facts(f"{text}X IN=a OUT=b SRC=x DST=y PROTO=TCP\n")] == ["collected"]
+
+
+def test_checksums() -> None:
+    """UDP that the kernel refused for its checksum tells both ends and the port, however often it was seen; source ports do not part messages."""
+    line = "[ 1423.035722] UDP: bad checksum. From 192.0.2.9:{} to 192.0.2.25:8472 ulen 75"
+    (one,) = facts("\n".join(line.format(port) for port in (27503, 4894)))
+    told = one.get("name"), one.get("src"), one.get("dst"), one.get("dport"), one.get("count")
+    assert told == ("bad-checksum", "192.0.2.9", "192.0.2.25", 8472, 2)
+
+
+def test_content_log() -> None:
+    """A log that speaks of no lost packet is recognised, and tells that it was read."""
+    text = "[912312.123121] eth0: renamed from veth3f2c1aa\n[912312.223121] cni0: port 3(veth9a1c) entered forwarding state\n"
+    assert [s.format for s in sections("pasted.txt", text)] == ["kernel_log"]
+    assert [(f.kind, f.get("what")) for f in facts(text)] == [("collected", "kernel_log")]
