@@ -34,7 +34,7 @@ KINDS: Final[dict[str, Kind]] = {
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | containers | container_networks | dns_config | hosts | <k8s resource plural>",
+            "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | component_log | kernel_log | containers | container_networks | dns_config | hosts | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), "
@@ -236,7 +236,7 @@ KINDS: Final[dict[str, Kind]] = {
     "csum_failure": Kind("The kernel log says that a card took a packet's checksum for right which is wrong.", {"device": "str", "count": "int: times it was logged"}),
     "kernel_message": Kind(
         "What the kernel's log says of packets that it lost, or a LOG rule of a packet that it met; equal messages are one.",
-        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
+        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
          "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str"},
     ),
     "room": Kind("A bounded table has room (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack"}, "engine"),
