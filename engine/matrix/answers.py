@@ -1,0 +1,302 @@
+"""Who reaches whom: one walk for each shape of flow, its answer taken for every pair of members that has it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.inet import to_int
+from engine.matrix.classes import Classes, Group, Member
+from engine.matrix.members import Frontend, frontends, members, named
+from engine.matrix.shapes import Atlas, shape
+from engine.walk import walk
+from engine.walk.trace import Flow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from engine.cluster import Cluster
+    from engine.matrix.observer import Key
+    from engine.matrix.shapes import World
+    from engine.model.network import Network
+    from engine.walk.trace import Line, Trace, Unknown
+
+TUNNEL_PORTS = frozenset({4789, 6081, 8472, 51820})
+"""Where tunnels usually listen."""
+
+
+class Options(NamedTuple):
+    """What is asked."""
+
+    port: int = 0
+    protocol: str = "icmp"
+    """Of flows between members; those to Services use the Service's."""
+    sources: tuple[str, ...] = ()
+    """Names of senders; none = all."""
+    targets: tuple[str, ...] = ()
+    services: bool = True
+    nodes: bool = True
+    family: int = 4
+
+
+class Reason(NamedTuple):
+    """Why flows of one shape end as they do."""
+
+    node: str
+    stack: str
+    what: str
+    """What decided: ``policy``, ``rule``, ``no-route``, ``fdb`` … (``drop.by``); "" = not told."""
+    line: Line | None
+
+
+class Answer(NamedTuple):
+    """What senders of one shape of flow see."""
+
+    number: int
+    sees: str
+    trace: Trace
+
+    @property
+    def connects(self) -> bool:
+        """Whether they reach the target."""
+        return self.sees == "connected"
+
+
+class Cell(NamedTuple):
+    """Flows from one class to another that end alike."""
+
+    source: Group
+    target: Group | Frontend
+    answer: Answer
+    pairs: int
+
+
+class Block(NamedTuple):
+    """Cells of one answer, gathered: every sender fails to reach every target."""
+
+    sees: str
+    sources: tuple[Member, ...]
+    targets: tuple[Member | Frontend, ...]
+    pairs: int
+    trace: Trace
+    """Walk of one of these very pairs."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """What decided on that walk."""
+        return reason_of(self.trace)
+
+    @property
+    def missing(self) -> tuple[Unknown, ...]:
+        """What would settle it."""
+        return self.trace.depends
+
+
+class Matrix(NamedTuple):
+    """The answer for all pairs."""
+
+    options: Options
+    cells: tuple[Cell, ...]
+    blocks: tuple[Block, ...]
+    """What does not connect, the most pairs first."""
+    members: tuple[Member, ...]
+    frontends: tuple[Frontend, ...]
+    walks: int
+    """Flows that were walked."""
+    unseen: tuple[str, ...] = ()
+    """Members whose own stack was not collected: they are targets only."""
+
+    def pairs(self, test: Callable[[Answer], bool]) -> int:
+        """Number of pairs with an answer of a kind."""
+        return sum(cell.pairs for cell in self.cells if test(cell.answer))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of equal behaviour among the members."""
+        return len({g.number for c in self.cells for g in (c.source, c.target) if isinstance(g, Group)})
+
+
+def reason_of(trace: Trace) -> Reason | None:
+    """The first thing that stopped the flow."""
+    for direction in ("request", "reply", "error"):
+        for fact in trace.facts:
+            if fact.kind == "drop" and fact.fields.get("direction") == direction:
+                from engine.walk.recorder import line_of
+
+                return Reason(fact.node, fact.stack, str(fact.fields.get("by", "")), next(iter(line_of(fact)), None))
+    return None
+
+
+class Asking:
+    """One run: the members, their classes, and what was walked so far."""
+
+    def __init__(self, network: Network, cluster: Cluster, options: Options) -> None:
+        self.network = network
+        self.options = options
+        self.atlas = Atlas(network, options.family)
+        everybody = members(network, cluster, options.family)
+        self.members = [m for m in everybody if options.nodes or m.kind != "node"]
+        self.frontends = frontends(cluster, options.family) if options.services else []
+        self.tunnels = TUNNEL_PORTS | {link.vxlan_port for stack in network.stacks.values() for link in stack.links.values() if link.vxlan_port}
+        asked = frozenset({options.port} if options.port else ())
+        self.ports: frozenset[int] = frozenset({*self.tunnels, *asked})
+        self.classes = Classes(self.atlas, self.members, self.ports | {f.port for f in self.frontends})
+        self.sources = {m for m in self._chosen(options.sources) if m.key is not None}
+        self.targets = set(self._chosen(options.targets))
+        self._answers: dict[object, Answer] = {}
+        self.walks = 0
+
+    def _chosen(self, names: Sequence[str]) -> list[Member]:
+        if not names:
+            return self.members
+        return list(dict.fromkeys(m for name in names for m in named(self.members, name)))
+
+    # --- flows ----------------------------------------------------------------------------------------------------
+
+    def flow(self, source: Member, target: Member | Frontend) -> Flow:
+        """The flow between two ends."""
+        node, stack = source.key or (source.node, "")
+        port, protocol = (target.port, target.protocol) if isinstance(target, Frontend) else (self.options.port, self.options.protocol)
+        return Flow(node, stack, "", target.address, 0 if protocol == "icmp" else port, protocol, source.name, target.name)
+
+    def walk(self, source: Member, target: Member | Frontend) -> Trace:
+        """Walk it."""
+        self.walks += 1
+        return walk(self.network, self.flow(source, target))
+
+    def answer(self, source: Member, target: Member, key: tuple[int, int]) -> Answer:
+        """What one member sees of another, from a walk of a flow of that shape; ``key`` are their classes."""
+        assert source.key is not None
+        drawn, _ = shape(self.atlas, source.key, (target.value, target.key, target.node), self.options.protocol, self.ports)
+        return self._answered(drawn if drawn is not None else ("own", *key), source, target)
+
+    def _answered(self, known: object, source: Member, target: Member | Frontend) -> Answer:
+        found = self._answers.get(known)
+        if found is None:
+            trace = self.walk(source, target)
+            found = self._answers[known] = Answer(len(self._answers), trace.client_sees, trace)
+        return found
+
+    # --- between members ------------------------------------------------------------------------------------------
+
+    def between(self) -> Iterator[Cell]:
+        """Cells of all pairs of members."""
+        listen = self.ports if self.options.protocol != "icmp" else None
+        kept: dict[tuple[int, int], Answer] = {}
+        for node in self.classes.nodes:
+            for other in self.classes.nodes:
+                targets = self._among(self.classes.groups(other, node, listen), self.targets)
+                for source in self._among(self.classes.groups(node, other), self.sources) if targets else ():
+                    for target in targets:
+                        yield from self._cell(source, target, kept)
+
+    @staticmethod
+    def _among(groups: Sequence[Group], chosen: set[Member]) -> list[Group]:
+        found = ((group, tuple(m for m in group.members if m in chosen)) for group in groups)
+        return [group._replace(members=held) for group, held in found if held]
+
+    def _cell(self, source: Group, target: Group, kept: dict[tuple[int, int], Answer]) -> Iterator[Cell]:
+        both = set(source.members) & set(target.members)
+        pairs = len(source.members) * len(target.members) - len(both)
+        if not pairs:
+            return
+        key = (source.number, target.number)
+        answer = kept.get(key)
+        if answer is None:
+            one, other = next((a, b) for a in source.members for b in target.members if a is not b)
+            answer = kept[key] = self.answer(one, other, key)
+        yield Cell(source, target, answer, pairs)
+
+    # --- to Services ----------------------------------------------------------------------------------------------
+
+    def to_services(self) -> Iterator[Cell]:
+        """Cells of all members and every port of a Service."""
+        for node in self.classes.nodes:
+            groups = self._among(self.classes.groups(node, node), self.sources)
+            for front in self._fronts() if groups else ():
+                behind = self._behind(node, front)
+                for group in self._split(groups, behind):
+                    known = self._service_shape(group.members[0], front)
+                    yield Cell(group, front, self._answered(known or ("own", group.number, front), group.members[0], front), len(group.members))
+
+    def _fronts(self) -> list[Frontend]:
+        if not self.options.targets:
+            return self.frontends
+        from fnmatch import fnmatchcase
+
+        wanted = self.options.targets
+        return [f for f in self.frontends if any(f.name == w or f.name.startswith(f"{w}:") or f.address == w or fnmatchcase(f.name, w) for w in wanted)]
+
+    def _service_shape(self, source: Member, front: Frontend) -> object:
+        assert source.key is not None
+        ports = frozenset({*self.tunnels, front.port})
+        return shape(self.atlas, source.key, (front.value, None, ""), front.protocol, ports)[0]
+
+    def _behind(self, node: str, front: Frontend) -> set[int]:
+        """Addresses that the node's own rules for a Service speak of."""
+        found = self._backends.get((node, front))
+        if found is None:
+            found = self._backends[node, front] = set()
+            world = self._world(node, front)
+            if world is not None:
+                found |= set(world.addresses)
+        return found
+
+    @property
+    def _backends(self) -> dict[tuple[str, Frontend], set[int]]:
+        return self.__dict__.setdefault("_behind_of", {})
+
+    def _world(self, node: str, front: Frontend) -> World | None:
+        key: Key = (node, "host")
+        if key not in self.network.stacks:
+            return None
+        return shape(self.atlas, key, (front.value, None, ""), front.protocol, frozenset({*self.tunnels, front.port}))[1]
+
+    @staticmethod
+    def _split(groups: Iterable[Group], behind: set[int]) -> Iterator[Group]:
+        """Groups, those members that a Service's rules speak of each by itself."""
+        for group in groups:
+            alone = [m for m in group.members if m.value in behind and m.kind != "node"] if len(group.members) > 1 else []
+            rest = tuple(m for m in group.members if m not in alone)
+            for member in alone:
+                yield Group(-member.value - 1, (member,))
+            if rest:
+                yield group._replace(members=rest)
+
+
+def matrix(network: Network, cluster: Cluster, options: Options) -> Matrix:
+    """Who reaches whom in all the evidence."""
+    asking = Asking(network, cluster, options)
+    cells = [*asking.between(), *asking.to_services()]
+    walks = asking.walks
+    unseen = tuple(m.name for m in asking.members if m.key is None)
+    chosen = tuple(m for m in asking.members if m in asking.sources or m in asking.targets)
+    return Matrix(options, tuple(cells), tuple(_blocks(asking, cells)), chosen, tuple(asking.frontends), walks, unseen)
+
+
+def _blocks(asking: Asking, cells: Iterable[Cell]) -> list[Block]:
+    """Cells that do not connect, gathered by answer, then senders of one class by what they fail to reach."""
+    by_source: dict[tuple[int, tuple[Member, ...]], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if not cell.answer.connects:
+            by_source[cell.answer.number, cell.source.members].append(cell)
+    gathered: dict[tuple[int, tuple[object, ...]], list[list[Cell]]] = defaultdict(list)
+    for (number, _), row in by_source.items():
+        gathered[number, tuple(_ends(cell.target) for cell in row)].append(row)
+    found = []
+    for rows in gathered.values():
+        first = rows[0][0]
+        sources = tuple(dict.fromkeys(m for row in rows for m in row[0].source.members))
+        targets = tuple(dict.fromkeys(t for cell in rows[0] for t in _ends(cell.target)))
+        one, other = next((a, b) for a in first.source.members for b in _ends(first.target) if a is not b)
+        found.append(Block(first.answer.sees, sources, targets, sum(c.pairs for row in rows for c in row), asking.walk(one, other)))
+    return sorted(found, key=lambda block: (block.sees == "depends", -block.pairs, block.sources[0].name))
+
+
+def _ends(target: Group | Frontend) -> tuple[Member | Frontend, ...]:
+    return target.members if isinstance(target, Group) else (target,)
+
+
+def address(text: str) -> int:
+    """Value of an address."""
+    return to_int(text)

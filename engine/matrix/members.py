@@ -1,0 +1,112 @@
+"""The ends of a cluster: its nodes, its pods and other containers, its Services' ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.facts import HOST
+from engine.inet import family_of, to_int
+from engine.matrix.classes import Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.cluster import Cluster
+    from engine.cluster.objects import Node
+    from engine.model.network import Network
+    from engine.model.stack import NetStack
+
+INNER = frozenset({"bridge", "vxlan", "ipip", "dummy", "veth", "loopback", "wireguard", "tun", "gre", "sit", "geneve"})
+"""Types of devices whose address is not the one that a node is known by."""
+
+
+class Frontend(NamedTuple):
+    """A port of a Service."""
+
+    name: str
+    """``svc/shop/db:5432``"""
+    value: int
+    address: str
+    port: int
+    protocol: str
+
+
+def members(network: Network, cluster: Cluster, family: int) -> list[Member]:
+    """Nodes and containers with an address of a family, nodes first; pods that are finished, or live in their node's network, are left out."""
+    found = [*_nodes(network, cluster, family)]
+    names = _names(cluster)
+    seen: set[str] = set()
+    for key, stack in network.stacks.items():
+        own = _own(stack, family) if not stack.is_host else ""
+        if own and _lives(stack):
+            seen.add(own)
+            found.append(Member(names.get(own) or f"{key[0]}/{key[1]}", "pod", key[0], key, to_int(own), own))
+    for pod in cluster.pods.values():
+        if not pod.active or cluster.on_host(pod):
+            continue
+        for ip in pod.ips:
+            if family_of(ip) == family and ip not in seen:
+                found.append(Member(f"pod/{pod.full}", "pod", cluster.host_of(pod.node) or pod.node, None, to_int(ip), ip))
+    return found
+
+
+def _lives(stack: NetStack) -> bool:
+    """Whether a namespace is a container's, not an empty one's or a tool's."""
+    return any(link.name != "lo" for link in stack.links.values()) or not stack.links
+
+
+def _names(cluster: Cluster) -> dict[str, str]:
+    return {ip: f"pod/{pod.full}" for pod in cluster.pods.values() if pod.active and not cluster.on_host(pod) for ip in pod.ips}
+
+
+def _nodes(network: Network, cluster: Cluster, family: int) -> Iterator[Member]:
+    done = set()
+    for key, stack in network.stacks.items():
+        if stack.is_host:
+            node = cluster.node_of(key[0])
+            address = _address(stack, node, family)
+            if address:
+                done.add(node.name if node is not None else "")
+                yield Member(f"node/{node.name if node else key[0]}", "node", key[0], key, to_int(address), address)
+
+
+def _address(stack: NetStack, node: Node | None, family: int) -> str:
+    """The address that a node is known by: its InternalIP, else the first of its cards."""
+    told = [a for a in (node.addresses if node is not None else ()) if family_of(a) == family and stack.own(to_int(a), family) is not None]
+    cards = (a for a in stack.addresses if a.family == family and a.scope == "global" and stack.link(a.device).type not in INNER)
+    return told[0] if told else next((a.text for a in cards if not stack.is_bridge(a.device)), "")
+
+
+def _own(stack: NetStack, family: int) -> str:
+    return next((a.text for a in stack.addresses if a.family == family and a.scope == "global" and a.device != "lo"), "")
+
+
+def frontends(cluster: Cluster, family: int) -> list[Frontend]:
+    """Every port of every Service with a cluster IP."""
+    found = []
+    for service in cluster.services.values():
+        for address in service.cluster_ips[:1]:
+            if family_of(address) == family:
+                ports: Iterable[tuple[int, str]] = dict.fromkeys((p.port, p.protocol) for p in service.ports if p.protocol in {"tcp", "udp"})
+                found += [Frontend(f"svc/{service.full}:{port}", to_int(address), address, port, protocol) for port, protocol in ports]
+    return found
+
+
+def named(members_: Iterable[Member], pattern: str) -> list[Member]:
+    """Members that an option names: ``pod/NS/NAME``, ``ns/NS``, ``node/NAME`` (the node and all on it), an address, a part of a name with ``*``."""
+    from fnmatch import fnmatchcase
+
+    kind, _, rest = pattern.partition("/")
+    chosen = []
+    for member in members_:
+        whole = member.name == pattern or member.name == f"pod/{pattern}" or member.address == pattern or fnmatchcase(member.name, pattern)
+        on_node = kind == "node" and rest == member.node
+        in_space = kind in {"ns", "namespace"} and member.name.startswith(f"pod/{rest}/")
+        if whole or on_node or in_space or member.name.rpartition("/")[2] == pattern:
+            chosen.append(member)
+    return chosen
+
+
+def is_host(member: Member) -> bool:
+    """Whether a member is a node's own stack."""
+    return member.key is not None and member.key[1] == HOST
