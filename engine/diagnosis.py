@@ -205,7 +205,21 @@ class Diagnoser:
             return self._harmless(match, said)
         if flows and self._open(match, traces):
             return Standing.UNDECIDED
+        if traces and self._guessed(match, traces, state):
+            return Standing.UNDECIDED
         return Standing(said) if said else Standing.ROOT_CAUSE if traces else Standing.LATENT
+
+    def _guessed(self, match: Match, traces: Sequence[Trace], state: State) -> bool:
+        """Whether the match rests on ports that nobody named: on another port there may be no fault."""
+        from engine import guesses
+
+        def held(trace: Trace, number: int) -> bool:
+            about = [f for f in match.facts() if f.fields.get("flow") == number]
+            return not trace.flow.guessed or guesses.holds(about, state.network, trace, lambda flow: self._walk(state.network, flow, number))
+
+        if self.question.error_class in {"ECONNREFUSED", "reset"} and all(t.flow.guessed and t.client_sees != "ECONNREFUSED" for t in traces):
+            return True  # somebody answered: that was another port, or another machine
+        return not any(held(trace, number) for trace, number in zip(traces, _flows(match), strict=True))
 
     def _harmless(self, match: Match, said: str) -> Standing:
         """What a fault is worth on flows that live.
@@ -271,7 +285,7 @@ class Diagnoser:
         network = build(changed, state.network)
         traces = {n: self._walk(network, self._flow_after(n, state.network, network), n) for n in candidate.flows}
         failing = [n for n in candidate.flows if state.traces[n].client_sees != "connected"] or list(candidate.flows)
-        lives = all(_outcome(traces[n], candidate.match) == "connected" for n in failing)
+        lives = all(_lives(traces[n], candidate.match) for n in failing)
         if lives and not self._fires_again(candidate, changed, traces):
             return Verified.RESTORES_FLOW, changed
         if any(f.kind in BEYOND for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
@@ -436,8 +450,11 @@ class Diagnoser:
         return Verdict.NO_FAULT_FOUND
 
     def _missing(self, findings: Sequence[Finding]) -> tuple[Missing, ...]:
-        del findings
+        from engine.guesses import which_port
+
         found: dict[tuple[str, str], Missing] = {}
+        if all(f.standing is not Standing.ROOT_CAUSE for f in findings):
+            found |= {(missing.node, missing.command): missing for missing in which_port(self.start.traces)}
         for missing in self.question.missing:
             found.setdefault((missing.node, missing.command), missing)
         for trace in self.start.traces:
@@ -526,6 +543,13 @@ def _outcome(trace: Trace, match: Match) -> str:
         return trace.client_sees
     sizes = [str(f.fields.get("client_sees", "timeout")) for f in trace.facts if f.kind == "drop" and "size" in f.fields]
     return sizes[0] if sizes else "connected"
+
+
+def _lives(trace: Trace, match: Match) -> bool:
+    """Whether what a match is about gets through; where the port was a guess, to wherever a program may wait."""
+    from engine.guesses import arrives
+
+    return _outcome(trace, match) == "connected" or (trace.client_sees != "connected" and arrives(trace))
 
 
 def rendered(value: Any, match: Match, extra: Mapping[str, Any]) -> Any:

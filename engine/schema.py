@@ -480,7 +480,7 @@ KINDS: Final[dict[str, Kind]] = {
         "The flow that was asked about and walked; placed on the stack that sends.",
         {"flow": "int: number of the flow", "src": "str: address used", "dst": "str: address asked for", "port": "int", "protocol": "str: tcp | udp | icmp",
          "client_sees": "str: connected | timeout | errno name | depends", "target_node": "str", "target_stack": "str: where the address lives, if known",
-         "error_class": "str: what the symptom reported, if it did"},
+         "guessed": "bool: neither the user nor the evidence names the port", "error_class": "str: what the symptom reported, if it did"},
         "walk",
     ),
     "drop": Kind(

@@ -21,6 +21,8 @@ MAX_FLOWS = 16
 MAX_PORTS = 3
 """Ports of one target that are walked if none was named."""
 ETHERNET_MTU = 1500
+DNS = 53
+"""Port that every program asks which looks a name up."""
 
 
 class Ask(NamedTuple):
@@ -49,6 +51,16 @@ class Goal(NamedTuple):
     port: int = 0
     """Port written beside the name."""
     protocol: str = ""
+    guessed: bool = False
+    """Whether the port is one of several that the name may mean."""
+
+
+class Ports(NamedTuple):
+    """Ports to walk."""
+
+    ports: Sequence[Port]
+    guessed: bool = False
+    """Whether neither the user nor the evidence names them."""
 
 
 def flows_of(inventory: Inventory, pairs: Iterable[tuple[Endpoint, Goal]], ask: Ask, notes: Notes) -> tuple[Flow, ...]:
@@ -60,15 +72,26 @@ def flows_of(inventory: Inventory, pairs: Iterable[tuple[Endpoint, Goal]], ask: 
         address = address_for(inventory, sender, goal.endpoint)
         if not address or (address in sender.addresses and not ask.names_both):
             continue
-        for step, (port, protocol) in enumerate(ports_for(inventory, sender, goal, ask, notes)):
-            ranked.append((rank + step, _flow(inventory, sender, goal.endpoint, (address, port, protocol), ask)))
-    ordered = list(dict.fromkeys(flow for _, flow in sorted(ranked, key=lambda item: item[0])))
+        chosen = ports_for(inventory, sender, goal, ask, notes)
+        for step, (port, protocol) in enumerate(chosen.ports):
+            made = _flow(inventory, sender, goal.endpoint, (address, port, protocol), ask)
+            ranked.append((rank + step, made._replace(guessed=chosen.guessed)))
+    ordered = each_once(flow for _, flow in sorted(ranked, key=lambda item: item[0]))
     if len(ordered) > MAX_FLOWS:
         notes.assume(
             f"{len(ordered)} flows fit the question; the first {MAX_FLOWS} are walked. --from, --to and --port narrow it.",
             f"共有 {len(ordered)} 条流符合问题，只推演前 {MAX_FLOWS} 条；可用 --from、--to、--port 缩小范围。",
         )
     return tuple(ordered[:MAX_FLOWS])
+
+
+def each_once(flows: Iterable[Flow]) -> list[Flow]:
+    """Flows in order, without those that are there already; a port that is named once is no guess."""
+    found: dict[Flow, bool] = {}
+    for flow in flows:
+        bare = flow._replace(guessed=False)
+        found[bare] = found.get(bare, True) and flow.guessed
+    return [flow._replace(guessed=guessed) for flow, guessed in found.items()]
 
 
 def _same(one: Endpoint, other: Endpoint) -> bool:
@@ -126,30 +149,30 @@ def address_for(inventory: Inventory, sender: Endpoint, target: Endpoint) -> str
 # --- ports ---------------------------------------------------------------------------------------------------------------
 
 
-def ports_for(inventory: Inventory, sender: Endpoint, goal: Goal, ask: Ask, notes: Notes) -> Sequence[Port]:
+def ports_for(inventory: Inventory, sender: Endpoint, goal: Goal, ask: Ask, notes: Notes) -> Ports:
     """Ports to walk: named, else suggested, else what the target offers, else a ping."""
     port = ask.port or goal.port
     if ask.protocol == "icmp":
-        return [(0, "icmp")]
+        return Ports([(0, "icmp")])
     if port:
-        return [(port, ask.protocol or goal.protocol or _protocol_at(goal.endpoint, port))]
+        return Ports([(port, ask.protocol or goal.protocol or _protocol_at(goal.endpoint, port))], goal.guessed and not ask.port)
     offered = _offered(inventory, goal.endpoint, ask.protocol)
     if goal.usual:
         return _usual(inventory, goal, offered, notes)
     if ask.hinted and (not offered or any(number == ask.hinted for number, _ in offered)):
-        return [(ask.hinted, ask.protocol or "tcp")]
+        return Ports([(ask.hinted, ask.protocol or "tcp")], guessed=not offered and ask.hinted != DNS)
     tried = _attempted(inventory, sender, goal.endpoint)
     if tried:
         _say_ports(notes, goal.endpoint, tried, ("connections without an answer in conntrack", "conntrack 中没有应答的连接"))
-        return tried
+        return Ports(tried)
     configured = [p for p in goal.endpoint.ports if ask.protocol in ("", p[1])]
     if goal.endpoint.kind == "node" and not configured and not _needs_tcp(ask):
         offered = []
     chosen = (configured or offered)[:MAX_PORTS]
     if chosen:
         _say_ports(notes, goal.endpoint, chosen, ("its ports", "它的端口"))
-        return chosen
-    return _default(goal.endpoint, ask, notes)
+        return Ports(chosen)
+    return Ports(_default(goal.endpoint, ask, notes), guessed=True)
 
 
 def _protocol_at(endpoint: Endpoint, port: int) -> str:
@@ -162,14 +185,15 @@ def _offered(inventory: Inventory, endpoint: Endpoint, protocol: str) -> list[Po
     return [p for p in inventory.listening(endpoint) if p[1] == (protocol or "tcp")]
 
 
-def _usual(inventory: Inventory, goal: Goal, offered: Sequence[Port], notes: Notes) -> Sequence[Port]:
+def _usual(inventory: Inventory, goal: Goal, offered: Sequence[Port], notes: Notes) -> Ports:
     """Ports of a database or other product that this target has; else the product's own."""
     order = {number: place for place, number in enumerate(goal.usual)}
     has = [p for p in (*offered, *goal.endpoint.ports) if p[0] in order] or list(goal.endpoint.ports) or _spoken(inventory, goal)
     if has:
         chosen = list(dict.fromkeys(sorted(has, key=lambda p: order.get(p[0], len(order)))))[:MAX_PORTS]
         _say_ports(notes, goal.endpoint, chosen, ("its ports", "它的端口"))
-        return chosen
+        return Ports(chosen)
+    elsewhere: list[Port] = []
     if goal.usual == phrases.DATABASE_PORTS:
         elsewhere = list(offered)[:MAX_PORTS]
         chosen = elsewhere or [(5432, "tcp"), (3306, "tcp")]
@@ -177,7 +201,7 @@ def _usual(inventory: Inventory, goal: Goal, offered: Sequence[Port], notes: Not
     else:
         chosen, reason = [(goal.usual[0], "tcp")], ("the usual port of that program", "该程序的常用端口")
     _say_ports(notes, goal.endpoint, chosen, reason)
-    return chosen
+    return Ports(chosen, guessed=not elsewhere)
 
 
 def _spoken(inventory: Inventory, goal: Goal) -> list[Port]:

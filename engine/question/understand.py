@@ -193,10 +193,11 @@ class _Asking:
         for fact in self.inventory.facts.of_kind("container"):
             if fact.node != target.node or str(fact.get("name", "")).lstrip("/") != target.name:
                 continue
-            port = next((p for p in fact.get("ports", ()) if p.get("host_port") and wanted in {0, p["host_port"], p.get("container_port")}), None)
+            ports = [p for p in fact.get("ports", ()) if p.get("host_port") and wanted in {0, p["host_port"], p.get("container_port")}]
             host = next((e for e in self.cast.hosts() if e.node == target.node and e.addresses), None)
-            if port is not None and host is not None:
-                return sender, Goal(host, goal.usual, int(port["host_port"]), str(port.get("protocol", "tcp")))
+            if ports and host is not None:
+                several = not wanted and len({p["host_port"] for p in ports}) > 1
+                return sender, Goal(host, goal.usual, int(ports[0]["host_port"]), str(ports[0].get("protocol", "tcp")), several)
         return sender, goal
 
     def _proxied(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:

@@ -108,6 +108,7 @@ def _flow(flow: Flow) -> dict[str, Any]:
         "to": flow.to_name or flow.dst,
         "port": flow.port,
         "protocol": flow.protocol,
+        "guessed": flow.guessed,
         "node": flow.node,
         "stack": flow.stack,
         "src": flow.src,

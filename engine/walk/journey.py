@@ -114,6 +114,7 @@ def _summary(  # noqa: PLR0917 - private, called once
         "port": flow.port,
         "protocol": flow.protocol,
         "client_sees": sees,
+        "guessed": flow.guessed,
     }
     if len(holders) == 1:
         fields |= {"target_node": holders[0].node, "target_stack": holders[0].name}

@@ -97,6 +97,8 @@ class Flow(NamedTuple):
     """Octets of the IP packet to send with DF set; 0 = a connection set-up packet."""
     sport: int = 0
     """Source port (icmp: the identifier); 0 = an ordinary ephemeral one."""
+    guessed: bool = False
+    """Neither the user nor the evidence names the port (of a ping: nobody says that it is one)."""
 
 
 class Unknown(NamedTuple):

@@ -154,6 +154,7 @@ def test_what_is_no_address(text: str) -> None:
         ("nc -zv db 6379", (6379, "")),
         ("listening on :8080", (8080, "")),
         ("nodeport 30080", (30080, "")),
+        ("dial tcp 10.2.0.9: connection refused", (0, "")),
         ("port 99999", (0, "")),
         ("nothing", (0, "")),
     ],

@@ -9,7 +9,8 @@ import pytest
 from engine.errors import QuestionError
 from engine.facts import HOST, Fact, FactBase
 from engine.question import understand
-from engine.question.flows import MAX_FLOWS
+from engine.question.flows import MAX_FLOWS, each_once
+from engine.walk.trace import Flow
 from tests.engine.question.conftest import fact
 
 if TYPE_CHECKING:
@@ -229,6 +230,49 @@ def test_database_without_a_name() -> None:
     question = understand("pod-a cannot reach db", FactBase(facts))
     assert flows(question) == ["n1/pod-a > 10.0.0.3:5432/tcp", "n1/pod-a > 10.0.0.3:3306/tcp"]
     assert any("nothing shows which database" in a.text["en"] for a in question.assumptions)
+
+
+GUESSES: list[tuple[str, dict[str, Any], bool]] = [
+    ("web cannot reach pod-a: connection refused", {}, True),
+    ("web cannot reach pod-a", {}, True),
+    ("pod-a cannot reach mysql at 10.9.9.9", {}, True),
+    ("pod-a cannot open http page of 10.9.9.9", {}, True),
+    ("pod-a cannot reach web", {}, False),
+    ("pod-a cannot reach db", {}, False),
+    ("pod-a ping 不通 db", {}, False),
+    ("curl http://10.9.9.9/x from pod-a hangs", {}, False),
+    ("pod-a cannot reach mysql at 10.9.9.9", {"port": 3307}, False),
+    ("pod-a cannot resolve names", {}, False),
+]
+
+
+@pytest.mark.parametrize(("symptom", "options", "guessed"), GUESSES)
+def test_guessed_ports(lab: FactBase, symptom: str, options: dict[str, Any], guessed: bool) -> None:
+    """A port is a guess where neither the user nor the evidence names it: the usual port of a program, 80, a ping that nobody spoke of."""
+    asked = understand(symptom, lab, **options).flows
+    assert asked
+    assert {flow.guessed for flow in asked} == {guessed}
+
+
+def test_one_port_of_several_published_ones_is_a_guess() -> None:
+    """A container that publishes one port is asked there; of several, the first is a guess."""
+
+    def asked(*published: int) -> set[bool]:
+        host = Fact("address", {"device": "eth0", "address": "10.0.0.4", "prefixlen": 24, "family": 4, "scope": "global"}, "dock")
+        fields: dict[str, Any] = {"id": "ab" * 10, "name": "shop", "runtime": "docker", "state": "running"}
+        fields |= {"endpoints": ({"network": "bridge", "address": "172.17.0.2"},)}
+        ports = tuple({"host_port": port, "container_port": port, "protocol": "tcp"} for port in published)
+        base = FactBase([host, Fact("container", fields | {"ports": ports}, "dock")])
+        return {flow.guessed for flow in understand("cannot reach shop from outside: connection refused", base).flows}
+
+    assert asked(8080) == {False}
+    assert asked(8080, 8443) == {True}
+
+
+def test_a_port_that_is_named_once_is_no_guess() -> None:
+    """The same flow, guessed for one word and known for another, is one flow that is known."""
+    flow = Flow("n1", HOST, "", "10.0.0.2", 80, "tcp")
+    assert each_once([flow._replace(guessed=True), flow, flow._replace(port=81, guessed=True)]) == [flow, flow._replace(port=81, guessed=True)]
 
 
 def test_flows_are_bounded_and_nodes_take_turns() -> None:
