@@ -45,7 +45,6 @@ LOCAL_ERRNO = {
     "prohibit": "EACCES",
     "blackhole": "EINVAL",
     "broadcast": "EACCES",
-    "reject": "ENETUNREACH",
 }
 """Route type of a failed output lookup → errno of the sender (a TCP one to a broadcast address: ENETUNREACH).
 

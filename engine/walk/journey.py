@@ -13,6 +13,7 @@ from engine.model.packet import ICMP, Packet
 from engine.phrases import phrase
 from engine.walk import homeward
 from engine.walk.choices import Asked, Choices, replays
+from engine.walk.complained import settled
 from engine.walk.errors import seen_as
 from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
@@ -54,7 +55,7 @@ def walk(network: Network, flow: Flow, number: int = 0, error_class: str = "") -
 
 def follow(network: Network, flow: Flow, number: int, error_class: str, kind: type[Journey]) -> Trace:
     """Walk a flow by a kind of journey, once for each answer to each unknown."""
-    runs = list(replays(lambda choices: kind(network, flow, number, choices, error_class).run()))
+    runs = settled(list(replays(lambda choices: kind(network, flow, number, choices, error_class).run())), error_class)
     first, first_asked = runs[0]
     outcomes = {run.sees for run, _ in runs}
     # A question with one answer ends the walk: the routes of a stack were not collected.

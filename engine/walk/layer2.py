@@ -164,15 +164,15 @@ def answers(port: Port, value: int, family: int, asker: int | None = None) -> st
         return "own" if here or stack.address_type(6, value, name) == "ANYCAST" else ""
     own = stack.own(value, family)
     if own is None:
-        return _proxies(stack, name, value)
+        return _proxies(stack, name, value, asker)
     ignore = max(stack.sysctl("net.ipv4.conf.all.arp_ignore") or 0, stack.device_sysctl(4, name, "arp_ignore")[0] or 0)
     near = asker is None or own.network.holds(asker)
     replies = {1: here, 2: here and near, 3: own.scope != "host", 8: False}.get(ignore, True) and value >> 24 != 127
     return ("own" if here else "local") if replies else ""
 
 
-def _proxies(stack: NetStack, device: str, value: int) -> str:
-    """Whether a device answers ARP for others: ``proxy``, ``assumed``, or ""."""
+def _proxies(stack: NetStack, device: str, value: int, asker: int | None) -> str:
+    """Whether a device answers ARP for others: ``proxy``, ``assumed``, or ""; the question is routed as from who asks (``arp_process``)."""
     how = "proxy"
     own = stack.device_sysctl(4, device, "proxy_arp")[0]
     on = stack.sysctl("net.ipv4.conf.all.proxy_arp") or own
@@ -180,7 +180,7 @@ def _proxies(stack: NetStack, device: str, value: int) -> str:
         on, how = 1, "assumed"
     if not on or device == "lo" or forwarding(stack, device, 4).on is False:
         return ""
-    found = stack.fib.lookup(Key(4, value, iif=device))
+    found = stack.fib.lookup(Key(4, value, asker, iif=device))
     # It answers for what is routed by another device, or is local without being an address.
     elsewhere = found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops)
     return how if elsewhere or found.type == "local" else ""

@@ -90,7 +90,7 @@ def _bypass(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At | 
         text = phrase("vxlan-self-no-device", remote=found.remote)
         return walker.stop(at, "device", Disposition.DROPPED, text, found.lines)
     walker.recorder.step("decapsulate", phrase("vxlan-self", remote=found.remote, device=far.name), "rewrite", found.lines)
-    return At(at.stack, far.name, replace(at.packet, mark=0), "frame", Port(at.stack, far))
+    return At(at.stack, far.name, replace(at.packet, mark=0), "frame", Port(at.stack, far), physin=at.physin)
 
 
 def _device(stack: NetStack, link: Link, port: int) -> Link | None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from engine.walk.choices import Choices
     from engine.walk.ipvs import Connection
 
+SENDING = frozenset({"unicast", "local", "reject"})
+"""Results of a look-up by which a packet gets as far as OUTPUT: routes of IPv6 that reject do so only after it."""
 MAX_HOPS = 200
 """Stack traversals of one packet, whatever its TTL: bridges do not count it down, and tunnels start anew."""
 
@@ -216,7 +218,7 @@ class Walker:
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
                 passage.way = self._again(passage, before, passage.way)
                 end = None
-                if passage.way.type not in {"unicast", "local"}:
+                if passage.way.type not in SENDING:
                     end = self.unroutable(at, passage.way, passage.packet, passage.state)
                 elif passage.packet is not before:
                     end = self._loopback_source(at, passage.way, passage.packet)
@@ -323,7 +325,7 @@ class Walker:
         chooses = way.type in {"unicast", "local"} or packet.family == 6
         source = packet.src or (source_for(stack, way, packet.family, packet.dst) if chooses else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
-        failed = way.type not in {"unicast", "local"}
+        failed = way.type not in SENDING
         refused = self._foreign(at, way) if packet.family == 6 and packet.src else None
         if refused is None and failed and (packet.family == 4 or packet.src or source is None):
             refused = self.unroutable(at, way, packet, None)
@@ -349,6 +351,8 @@ class Walker:
         ended = self.hook(at, passage, "OUTPUT", out_device=self._out(way))
         if ended is not None:
             return ended
+        if passage.way.type == "reject":
+            return self.unroutable(at, passage.way, passage.packet, passage.state)
         return self.post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
 
     def _sourceless(self, at: At, way: Way) -> End:
@@ -372,7 +376,7 @@ class Walker:
         packet = replace(at.packet, src=source)
         if failed or (packet.family == 4 and not packet.error and not self.depth):
             way = find_way(at.stack, self.key(packet), self.choices)
-            if way.type not in {"unicast", "local"}:
+            if way.type not in SENDING:
                 return self.unroutable(at, way, packet, None)
         return way, packet
 
@@ -439,12 +443,12 @@ class Walker:
         if unknown is not None:
             return unknown
         kind = "none" if way.type == "unreachable" and way.found.route is None else way.type
-        error = "" if local else (FORWARD_ICMP if packet.family == 4 else FORWARD_ICMP6).get(kind, "")
-        errno = LOCAL_ERRNO.get(kind, "ENETUNREACH") if local else ""
+        # Of a rejecting route the sender is told by ICMPv6 as anybody else (ip6_pkt_discard_out).
+        told = not local or kind == "reject"
+        error = (FORWARD_ICMP if packet.family == 4 else FORWARD_ICMP6).get(kind, "") if told else ""
+        errno = "" if told else LOCAL_ERRNO.get(kind, "ENETUNREACH")
         if local and kind == "broadcast" and packet.protocol == "tcp":
             errno = "ENETUNREACH"  # tcp_v4_connect; only datagrams may be broadcast, and need leave to (EACCES)
-        if local and kind == "reject" and packet.protocol == "udp":
-            errno = ""  # told by ICMP, which UDP ignores (ip6_pkt_discard_out)
         dst = to_text(packet.dst, packet.family)
         if way.type == "none":
             summary, by = phrase("no-route", dst=dst), "no-route"
