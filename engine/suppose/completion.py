@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from engine.facts import HOST, ChainText, Fact, RuleLine
 from engine.findings import Assumption
 from engine.inet import in_prefix, is_address, prefix, to_text
+from engine.suppose import pods
 from engine.suppose.clues import BRIDGES, NICS, TUNNELS, VIRTUAL, Clues, clues_of, default_address, first_host, gateway_of, nth_host, runtime_of
 from engine.suppose.tenants import PORTS, Tenants
 from engine.suppose.tenants import inside as _inside
@@ -87,6 +88,7 @@ class _Node:
         self._known_addresses()
         if not self._whole("addresses") and "lo" not in self.addresses:
             self._add("address", device="lo", address="127.0.0.1", prefixlen=8, scope="host", family=4)
+        self._pods()
         tenants = Tenants(self.facts, self.node)
         self._bridges(tenants.subnets())
         self._card()
@@ -164,6 +166,16 @@ class _Node:
             if not any(_inside(own.partition("/")[0], net) for net in (*known, *held) if net):
                 self.clues.devices.setdefault(f"{UNSEEN_BRIDGE}{number}", None)
                 self.clues.subnets.setdefault(f"{UNSEEN_BRIDGE}{number}", str(prefix(own)))
+
+    def _pods(self) -> None:
+        """The bridge of a cluster node's pods, and those that the API lists."""
+        if self._whole("addresses") or self._whole("links") or not pods.is_told(self.facts, self.node, self.symptom):
+            return
+        subnet = pods.subnet_of(self.facts, self.node)
+        self.clues.devices.setdefault(pods.BRIDGE, None)
+        self.clues.subnets.setdefault(pods.BRIDGE, subnet)
+        found = pods.containers(self.facts, self.node, first_host(subnet).partition("/")[0])
+        self.facts = self.facts.plus(found)
 
     def _type(self, device: str) -> str:
         """Type of a device by its name."""
