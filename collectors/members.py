@@ -8,18 +8,21 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from collectors.zips import MARKS
 from engine.errors import EvidenceError
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Iterator
+    import zipfile
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
 MEBIBYTE: Final = 1 << 20
-ARCHIVES: Final = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+ARCHIVES: Final = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".zip")
 MAX_PATH: Final = 4096
 """Characters of a path (PATH_MAX); tar allows millions."""
 GZIP: Final = b"\x1f\x8b"
@@ -138,8 +141,8 @@ def stem(name: str) -> str:
 
 
 def is_archive(name: str, head: bytes) -> bool:
-    """Whether a file is a tar archive by its name, or by how it begins."""
-    return name.lower().endswith(ARCHIVES) or head[257:262] == b"ustar" or head.startswith((GZIP, b"\xfd7zXZ\x00", b"BZh"))
+    """Whether a file is a tar or zip archive by its name, or by how it begins."""
+    return name.lower().endswith(ARCHIVES) or head[257:262] == b"ustar" or head.startswith((GZIP, b"\xfd7zXZ\x00", b"BZh", *MARKS))
 
 
 # --- folders -----------------------------------------------------------------------------------------------------------
@@ -223,50 +226,105 @@ def _dispatch(name: str, file: IO[bytes], found: Members, budget: _Budget, level
     found.warnings.extend(f"{prefix}/{warning}" for warning in inner.warnings)
 
 
+class _Entry(NamedTuple):
+    """One entry of an archive, whatever its format."""
+
+    name: str
+    size: int
+    """Octets unpacked, as the archive says."""
+    folder: bool
+    refused: str
+    """Why it is not read; "" for a plain file."""
+    open: Callable[[], IO[bytes] | None]
+
+
 def _read_archive(file: IO[bytes], shown: str, found: Members, budget: _Budget, level: int) -> None:
-    """Every regular file of a tar archive, as a stream; raises :class:`EvidenceError` if it is broken."""
+    """Every regular file of an archive; raises :class:`EvidenceError` if it is broken."""
+    head = file.read(4)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    reader = _read_zip if head in MARKS else _read_tar
+    reader(file, (shown, size), found, budget, level)
+
+
+def _read_zip(file: IO[bytes], what: tuple[str, int], found: Members, budget: _Budget, level: int) -> None:
+    """Every regular file of a zip archive; one inside another is read into memory, for it is read from its end."""
+    import zipfile
+    import zlib
+    from io import BytesIO
+
+    from collectors.zips import opened, refusal
+
+    def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+        if not info.filename.lower().endswith(ARCHIVES):
+            return archive.open(info)
+        with archive.open(info) as packed:
+            return BytesIO(packed.read(budget.room()))
+
+    before = budget.total
+    try:
+        with opened(file, budget.limits.members) as archive:
+            for info in archive.infolist():
+                if not budget.take_member():
+                    break
+                entry = _Entry(info.filename.replace("\\", "/"), info.file_size, info.is_dir(), refusal(info), partial(content, archive, info))
+                _check_bomb(what, budget.total - before + info.file_size, budget.limits)
+                _read_member(entry, found, budget, level)
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+        message = f"{what[0]} is not a whole zip archive: {reason}"
+        raise EvidenceError(message, "copy it again (it may be cut short), or unpack it and give the folder with -b") from error
+
+
+def _check_bomb(what: tuple[str, int], unpacked: int, limits: Limits) -> None:
+    """Raise :class:`EvidenceError` for an archive that grows beyond all reason."""
+    shown, size = what
+    if unpacked > 64 * MEBIBYTE and unpacked > limits.ratio * max(size, 1):
+        message = f"{shown} unpacks to more than {limits.ratio} times its size: it looks like a compression bomb"
+        raise EvidenceError(message, "unpack it yourself and give the folder with -b")
+
+
+def _read_tar(file: IO[bytes], what: tuple[str, int], found: Members, budget: _Budget, level: int) -> None:
+    """Every regular file of a tar archive, as a stream."""
     import lzma
     import tarfile
     import zlib
 
     before = budget.total
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:*") as archive:
             for member in archive:
                 if not budget.take_member():
                     break
-                unpacked = budget.total - before + max(member.size, 0)
-                if unpacked > 64 * MEBIBYTE and unpacked > budget.limits.ratio * max(size, 1):
-                    message = f"{shown} unpacks to more than {budget.limits.ratio} times its size: it looks like a compression bomb"
-                    raise EvidenceError(message, "unpack it yourself and give the folder with -b")
-                _read_member(archive, member, found, budget, level)
+                _check_bomb(what, budget.total - before + max(member.size, 0), budget.limits)
+                refused = "" if member.isreg() else f"it is a {_type_of(member)}"
+                entry = _Entry(member.name, member.size, member.isdir(), refused, partial(archive.extractfile, member))
+                _read_member(entry, found, budget, level)
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
-        message = f"{shown} is not a whole tar archive: {reason}"
+        message = f"{what[0]} is not a whole tar archive: {reason}"
         raise EvidenceError(message, "copy it again (it may be cut short), or unpack it and give the folder with -b") from error
 
 
-def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo, found: Members, budget: _Budget, level: int) -> None:
+def _read_member(member: _Entry, found: Members, budget: _Budget, level: int) -> None:
     """One entry of an archive; anything but a plain file below the top is left out with a warning."""
     name = member.name.removeprefix("./")
     parts = name.split("/")
     if len(name) > MAX_PATH:
         found.warnings.append(f"{name[:80]}…: not read, the path is too long")
-    elif member.isdir():
+    elif member.folder:
         found.folders.add(name.strip("/"))
     elif name.startswith("/") or ".." in parts or "\0" in name:
         found.warnings.append(f"{name!r}: not read, the path leaves the bundle")
-    elif not member.isreg():
-        found.warnings.append(f"{name}: not read, it is a {_type_of(member)}")
+    elif member.refused:
+        found.warnings.append(f"{name}: not read, {member.refused}")
     elif len(parts) > budget.limits.depth:
         found.warnings.append(f"{name}: not read, folders are nested too deeply")
     elif member.size > budget.room():
         found.warnings.append(f"{name}: not read, it is larger than {budget.room()} octets")
         budget.exhausted = budget.exhausted or budget.room() < budget.limits.file_bytes
     elif not any(part.startswith(".") for part in parts):
-        content = archive.extractfile(member)
+        content = member.open()
         if content is not None:
             _dispatch(name, content, found, budget, level)
 
