@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def facts_of(network: Network, flow: Flow, number: int, walked: Sequence[Fact]) -> list[Fact]:
-    """Facts ``service_flow``, ``policy_denies`` and ``proxy_gap`` of one flow; [] for what is no cluster."""
+    """Facts ``service_flow``, ``policy_denies``, ``service_half`` and ``proxy_gap`` of one flow; [] for what is no cluster."""
     objects = bool(network.facts.of_kind("pod") or network.facts.of_kind("service"))
     if not objects and not _nobodys(network, flow):
         return []
@@ -23,9 +23,11 @@ def facts_of(network: Network, flow: Flow, number: int, walked: Sequence[Fact]) 
     from engine.cluster.flows import facts_of as of_objects
     from engine.proxy.gaps import Proxies
     from engine.proxy.gaps import facts_of as of_proxies
+    from engine.service_halves import service_halves
 
     cluster = Cluster(network.facts)
-    return [*(of_objects(cluster, flow, number, walked) if objects else ()), *of_proxies(Proxies(network, cluster), flow, number)]
+    said = of_objects(cluster, flow, number, walked) if objects else []
+    return [*said, *service_halves(network, flow, number, [*walked, *said]), *of_proxies(Proxies(network, cluster), flow, number)]
 
 
 def _nobodys(network: Network, flow: Flow) -> bool:

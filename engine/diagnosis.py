@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from engine.rulebase.model import RemedySpec, Rule
     from engine.walk.trace import Flow, Line, Trace, Unknown
 
-FALLBACK = "flow-stopped"
-"""Rule that names the deciding line where no failure mode explains it; it gives way to every other finding on the same drop."""
+FALLBACKS = frozenset({"flow-stopped", "dns-service-unreachable"})
+"""Rules that say where a packet ends, and for whom, where no failure mode explains it; they give way to every other finding on the same drop."""
 
 DATA = 200
 """Octets of the first data packet that is walked after a handshake: any network passes it by size."""
@@ -155,9 +155,9 @@ class Diagnoser:
         matches = infer(self.rules, state.seen.plus(self._complaint(state.network)))
         gone = suppressed(matches)
         kept = [m for i, m in enumerate(matches) if i not in gone]
-        explained = {id(f) for m in kept if m.rule.id != FALLBACK for f in m.facts() if f.kind == "drop"}
-        spoken = {n for m in kept if m.rule.id != FALLBACK and _on_path(m) for n in _flows(m)}
-        return [m for m in kept if m.rule.id != FALLBACK or not (explained & {id(f) for f in m.facts()} or spoken & set(_flows(m)))]
+        explained = {id(f) for m in kept if m.rule.id not in FALLBACKS for f in m.facts() if f.kind == "drop"}
+        spoken = {n for m in kept if m.rule.id not in FALLBACKS and _on_path(m) for n in _flows(m)}
+        return [m for m in kept if m.rule.id not in FALLBACKS or not (explained & {id(f) for f in m.facts()} or spoken & set(_flows(m)))]
 
     def _complaint(self, network: Network) -> list[Fact]:
         """The symptom as a fact, for modes that show in a message rather than in a packet."""

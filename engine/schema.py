@@ -720,6 +720,13 @@ KINDS: Final[dict[str, Kind]] = {
          "elsewhere_nodes": "tuple[str]", "bare_nodes": "tuple[str]: under a Local policy, nodes that hold no backend"},
         "walk",
     ),
+    "service_half": Kind(
+        "The flow asks for a Service's names and dies; asked by their own addresses, its backends show which half is broken; placed on the stack that sends.",
+        {"flow": "int", "direction": "str", "namespace": "str", "service": "str", "address": "str", "port": "int", "protocol": "str",
+         "half": "str: service (all backends answer at their own addresses) | pod (none does) | some", "answering": "tuple[str]: backends, address:port", "silent": "tuple[str]: those that do not",
+         "sender": "str: who asks"},
+        "walk",
+    ),
     "pod_sends": Kind(
         "The sender is a pod of the API.",
         {"flow": "int", "direction": "str", "namespace": "str", "name": "str", "host_network": "bool", "dns_policy": "str", "owner": "str"},

@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.lab.harness import Lab
+from tests.lab.machine import why_not
+from tests.lab.scenario import load
 from tests.lab.table import laid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.lab.table import Table
 
@@ -147,3 +150,18 @@ def test_loop(net: Table, ask: dict[str, Path], tmp_path: Path) -> None:
     assert net.run("node1/web", f"{ask['glibc']} api.shop.example").strip() == "10.20.0.5"
     assert int(net.run("node1", back)) == 0
     assert diagnosed(net, tmp_path, "web cannot resolve api.shop.example", "--from", "web")["findings"] == []
+
+
+def test_service_unreachable() -> None:
+    """Where no rule knows what stops a look-up, it is said whether the Service or the pods behind it are cut off; mended, nothing is found."""
+    if reason := why_not():
+        pytest.skip(reason)
+    lab = Lab(load(Path(__file__).with_name("dns-service-unreachable.yaml")))
+    try:
+        first = lab.diagnose_broken().report["findings"][0]
+        assert (first["rule"], first["standing"], first["node"]) == ("dns-service-unreachable", "root-cause", "node3"), first
+        assert "10.244.1.53:53 behind it is not reached either" in first["title"]
+        lab.change(lab.scenario.mend_by_hand, "mended by hand")
+        assert lab.diagnose(lab.scenario.symptom, ()).report["findings"] == []
+    finally:
+        lab.close()
