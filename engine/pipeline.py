@@ -90,7 +90,7 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     Only what the evidence itself shows counts: a cause without a line of it is one that was supposed.
     """
     from collectors.containers import merged
-    from engine.diagnosis import FALLBACK, Diagnoser
+    from engine.diagnosis import FALLBACKS, Diagnoser
     from engine.model import build
     from engine.suppose import suppose
 
@@ -104,7 +104,7 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     shown = tuple(
         f._replace(certainty=Certainty.LIKELY if f.certainty is Certainty.PROVEN else f.certainty)
         for f in outcome.findings
-        if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id != FALLBACK
+        if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id not in FALLBACKS
     )
     if not shown:
         return None
