@@ -701,6 +701,11 @@ KINDS: Final[dict[str, Kind]] = {
          "pod": "str: the proxy's pod on this node", "pod_state": "str: running | not-ready | pending | crashed | missing; '' = not known", "pod_reason": "str", "pod_message": "str"},
         "walk",
     ),
+    "proxy_word": Kind(
+        "A handle of a Service that kube-proxy's rules say has no endpoints (computed from the rules' comments).",
+        {"full": "str: namespace/name", "handle": "str: its node port, address or name, in lower case", "what": "str: no-local (here) | none", "spec": "str: the rule's words"},
+        "engine",
+    ),
     "proxy_state": Kind(
         "The Service proxy of a cluster's node.",
         {"mode": "str: as in proxy_gap", "programmed": "int: Services (by address and port) that it has; absent if that was not seen", "expected": "int: as many as the API has",

@@ -200,6 +200,13 @@ def proxy_states(base: FactBase) -> Iterable[Fact]:
     return gaps.states(base)
 
 
+def proxy_words(base: FactBase) -> Iterator[Fact]:
+    """See :func:`engine.proxy.words.words`."""
+    from engine.proxy import words
+
+    return words.words(base)
+
+
 def path_mismatches(base: FactBase) -> Iterator[Fact]:
     """See :func:`engine.overlays.paths.mismatches`."""
     from engine.overlays import paths
@@ -232,6 +239,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "docker_pool": docker_pools,
     "cni_order": cni_orders,
     "proxy_state": proxy_states,
+    "proxy_word": proxy_words,
     "published_port": published_ports,
     "room": rooms,
     "service_backends": service_backends,
