@@ -79,6 +79,7 @@ def diagnose(request: Request) -> Report:
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
     if outcome.verdict is Verdict.INSUFFICIENT_EVIDENCE and request.bundles:
         question, outcome = _completed(request, facts, rulebase.rules) or (question, outcome)
+        outcome = _not_ruled_out(question, outcome)
     compiled.keep(rulebase.rules)
     warnings = (*(w.head() for w in rulebase.warnings), *evidence.warnings, *outcome.warnings, *_misread(network))
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
@@ -112,6 +113,15 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     shown = tuple(f for f in shown if not f.flows) or shown
     question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
     return question, outcome._replace(findings=shown, verdict=Verdict.CAUSE_FOUND, missing=())
+
+
+def _not_ruled_out(question: Question, outcome: Diagnosis) -> Diagnosis:
+    """Faults that no walk showed to be off the path may be what was complained of, where nothing else is."""
+    walked = any(trace.client_sees != "depends" for trace in outcome.traces)
+    if not question.symptom or walked or any(finding.standing is not Standing.LATENT for finding in outcome.findings):
+        return outcome
+    findings = tuple(f._replace(standing=Standing.UNDECIDED, certainty=Certainty.POSSIBLE) for f in outcome.findings)
+    return outcome._replace(findings=findings)
 
 
 def _misread(network: Network) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import NorouteError
-from engine.findings import Question, Verdict
+from engine.findings import Question, Standing, Verdict
 from engine.pipeline import diagnose, evidence_of, fact_base, plausible, question_of, trace
 from engine.request import Request
 from engine.walk.trace import Flow
@@ -113,3 +113,16 @@ def test_flows_between_strangers_are_not_meant() -> None:
     assert plausible(Question("", "", (near, far, out)), network).flows == (near, out)
     assert plausible(Question("", "", (far,)), network).flows == (far,)
     assert plausible(Question("", "", (far, far)), network).flows == (far, far)
+
+
+@pytest.mark.parametrize(("symptom", "standing"), [("the new node is broken", Standing.UNDECIDED), ("", Standing.LATENT)])
+def test_not_ruled_out(symptom: str, standing: Standing, tmp_path: Path) -> None:
+    """A fault that no walk shows to be off the path may be what was complained of; where nobody complained, it is just there."""
+    pods = "NAME                READY   STATUS    RESTARTS   AGE   IP           NODE   NOMINATED NODE   READINESS GATES\n"
+    pods += "calico-node-7xk2p   0/1     Running   0          2m    192.0.2.11   n1     <none>           <none>\n"
+    (tmp_path / "kubectl_get_pods_-n_kube-system_-o_wide").write_text(pods, encoding="utf-8")
+    (tmp_path / "n1").mkdir()
+    (tmp_path / "n1" / "sysctl").write_text("net.ipv4.conf.all.rp_filter = 2\n", encoding="utf-8")
+    report = diagnose(Request(symptom, (tmp_path,)))
+    assert [(f.id, f.standing) for f in report.findings] == [("rp-filter-loose-unsupported", standing)]
+    assert report.verdict is Verdict.INSUFFICIENT_EVIDENCE
