@@ -96,6 +96,8 @@ class Layout:
     peers: dict[Place, dict[int, str]] = field(default_factory=dict)
     """link-netnsid → stack, by place."""
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was recognised."""
     folders: set[str] = field(default_factory=set)
     """Folder names that a person may refer to."""
 
@@ -179,7 +181,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
         raise EvidenceError(message, HINT)
     facts = merged(listed(drop_configured(prompted.named(facts))))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
-    return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), tuple(placed.notes))
+    return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), (*layout.notes, *placed.notes))
 
 
 def parse_file(file: File, prompted: Prompted) -> list[Fact]:
@@ -279,9 +281,11 @@ class _Names:
 
 
 def arrange(members: Members, layout: Layout, stated: dict[str, str], *, several: bool) -> None:
-    """Find out what the files of one input are: bundles of our own, sosreports, and loose files for the rest."""
+    """Find out what the files of one input are: bundles of our own, sosreports, those of other tools, and loose files for the rest."""
     from collectors.loose import arrange_loose
     from collectors.sosreport import arrange_reports, irrelevant
+    from collectors.tools import arrange_tools
+    from collectors.tools import irrelevant as beside
 
     prefix = f"{members.name}/" if several and not members.single else ""
     bundles = _bundle_roots(members.files)
@@ -290,9 +294,11 @@ def arrange(members: Members, layout: Layout, stated: dict[str, str], *, several
         _arrange_bundle(root, inside, layout, _Names(prefix))
     rest = members_outside(members, bundles)
     reports = arrange_reports(members.name, rest.files, layout, stated, prefix)
-    told = [warning for warning in members.warnings if not irrelevant(warning, reports)]
+    rest = members_outside(rest, reports)
+    others = arrange_tools(members.name, rest.files, layout, prefix)
+    told = [warning for warning in members.warnings if not irrelevant(warning, reports) and not beside(warning, others)]
     layout.warnings.extend(f"{members.name}: {warning}" if several else warning for warning in told)
-    arrange_loose(members_outside(rest, reports), layout, stated, prefix)
+    arrange_loose(members_outside(rest, others), layout, stated, prefix)
 
 
 def members_outside(members: Members, roots: Iterable[str]) -> Members:
