@@ -98,7 +98,7 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     supposed = suppose(facts, request.symptom)
     if not supposed.facts:
         return None
-    whole = FactBase(merged([*facts.facts, *supposed.facts]), facts.expanders)
+    whole = FactBase(merged(supposed.beside(facts.facts)), facts.expanders)
     network = build(whole)
     question = plausible(question_of(request, whole), network)
     outcome = Diagnoser(question, whole, rules, request.lang, network).run()

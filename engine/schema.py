@@ -239,7 +239,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
          "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str"},
     ),
-    "room": Kind("A bounded table has room (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack"}, "engine"),
+    "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
     "kernel_trace": Kind(
         "What the kernel's own packet trace says of one packet (xtables-monitor --trace, or TRACE lines of the kernel log).",

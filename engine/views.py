@@ -222,15 +222,18 @@ def lease_mismatches(base: FactBase) -> Iterator[Fact]:
 
 
 def rooms(base: FactBase) -> Iterator[Fact]:
-    """A ``room`` fact for every stack whose connection tracking table is far from full (less than four fifths)."""
+    """A ``room`` fact for every stack whose connection tracking table was seen: whether it is full, or far from that (less than four fifths)."""
     values: dict[tuple[str, str], dict[str, Fact]] = {}
     for fact in base.of_kind("sysctl"):
         if str(fact.fields.get("key", "")).endswith(("nf_conntrack_count", "nf_conntrack_max")):
             values.setdefault((fact.node, fact.stack), {})[str(fact.fields["key"]).rpartition("_")[2]] = fact
     for (node, stack), found in values.items():
         count, most = (str(found[name].fields.get("value", "")) if name in found else "" for name in ("count", "max"))
-        if count.isdecimal() and most.isdecimal() and int(count) * 5 < int(most) * 4:
-            yield Fact("room", {"resource": "conntrack"}, node, stack, found["count"].source, found["count"].line)
+        if count.isdecimal() and most.isdecimal() and int(most):
+            used, bound = int(count), int(most)
+            key = str(found["max"].fields["key"])
+            fields = {"resource": "conntrack", "free": used * 5 < bound * 4, "full": used >= bound, "used": used, "max": bound, "key": key, "lost": 0}
+            yield Fact("room", fields, node, stack, found["count"].source, found["count"].line)
 
 
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {

@@ -23,6 +23,8 @@ MAX_PORTS = 3
 ETHERNET_MTU = 1500
 DNS = 53
 """Port that every program asks which looks a name up."""
+TUNNEL_LIKE = ("wg", "tun", "tap", "ppp", "tailscale", "ipsec", "vti")
+"""How devices begin by whose address nobody outside asks, if there is another."""
 
 
 class Ask(NamedTuple):
@@ -133,13 +135,14 @@ def address_for(inventory: Inventory, sender: Endpoint, target: Endpoint) -> str
     families = {family_of(a) for a in sender.addresses} or {4, 6}
     devices = {held.address: held for held in inventory.held(target)}
 
-    def rank(address: str) -> tuple[bool, bool, bool, bool]:
+    def rank(address: str) -> tuple[bool, ...]:
         held = devices.get(address)
         behind_bridge = held is not None and held.device.startswith(BRIDGE_LIKE)
         return (
             family_of(address) not in families,
             behind_bridge or address.startswith(("fe80", "169.254")),
             not inventory.shares_subnet(sender, address),
+            not sender.node and held is not None and held.device.startswith(TUNNEL_LIKE),
             family_of(address) != 4,
         )
 

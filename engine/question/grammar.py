@@ -196,7 +196,17 @@ def _longest(clause: str, table: Iterable[tuple[str, str]]) -> list[tuple[int, i
 
 
 def _kinds(clause: str, original: str) -> list[Mention]:
-    return [Mention(start, end, original[start:end], role=role) for start, end, role in _longest(clause, phrases.ROLES)]
+    found = [Mention(start, end, original[start:end], role=role) for start, end, role in _longest(clause, phrases.ROLES)]
+    inside = [(match.start(1), match.end(1)) for match in _runtime().finditer(clause)]
+    found += [Mention(a, b, original[a:b], role="container") for a, b in inside if not any(m.start < b and a < m.end for m in found)]
+    return sorted(found)
+
+
+@cache
+def _runtime() -> re.Pattern[str]:
+    """A runtime that stands for its containers: "hangs inside docker"."""
+    other = r"containers?|hosts?|networks?|bridges?|daemon|engine|compose|hub|desktop|swarm|images?|logs?|info|ps|run|stack"
+    return re.compile(rf"\b(?:inside|within|in|from) (docker|podman|lxc|lxd)\b(?!-| (?:{other})\b)")
 
 
 def _markers(clause: str, mentions: Sequence[Mention]) -> list[Marker]:
@@ -310,6 +320,8 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
     if after and after[0].kind == "arrow" and not clause[mention.end : after[0].start].strip() and not _told_error(clause, after[0].end):
         return SENDER
     leading = before[-1].kind if before else ""
+    if leading == "from" and clause[before[-1].start : before[-1].end] in {"on", "in"} and _is_place(clause, mention):
+        return TARGET if mention.port else ""
     if leading in ("from", "between"):
         return SENDER
     if leading in ("to", "fails", "arrow"):
@@ -323,6 +335,15 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
     if not after:
         return ""
     return _by_verb(after, last=last, inside=_cannot(clause, mention.end))
+
+
+def _is_place(clause: str, mention: Mention) -> bool:
+    """Whether what stands behind "on" or "in" is a place rather than a sender.
+
+    "mysql on the host 10.2.0.9:3306": nobody tells the port that a client sends from; "10.2.0.9 on the other node".
+    """
+    asks = _cannot(clause, mention.end) and not re.match(r"\s*(?:cannot|can't|can not|could not|couldn't) be\b", clause[mention.end :])
+    return not asks and ((mention.address and mention.port > 0) or (mention.role == "others" and not mention.host))
 
 
 def _told_error(clause: str, at: int) -> bool:

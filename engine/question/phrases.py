@@ -219,6 +219,7 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     "dns"), ("dns", "dns"), ("kube-dns", "dns"),
     ("docker host", "own-host"), ("host machine", "own-host"), ("its host", "own-host"), ("its own node", "own-host"), ("its node", "own-host"),
     ("the host", "own-host"), ("pods", "pod"), ("pod", "pod"), ("deployment", "pod"), ("statefulset", "pod"), ("daemonset", "pod"),
+    ("guests", "container"), ("guest", "container"),
     ("containers", "container"), ("container", "container"), ("nodes", "node"), ("node", "node"), ("hosts", "node"), ("host", "node"),
     ("services", "service"), ("service", "service"),
     ("svc", "service"), ("clusterip", "service"), ("cluster ip", "service"), ("databases", "database"), ("database", "database"), ("db",

@@ -285,7 +285,11 @@ class _Asking:
         unknown = [m.text for m in self.heard.roles.senders if not m.known]
         if unknown and not found:
             self.notes.assume(f'The evidence has no "{unknown[0]}".', f"证据中没有“{unknown[0]}”。")
-        return found or self._likely_senders(goals)
+        likely = found or self._likely_senders(goals)
+        if not found and any(m.role in {"container", "pod"} for m in mentions) and not any(e.node for e in likely):
+            # A container of the evidence's own was meant, and none was collected: somebody outside is no substitute.
+            return ()
+        return likely
 
     def _said_senders(self, mentions: Sequence[Mention], *, loose: bool) -> tuple[Endpoint, ...]:
         found: list[Endpoint] = []

@@ -9,7 +9,7 @@ listing was seen as a whole, for what it lacks does not exist.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.facts import HOST, ChainText, Fact, RuleLine
@@ -17,11 +17,12 @@ from engine.findings import Assumption
 from engine.inet import in_prefix, is_address, prefix, to_text
 from engine.suppose import pods
 from engine.suppose.clues import BRIDGES, NICS, TUNNELS, VIRTUAL, Clues, clues_of, default_address, first_host, gateway_of, nth_host, runtime_of
+from engine.suppose.firewall import entries, gathered, with_interfaces
 from engine.suppose.tenants import PORTS, Tenants
 from engine.suppose.tenants import inside as _inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from engine.facts import FactBase
 
@@ -36,6 +37,8 @@ USUAL_BRIDGES: Final = frozenset({"docker0", "cni-podman0", "virbr0"})
 
 UNSEEN_BRIDGE: Final = "br-unseen"
 """Begins the names for bridges of containers whose node was not shown."""
+
+_IFCONFIG: Final = re.compile(r"\S+: flags=\d+<|\S+\s+Link encap:")
 
 RUNTIME_WORDS: Final = (
     ("podman", re.compile(r"\bpodman\b")),
@@ -54,14 +57,25 @@ class Supposed(NamedTuple):
 
     facts: tuple[Fact, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    instead: tuple[Fact, ...] = ()
+    """Facts of the evidence that others of ``facts`` tell better."""
+
+    def beside(self, facts: Sequence[Fact]) -> list[Fact]:
+        """The evidence with what was supposed."""
+        replaced = {id(fact) for fact in self.instead}
+        return [*(f for f in facts if id(f) not in replaced), *self.facts]
 
 
 def suppose(facts: FactBase, symptom: str = "") -> Supposed:
     """Facts that complete the nodes of the evidence; none where a node was shown as a whole."""
     nodes = dict.fromkeys(f.node for f in facts.facts if f.node)
-    named = [m[0] for m in re.finditer(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", symptom) if is_address(m[0])]
+    named = [m[0] for m in re.finditer(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!/?\d|\.\d)", symptom) if is_address(m[0])]
     made = [_Node(facts, clues_of(facts, node), " ".join(symptom.lower().split()), tuple(named)).complete() for node in nodes]
-    return Supposed(tuple(f for one in made for f in one.facts), tuple(a for one in made for a in one.assumptions))
+    return Supposed(
+        tuple(fact for one in made for fact in one.facts),
+        tuple(assumption for one in made for assumption in one.assumptions),
+        tuple(fact for one in made for fact in one.instead),
+    )
 
 
 @dataclass(slots=True)
@@ -74,9 +88,12 @@ class _Node:
     named: tuple[str, ...]
     """IPv4 addresses that the symptom names."""
     made: list[Fact] = field(default_factory=list)
+    instead: list[Fact] = field(default_factory=list)
     assumptions: list[Assumption] = field(default_factory=list)
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Device → its addresses with length, shown or supposed."""
+    bare: set[str] = field(default_factory=set)
+    """Devices that were shown to have no address."""
 
     @property
     def node(self) -> str:
@@ -89,6 +106,7 @@ class _Node:
         if not self._whole("addresses") and "lo" not in self.addresses:
             self._add("address", device="lo", address="127.0.0.1", prefixlen=8, scope="host", family=4)
         self._pods()
+        self._bare_devices()
         tenants = Tenants(self.facts, self.node)
         self._bridges(tenants.subnets())
         self._card()
@@ -98,7 +116,7 @@ class _Node:
         self._networks()
         self._parameters()
         self._firewall()
-        return Supposed(tuple(self.made), tuple(self.assumptions) if self.made else ())
+        return Supposed(tuple(self.made), tuple(self.assumptions) if self.made else (), tuple(self.instead))
 
     # --- what was shown -------------------------------------------------------------------------------------------
 
@@ -108,6 +126,10 @@ class _Node:
             f.get("what") == what and f.get("scope", "all") in {"all", *scopes} and f.get("family", 4) == 4
             for f in self.facts.at("collected", self.node, HOST)
         )
+
+    def _shown_addresses(self, device: str) -> bool:
+        """Whether all addresses of a device were shown."""
+        return device in self.bare or self._whole("addresses", device)
 
     def _add(self, kind: str, **fields: Any) -> None:
         self.made.append(Fact(kind, fields, self.node, HOST))
@@ -123,6 +145,14 @@ class _Node:
             if fact.get("family", 4) == 4 and is_address(str(fact.get("address", ""))):
                 self.addresses.setdefault(str(fact.get("device", "")), []).append(f"{fact.get('address')}/{fact.get('prefixlen', 32)}")
 
+    def _bare_devices(self) -> None:
+        """Devices that ``ifconfig`` shows without an IPv4 address: it leaves out the second of a device, never the only one."""
+        for link in self.facts.at("link", self.node, HOST):
+            name = str(link.get("name"))
+            if name not in self.addresses and self._is_container_bridge(name) and _IFCONFIG.match(link.source.line(link.line)):
+                self._add("collected", what="addresses", scope=name, family=4)
+                self.bare.add(name)
+
     # --- devices --------------------------------------------------------------------------------------------------
 
     def _bridges(self, inner: Sequence[str]) -> None:
@@ -137,7 +167,7 @@ class _Node:
                 self.clues.devices.setdefault(device, None)
                 self.clues.subnets.setdefault(device, net)
         for device in list(self.clues.devices):
-            if device in self.addresses or self._whole("addresses", device):
+            if device in self.addresses or self._shown_addresses(device):
                 continue
             address = self._bridge_address(device)
             if address:
@@ -153,6 +183,8 @@ class _Node:
         spoken = {f.get("runtime") for f in self._running()}
         spoken |= {runtime for runtime, words in RUNTIME_WORDS if words.search(self.symptom)}
         spoken |= {"docker"} if any(" docker " in f" {f.source.command}" for f in self.facts.facts if f.node == self.node) else set()
+        tables = self.facts.at("netfilter_table", self.node, HOST)
+        spoken |= {"docker"} if any(chain.name.startswith("DOCKER") for t in tables for chain in t.get("chains", ())) else set()
         shown = {runtime_of(d) for d in self.clues.devices} - {""}
         if not spoken and not shown and re.search(r"\bcontainers?\b|容器", self.symptom):
             spoken = {"docker"}
@@ -304,9 +336,14 @@ class _Node:
     def _running(self) -> list[Fact]:
         return [f for f in self.facts.of_kind("container") if f.node == self.node and f.get("state", "running") == "running"]
 
-    def _meant(self, machines: Sequence[str]) -> list[str]:
+    def _has_ports(self, device: str) -> bool:
+        """Whether a bridge was shown with somebody on it."""
+        links = (f.get("master") == device for f in self.facts.at("link", self.node, HOST))
+        return any(links) or any(f.get("master") == device for f in self.facts.at("bridge_port", self.node, HOST))
+
+    def _meant(self, machines: Sequence[str], bridges: Iterable[str]) -> list[str]:
         """Bridges whose containers the symptom may be about; ``machines``: bridges to the world outside with machines on them."""
-        held = [d for d in self.addresses if self._is_container_bridge(d)]
+        held = [d for d in bridges if self._is_container_bridge(d)]
         if machines and dict(RUNTIME_WORDS)["libvirt"].search(self.symptom):
             return [*machines, *(d for d in held if runtime_of(d) == "libvirt")]
         named = [d for d in held if re.search(rf"(?<![\w-]){re.escape(d.lower())}(?![\w-])", self.symptom)]
@@ -332,13 +369,19 @@ class _Node:
             # A bridge may have lost its address; its containers ask for it all the same.
             if network.node == self.node and network.get("bridge") and (own := gateway_of(network)):
                 bridges.setdefault(str(network.get("bridge")), own)
-        meant = [d for d in self._meant(machines) if self._may_hold(d)]
-        planned = tenants.planned(bridges, meant, self.clues)
+        for device in self.clues.devices:
+            # Shown without an address, with somebody on it: these ask for the address that the runtime gave it once.
+            if (own := default_address(device)) and self._shown_addresses(device) and self._has_ports(device):
+                bridges.setdefault(device, own)
+        meant = [d for d in self._meant(machines, bridges) if self._may_hold(d)]
+        planned = tenants.planned(bridges, meant, self.clues, self.named)
         routes = [f for f in (*self.facts.at("route", self.node, HOST), *self.made) if f.kind == "route" and f.get("dst") == "0.0.0.0/0"]
         outside = next((str(f.get("gateway")) for f in routes if f.get("gateway")), "")
         gateways = {d: outside or own.partition("/")[0] if d in machines else own.partition("/")[0] for d, own in bridges.items()}
         names = {str(f.get("bridge")): str(f.get("name")) for f in self.facts.of_kind("container_network") if f.node == self.node}
-        self.made += tenants.completed(planned, bridges, gateways, {"docker0": "bridge", **names}, machines)
+        self.made += tenants.completed(
+            planned, bridges, gateways, {"docker0": "bridge", **names}, [*machines, *(d for d in bridges if d not in self.addresses)]
+        )
         for tenant in planned:
             if not tenant.shown:
                 en = f"{tenant.name} on {tenant.bridge} of {self.node} has the address {tenant.address}."
@@ -408,11 +451,34 @@ class _Node:
         """Tables that were not shown: an empty filter, and the translation that runtimes set up."""
         for table in ("filter", "nat"):
             shown = [f for f in self.facts.at("netfilter_table", self.node, HOST) if f.get("table") == table and f.get("family", 4) == 4]
+            shown = self._told(shown)
             if self._whole("netfilter", table, "nft-native") or any(not f.get("partial") for f in shown):
                 continue
-            chains = self._nat() if table == "nat" else [ChainText(name, "ACCEPT") for name in ("INPUT", "FORWARD", "OUTPUT")]
-            self._add("netfilter_table", family=4, table=table, chains=tuple(chains), backend=self._backend())
+            chains = list(self._nat()) if table == "nat" else [ChainText(name, "ACCEPT") for name in ("INPUT", "FORWARD", "OUTPUT")]
+            there = {chain.name for fact in shown for chain in fact.get("chains", ())}
+            ways = entries(table, shown, [d for d in self.addresses if runtime_of(d) == "docker"])
+            rest = [replace(c, rules=(*ways.get(c.name, ()), *c.rules)) for c in chains if c.name not in there]
+            if len(shown) == 1:
+                # One table: its chains may jump to each other.
+                if any(f is shown[0] for f in self.made):
+                    self.made = [f for f in self.made if f is not shown[0]]
+                else:
+                    self.instead.append(shown[0])
+                own = {key: value for key, value in shown[0].fields.items() if key != "partial"}
+                self.made.append(replace(shown[0], fields={**own, "chains": (*shown[0].get("chains"), *rest)}))
+            else:
+                self._add("netfilter_table", family=4, table=table, chains=tuple(rest), backend=self._backend())
             self._say(f"the {table} table of {self.node} is as usual (it was not collected).", f"{self.node} 的 {table} 表按通常情况处理（未采集）。")
+
+    def _told(self, shown: list[Fact]) -> list[Fact]:
+        """Tables with their chains gathered and their interfaces told."""
+        found = gathered(shown)
+        told = [found] if found else shown
+        bridges = {d: str(prefix(owns[0])) for d, owns in self.addresses.items() if self._is_container_bridge(d)}
+        told = [with_interfaces(fact, bridges) or fact for fact in told]
+        self.instead += [f for f in shown if not any(f is t for t in told)]
+        self.made += [f for f in told if not any(f is t for t in shown)]
+        return told
 
     def _backend(self) -> str:
         """The backend of the tables that were shown."""

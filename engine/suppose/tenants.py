@@ -28,6 +28,8 @@ OPEN: Final = 9400
 """Number of the first port behind which nobody was shown."""
 MOST: Final = 6
 """Tenants of one node that are completed."""
+FIRST: Final = 254
+"""Runtimes give the first addresses of a subnet; one that is further away is of another network under the same numbers."""
 PORTS: Final = re.compile(r"(?:veth|vnet|tap|fwpr|lxc|vb-)\w*.*")
 """Devices by which tenants hang on a bridge."""
 
@@ -119,11 +121,15 @@ class Tenants:
 
     # --- who there is ---------------------------------------------------------------------------------------------
 
-    def planned(self, bridges: Mapping[str, str], meant: Sequence[str], clues: Clues) -> list[Tenant]:
-        """Tenants with an address on a bridge; ``bridges``: name → address with length, ``meant``: those that the symptom may be about."""
+    def planned(self, bridges: Mapping[str, str], meant: Sequence[str], clues: Clues, named: Sequence[str] = ()) -> list[Tenant]:
+        """Tenants with an address on a bridge.
+
+        ``bridges``: name → address with length, ``meant``: those that the symptom may be about, ``named``: addresses that it names.
+        """
         tenants = [self._of_stack(stack) for stack in self.stacks]
         for fact in self.running:
             self._join(tenants, fact)
+        self._join_named(tenants, named, {device: bridges[device] for device in meant})
         if not tenants:
             tenants = [t for device in meant for t in self._anonymous(device, bridges[device], clues)]
         for tenant in tenants:
@@ -148,6 +154,20 @@ class Tenants:
             known.fact, known.ports, known.own = fact, tuple(fact.get("ports", ())), known.own or own
             return
         tenants.append(Tenant(str(fact.get("name") or fact.get("id", "container")[:12]), own, fact=fact, ports=tuple(fact.get("ports", ()))))
+
+    @staticmethod
+    def _join_named(tenants: list[Tenant], named: Sequence[str], bridges: Mapping[str, str]) -> None:
+        """Tenants that a text names by an address as a runtime gives it: one of the first of its bridge's subnet."""
+        held = {t.address for t in tenants} | {own.partition("/")[0] for own in bridges.values()}
+        for address in dict.fromkeys(named):
+            own = next((own for own in bridges.values() if inside(address, own)), "")
+            if not own or address in held or to_int(address) - prefix(own).value > FIRST:
+                continue
+            bare = [t for t in tenants if not t.own and not t.gateway]
+            if len(bare) == 1:
+                bare[0].own = f"{address}/{own.partition('/')[2]}"
+            elif not bare:
+                tenants.append(Tenant("", f"{address}/{own.partition('/')[2]}"))
 
     def _anonymous(self, device: str, own: str, clues: Clues) -> list[Tenant]:
         """Tenants of a bridge that nobody listed: those that rules translate ports to, unless nobody answers for them, or one."""
@@ -184,12 +204,12 @@ class Tenants:
     # --- what each has --------------------------------------------------------------------------------------------
 
     def completed(
-        self, tenants: Sequence[Tenant], bridges: Mapping[str, str], gateways: Mapping[str, str], networks: Mapping[str, str], uplinks: Sequence[str]
+        self, tenants: Sequence[Tenant], bridges: Mapping[str, str], gateways: Mapping[str, str], networks: Mapping[str, str], closed: Sequence[str]
     ) -> list[Fact]:
         """Facts that the tenants lack.
 
         ``bridges``: name → address with length, ``gateways``: bridge → address by which its tenants leave, ``networks``: bridge → network's
-        name, ``uplinks``: bridges that lead to the world outside.
+        name, ``closed``: bridges on which nobody else hangs.
         """
         for number, tenant in enumerate(tenants):
             self._listed(tenant, gateways, networks)
@@ -202,7 +222,7 @@ class Tenants:
                 self._stack(tenant, gateways)
         if not self.whole("links", HOST):
             # Others may hang there as well: who was not shown is not missing.
-            for number, bridge in enumerate(b for b in bridges if b not in uplinks):
+            for number, bridge in enumerate(b for b in bridges if b not in closed):
                 self._add("link", HOST, name=f"veth{OPEN + number}", type="veth", up=True, carrier=True, master=bridge)
         return self.made
 

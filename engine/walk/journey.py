@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST
-from engine.inet import family_of, to_int, to_text
+from engine.inet import BITS, family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import ICMP, Packet
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from engine.facts import Fact
     from engine.model.stack import NetStack
 
+CARDS = frozenset({"ether", "vlan", "bond"})
+"""Types of devices that lead to a wire outside of the machine."""
 CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
 
@@ -209,7 +211,8 @@ class Journey:
     def _from_outside(self, packet: Packet) -> At | None:
         """A sender that was not collected: its packet arrives where answers to it would be delivered on-link.
 
-        Where no stack is on its link, it arrives at the target, on the device by which the target would answer.
+        Where no stack is on its link, it arrives at the target: by the card whose subnet has the address that it asks for, for that is where
+        routers send it, else on the device by which the target would answer.
         """
         near = self._nearest(packet)
         if near is not None:
@@ -222,6 +225,8 @@ class Journey:
             found = stack.fib.lookup(Key(packet.family, packet.src, packet.dst))
             device = found.route.hops[0].device if found.route is not None else ""
             own = stack.own(packet.dst, packet.family)
+            if own is not None and own.prefixlen < BITS[own.family] - 1 and stack.link(own.device).type in CARDS and stack.is_host:
+                device = own.device
             device = device or (own.device if own is not None else "")
             if device:
                 return At(stack, device, packet, "frame", Port(stack, stack.link(device)))

@@ -213,8 +213,9 @@ class Passage:
                 continue
             if name == "RETURN":
                 return None
-            if name in chain.table.chains:
-                verdict = self._traverse(chain.table.chains[name], context, base, depth + 1)
+            called = self._called(chain, name)
+            if called is not None:
+                verdict = self._traverse(called, context, base, depth + 1)
                 if verdict is not None:
                     return replace(verdict, jumps=((chain, rule), *verdict.jumps))
                 if rule.target.goto:
@@ -224,6 +225,13 @@ class Passage:
             if verdict is not None:
                 return verdict
         return None
+
+    def _called(self, chain: Chain, name: str) -> Chain | None:
+        """The chain that a rule jumps to; of a table that was listed chain by chain each stands in a listing of its own."""
+        called = chain.table.chains.get(name)
+        if called is None and chain.table.partial:
+            called = self.stack.netfilter.find(chain.table.name, name, chain.table.family)
+        return called
 
     def _final(self, rule: Rule, chain: Chain, context: HookContext, base: str) -> Verdict | None:
         name = rule.target.name

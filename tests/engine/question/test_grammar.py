@@ -76,6 +76,12 @@ SENTENCES: list[tuple[str, str, str]] = [
     ("10.1.20.5:3306 sees the wrong source address instead of the pod web", "web", "10.1.20.5"),
     ("数据库看到的源地址是节点地址，而不是 pod web 的", "web", "database"),
     ("web: dial tcp 10.2.0.9:443: i/o timeout", "web", "10.2.0.9"),
+    ("container cannot connect to mysql on the host 10.2.0.9:3306, connection timed out", "container", "product:mysql 10.2.0.9"),
+    ("pod-a cannot reach redis on another machine 10.2.0.9:6379", "pod-a", "product:redis 10.2.0.9"),
+    ("containers in 10.9.4.0/24 on the other node not reachable: ping 10.9.4.7 -> Invalid argument", "container", "10.9.4.7"),
+    ("git clone inside docker hangs, on node1 everything works", "container", ""),
+    ("in docker network web cannot reach nas", "web", "nas"),
+    ("guests on virbr0 cannot ping 10.2.0.9", "container@virbr0", "10.2.0.9"),
     ("", "", ""),
 ]
 

@@ -149,3 +149,22 @@ def test_what_a_program_says_counts_first(tmp_path: Path) -> None:
     routes = "unreachable 192.168.0.0/16 metric 999\nunreachable 172.16.0.0/12 metric 999\ndefault via 203.0.113.1 dev eth0\n"
     report = asked(tmp_path, "Error: could not find an available, non-overlapping IPv4 address pool among the defaults", ip_route=routes)
     assert [f.id for f in report.findings] == ["address-pool-exhausted"]
+
+
+def test_a_bridge_that_ifconfig_shows_without_an_address(tmp_path: Path) -> None:
+    """Containers ask for the gateway that docker gave them; nobody has it, and nobody else hangs there."""
+    flags = "flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500"
+    bridge = f"docker0: {flags}\n{{}}        ether 02:42:3d:1a:2b:3c  txqueuelen 0  (Ethernet)\n"
+    brctl = "bridge name\tbridge id\t\tSTP enabled\tinterfaces\ndocker0\t\t8000.02423d1a2b3c\tno\t\tveth7a6b5c4\n"
+    symptom = "ping 172.17.0.1 from a container: Destination Host Unreachable"
+    report = asked(tmp_path, symptom, ifconfig=bridge.format(""), brctl_show=brctl)
+    assert [f.id for f in report.findings] == ["bridge-without-address"]
+    address = "        inet 172.17.0.1  netmask 255.255.0.0  broadcast 172.17.255.255\n"
+    assert asked(tmp_path, symptom, ifconfig=bridge.format(address), brctl_show=brctl).findings == ()
+
+
+def test_containers_that_the_symptom_names(tmp_path: Path) -> None:
+    """An address early in a bridge's subnet is a container's; networks and far addresses are not."""
+    symptom = "containers: 172.17.0.4 cannot ping 172.17.0.5; the LAN is 172.17.0.0/16, its server 172.17.4.9"
+    made = supposed(tmp_path, symptom, ip_route="172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1\n")
+    assert [f["endpoints"][0]["address"] for f in fields(made, "container")] == ["172.17.0.4", "172.17.0.5"]

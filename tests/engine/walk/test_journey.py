@@ -189,6 +189,16 @@ def test_flows_that_the_evidence_does_not_touch(flow: Flow) -> None:
     assert (trace.client_sees, trace.request.hops, [unknown.what for unknown in trace.depends]) == ("depends", (), ["sender"])
 
 
+def test_sender_far_outside_enters_by_the_card_of_the_address() -> None:
+    """Routers send what is for an address to its subnet, whatever way the answer takes; a bridge of containers is no such card."""
+    world = World()
+    world.stack("n1").device("eth0", "10.1.0.2/24").device("eth1", "10.2.0.2/24").device("docker0", "172.17.0.1/16", kind="bridge")
+    world.stack("n1").route("default via 10.1.0.1 dev eth0").listens("tcp 0.0.0.0:80")
+    network = world.network()
+    asked = [walk(network, Flow("", "", "198.51.100.9", dst, 80, "tcp")).request.hops[0].in_device for dst in ("10.1.0.2", "10.2.0.2", "172.17.0.1")]
+    assert asked == ["eth0", "eth1", "eth0"]
+
+
 def test_way_back_outside() -> None:
     """An answer that leaves the evidence on its way to a sender that is inside: it depends on the way back."""
     world = lan()
