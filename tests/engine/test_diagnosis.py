@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.diagnosis import FALLBACK, Diagnoser, Diagnosis
+from engine.diagnosis import Diagnoser, Diagnosis
 from engine.facts import FactBase
 from engine.findings import Certainty, Finding, Missing, Question, Standing, Verdict, Verified
 from engine.rulebase.model import Branch, Condition, Pattern, RemedySpec, Rule
@@ -184,9 +184,9 @@ def test_mismatch(error: str, certainty: str, said: bool) -> None:
 
 def test_fallback_gives_way() -> None:
     """The rule of last resort speaks only where no failure mode explains the flow's end."""
-    fallback = rule(FALLBACK)
+    fallback = rule("flow-stopped")
     world = filtered(FORWARD="DROP")
-    assert [finding.id for finding in diagnosed(world, fallback).findings] == [FALLBACK]
+    assert [finding.id for finding in diagnosed(world, fallback).findings] == ["flow-stopped"]
     assert [finding.id for finding in diagnosed(world, fallback, POLICY).findings] == ["policy"]
 
 
