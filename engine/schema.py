@@ -701,6 +701,12 @@ KINDS: Final[dict[str, Kind]] = {
          "pod": "str: the proxy's pod on this node", "pod_state": "str: running | not-ready | pending | crashed | missing; '' = not known", "pod_reason": "str", "pod_message": "str"},
         "walk",
     ),
+    "foreign_pod": Kind(
+        "A pod with an address of a runtime's own network (podman's, CRI-O's), in a cluster whose pods are elsewhere (computed).",
+        {"namespace": "str", "name": "str", "full": "str", "address": "str", "node_name": "str", "network": "str", "runtime": "str: podman | CRI-O", "file": "str: its usual configuration",
+         "proper": "str: network that the cluster's pods are from"},
+        "engine",
+    ),
     "proxy_word": Kind(
         "A handle of a Service that kube-proxy's rules say has no endpoints (computed from the rules' comments).",
         {"full": "str: namespace/name", "handle": "str: its node port, address or name, in lower case", "what": "str: no-local (here) | none", "spec": "str: the rule's words"},

@@ -200,6 +200,16 @@ def proxy_states(base: FactBase) -> Iterable[Fact]:
     return gaps.states(base)
 
 
+def foreign_pods(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.cluster.strangers.foreign_pods`."""
+    if not base.of_kind("pod"):
+        return ()
+    from engine.cluster.inventory import Cluster
+    from engine.cluster.strangers import foreign_pods as foreign
+
+    return foreign(Cluster(base))
+
+
 def proxy_words(base: FactBase) -> Iterator[Fact]:
     """See :func:`engine.proxy.words.words`."""
     from engine.proxy import words
@@ -243,6 +253,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "cni_order": cni_orders,
     "proxy_state": proxy_states,
     "proxy_word": proxy_words,
+    "foreign_pod": foreign_pods,
     "published_port": published_ports,
     "room": rooms,
     "service_backends": service_backends,
