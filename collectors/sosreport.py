@@ -14,7 +14,7 @@ from collectors.classify import from_command, from_name
 from collectors.evidence import File, distinct
 from collectors.members import decode
 from collectors.place import Place
-from engine.facts import HOST
+from engine.facts import HOST, Fact, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +109,10 @@ def arrange_reports(name: str, files: Mapping[str, bytes], layout: Layout, state
         node = distinct({node}, {file.place.node for file in layout.files}, layout).get(node, node)
         if not told:
             layout.renameable.add(node)
-        layout.files.extend(files_of(root, inside, node, prefix))
+        placed = list(files_of(root, inside, node, prefix))
+        layout.files.extend(placed)
+        layout.notes.append(f"{folder}: sosreport, {len(placed)} of its {len(inside)} files tell of the network")
         if any("obfuscated" in part for part in (root, name)):
+            layout.facts.append(Fact("obfuscated", {"by": "sos clean"}, node, HOST, Source(f"{prefix}{folder}")))
             layout.warnings.append(f"{folder} was made unrecognisable by sos clean: which address lies in which network no longer holds")
     return found

@@ -152,7 +152,10 @@ class Diagnoser:
         return trace._replace(facts=(*trace.facts, *lost_when_full(network, flow, number, error)))
 
     def _infer(self, state: State) -> list[Match]:
-        matches = infer(self.rules, state.seen.plus(self._complaint(state.network)))
+        from engine import veiled
+
+        matches, said = veiled.split(infer(self.rules, state.seen.plus(self._complaint(state.network))), veiled.nodes(state.facts))
+        self.warnings += said
         gone = suppressed(matches)
         kept = [m for i, m in enumerate(matches) if i not in gone]
         explained = {id(f) for m in kept if m.rule.id not in FALLBACKS for f in m.facts() if f.kind == "drop"}
@@ -414,7 +417,7 @@ class Diagnoser:
         if candidate.standing is Standing.UNDECIDED:
             return Certainty.POSSIBLE
         traces = [state.traces[n] for n in candidate.flows]
-        visible = all(not t.depends and not t.assumed for t in traces)
+        visible = all(not t.depends and not t.assumed for t in traces) and not state.facts.of_kind("obfuscated")
         dies = all(_outcome(t, candidate.match) not in {"connected", "depends"} for t in traces)
         wrong = self.question.error_class in {"wrong-source", "wrong-server"}
         if visible and (dies or wrong) and (candidate.restores or candidate.together) and not self._contradicts(candidate, state):

@@ -47,6 +47,7 @@ KINDS: Final[dict[str, Kind]] = {
         "An item that the collector could not get.",
         {"what": "str: as in collected, or the command line", "command": "str: command that would collect it", "reason": "str: why not"},
     ),
+    "obfuscated": Kind("Addresses of this node were replaced before somebody gave the evidence away.", {"by": "str: sos clean"}),
     "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
     "netns": Kind(
         "A network namespace (stack) exists.",

@@ -148,4 +148,7 @@ def test_a_report_beside_loose_files(report: Path) -> None:
 def test_obfuscated_addresses_are_said(report: Path) -> None:
     """``sos clean`` maps addresses one by one, so that no network contains what it did: a warning says so."""
     renamed = report.rename(f"{report}-obfuscated")
-    assert any("sos clean" in warning for warning in read([renamed]).warnings)
+    evidence = read([renamed])
+    assert any("sos clean" in warning for warning in evidence.warnings)
+    assert [(f.node, f.get("by")) for f in evidence.facts if f.kind == "obfuscated"] == [("worker-3", "sos clean")]
+    assert any("sosreport, " in note for note in evidence.notes)
