@@ -393,11 +393,16 @@ class Journey:
             return None
         return At(peer.stack, peer.link.name, error_packet(end), "frame", peer)
 
+    def _source(self) -> int:
+        """Source address of the client's socket."""
+        sent = next((f for f in self.recorder.facts if f.kind in {"hop", "drop"} and f.fields.get("src")), None)
+        return to_int(self.flow.src or (str(sent.fields["src"]) if sent is not None else self.flow.dst))
+
     def _is_told(self, error: Packet) -> bool:
         """Whether the client's socket takes the error: it must speak of what the client sent, with every translation undone."""
         if error.inner is None:
             return error.src == to_int(self.flow.dst) and error.sport == self.flow.port
-        asked = error.inner.dst == to_int(self.flow.dst)
+        asked = error.inner.dst == to_int(self.flow.dst) and (self.outside or error.inner.src == self._source())
         return asked and (error.inner.protocol in {"icmp", "icmpv6"} or error.inner.dport == self.flow.port)
 
     # --- sockets --------------------------------------------------------------------------------------------------

@@ -298,5 +298,5 @@ def test_source_is_validated_by_protocol(rule: str, ok: bool) -> None:
 def test_ipv6_routes_by_lo_block() -> None:
     """Measured: IPv6 takes a route out by lo for a blocking one; senders get ENETUNREACH, but for UDP ones, which hear nothing."""
     world = World()
-    world.host("a", "2001:db8::a/64").route("2001:db8:9::/64 dev lo metric 1024 pref medium")
+    world.host("a", "2001:db8::a/64").shows("ip6tables-save", "").route("2001:db8:9::/64 dev lo metric 1024 pref medium")
     assert [world.sees("a", "2001:db8:9::1", protocol=protocol) for protocol in ("tcp", "udp")] == ["ENETUNREACH", "timeout"]
