@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.inet import to_int
 from engine.matrix.classes import Classes, Group, Member
 from engine.matrix.members import Frontend, frontends, members, named
 from engine.matrix.shapes import Atlas, shape
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from engine.cluster import Cluster
     from engine.matrix.observer import Key
-    from engine.matrix.shapes import World
     from engine.model.network import Network
     from engine.walk.trace import Line, Trace, Unknown
 
@@ -144,6 +142,7 @@ class Asking:
         self.sources = {m for m in self._chosen(options.sources) if m.key is not None}
         self.targets = set(self._chosen(options.targets))
         self._answers: dict[object, Answer] = {}
+        self._to_service: dict[tuple[Key, Frontend], tuple[object, frozenset[int]]] = {}
         self.walks = 0
 
     def _chosen(self, names: Sequence[str]) -> list[Member]:
@@ -229,31 +228,23 @@ class Asking:
 
     def _service_shape(self, source: Member, front: Frontend) -> object:
         assert source.key is not None
-        ports = frozenset({*self.tunnels, front.port})
-        return shape(self.atlas, source.key, (front.value, None, ""), front.protocol, ports)[0]
+        return self._drawn(source.key, front)[0]
 
-    def _behind(self, node: str, front: Frontend) -> set[int]:
-        """Addresses that the node's own rules for a Service speak of."""
-        found = self._backends.get((node, front))
+    def _drawn(self, key: Key, front: Frontend) -> tuple[object, frozenset[int]]:
+        """Shape of a flow to a Service, and the addresses that it has to do with."""
+        found = self._to_service.get((key, front))
         if found is None:
-            found = self._backends[node, front] = set()
-            world = self._world(node, front)
-            if world is not None:
-                found |= set(world.addresses)
+            known, world = shape(self.atlas, key, (front.value, None, ""), front.protocol, frozenset({*self.tunnels, front.port}))
+            found = self._to_service[key, front] = (known, frozenset(world.addresses))
         return found
 
-    @property
-    def _backends(self) -> dict[tuple[str, Frontend], set[int]]:
-        return self.__dict__.setdefault("_behind_of", {})
-
-    def _world(self, node: str, front: Frontend) -> World | None:
+    def _behind(self, node: str, front: Frontend) -> frozenset[int]:
+        """Addresses that the node's own rules for a Service speak of."""
         key: Key = (node, "host")
-        if key not in self.network.stacks:
-            return None
-        return shape(self.atlas, key, (front.value, None, ""), front.protocol, frozenset({*self.tunnels, front.port}))[1]
+        return self._drawn(key, front)[1] if key in self.network.stacks else frozenset()
 
     @staticmethod
-    def _split(groups: Iterable[Group], behind: set[int]) -> Iterator[Group]:
+    def _split(groups: Iterable[Group], behind: frozenset[int]) -> Iterator[Group]:
         """Groups, those members that a Service's rules speak of each by itself."""
         for group in groups:
             alone = [m for m in group.members if m.value in behind and m.kind != "node"] if len(group.members) > 1 else []
@@ -295,8 +286,3 @@ def _blocks(asking: Asking, cells: Iterable[Cell]) -> list[Block]:
 
 def _ends(target: Group | Frontend) -> tuple[Member | Frontend, ...]:
     return target.members if isinstance(target, Group) else (target,)
-
-
-def address(text: str) -> int:
-    """Value of an address."""
-    return to_int(text)

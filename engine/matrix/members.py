@@ -39,8 +39,10 @@ def members(network: Network, cluster: Cluster, family: int) -> list[Member]:
     for key, stack in network.stacks.items():
         own = _own(stack, family) if not stack.is_host else ""
         if own and _lives(stack):
+            # Of two stacks with one address the API tells only one pod.
+            name = names.get(own) if own not in seen else None
             seen.add(own)
-            found.append(Member(names.get(own) or f"{key[0]}/{key[1]}", "pod", key[0], key, to_int(own), own))
+            found.append(Member(name or f"{key[0]}/{key[1]}", "pod", key[0], key, to_int(own), own))
     for pod in cluster.pods.values():
         if not pod.active or cluster.on_host(pod):
             continue

@@ -42,6 +42,7 @@ ATTRIBUTES = (
     "nf_call_ip6tables",
 )
 """Attributes of a device that are told as they are."""
+FAR = frozenset({"route", "neighbor", "fdb"})
 UNHEARD = frozenset({"FAILED", "INCOMPLETE"})
 OPAQUE = frozenset({"ipvs_service", "ipvs_server", "wireguard_device", "wireguard_peer"})
 """Kinds whose facts are not taken apart: two stacks that have any are never taken for equal."""
@@ -57,6 +58,7 @@ class Observer:
         self.bits = BITS[family]
         self._chains: dict[tuple[int, str], Listing] = {}
         self._sets: dict[str, Listing] = {}
+        self._sockets: dict[frozenset[int], list[Item]] = {}
 
     @property
     def key(self) -> Key:
@@ -94,6 +96,17 @@ class Observer:
     def facts(self) -> Listing:
         """Everything but chains and sets."""
         return Listing([item for item in self._items() if item.select or not _plain(item)])
+
+    @cached_property
+    def halves(self) -> tuple[Listing, Listing]:
+        """The same in two: what the stack is, which is alike for most flows, and what it knows of others."""
+        items = self.facts.items
+        return Listing([i for i in items if i.parts[0] not in FAR]), Listing([i for i in items if i.parts[0] in FAR])
+
+    @cached_property
+    def leading(self) -> list[Item]:
+        """Facts that may send any packet elsewhere: default routes, tunnel devices."""
+        return [self.facts.items[place] for place in self.facts.always if self.facts.items[place].leads]
 
     @cached_property
     def static(self) -> tuple[tuple[Part, ...], ...]:
@@ -270,6 +283,12 @@ class Observer:
 
     def sockets(self, ports: frozenset[int]) -> list[Item]:
         """Who listens on some ports."""
+        found = self._sockets.get(ports)
+        if found is None:
+            found = self._sockets[ports] = self._listeners(ports)
+        return found
+
+    def _listeners(self, ports: frozenset[int]) -> list[Item]:
         found = []
         for fact in self.stack.sockets:
             get = fact.fields.get
@@ -296,6 +315,10 @@ class Observer:
             items = [self._own_devices(rule_item(rule.spec, self.family)) for rule in text.rules]
             found = self._chains[place, name] = Listing(items)
         return found
+
+    def chains(self, place: int) -> list[Listing]:
+        """All chains of a table."""
+        return [self.chain(place, name) for name in self.stack.netfilter.tables[place].chains]
 
     def _own_devices(self, item: Item) -> Item:
         """Devices that are no container's are told by name, and select nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST
 from engine.inet import BITS, to_text
@@ -18,12 +18,12 @@ from engine.matrix.observer import Observer
 from engine.model.network import Port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from engine.matrix.items import Item, Listing, Literal, Part
     from engine.matrix.observer import Key
+    from engine.model.netfilter.ruleset import Table
     from engine.model.network import Network
-    from engine.model.stack import NetStack
 
 MAX_STACKS = 24
 """Stacks that a flow has to do with, beyond which it is taken for one of its own."""
@@ -43,6 +43,15 @@ class Atlas:
         self._observers: dict[Key, Observer] = {}
         self._interned: dict[object, int] = {}
         self._static: dict[Key, int] = {}
+        self._sheets: dict[tuple[Key, object], Sheet] = {}
+        self._cast: dict[Key, Cast] = {}
+
+    def sheet(self, key: Key, part: object, listings: Callable[[], Iterable[Listing]]) -> Sheet:
+        """A part of a stack's evidence, and what was drawn of it."""
+        found = self._sheets.get((key, part))
+        if found is None:
+            found = self._sheets[key, part] = Sheet(self, key, listings())
+        return found
 
     def observer(self, key: Key) -> Observer:
         """A stack's evidence."""
@@ -94,6 +103,32 @@ class Atlas:
                     found[key].append(((peer.stack.node, peer.stack.name), peer.link.name, link.name))
         return dict(found)
 
+    def cast(self, key: Key) -> Cast:
+        """What names a stack."""
+        found = self._cast.get(key)
+        if found is None:
+            found = self._cast[key] = Cast(tuple(self._addresses(key)), tuple(self._ends(key)), tuple(self._macs(key)))
+        return found
+
+    def _addresses(self, key: Key) -> Iterator[tuple[int, str, bool]]:
+        stack = self.network.stacks[key]
+        for place, own in enumerate(a for a in stack.addresses if a.family == self.family):
+            # Addresses of Services stand on dummy devices by the thousand.
+            if own.prefixlen != self.bits or stack.link(own.device).type != "dummy":
+                alone = len(self.holders[own.value]) == 1
+                yield own.value, str(place) if alone else "=" + own.text, alone
+
+    def _ends(self, key: Key) -> Iterator[tuple[tuple[Key, str], str]]:
+        for place, (there, device, _) in enumerate(self.wires_of(key)):
+            yield (there, device), f"w{place}"
+
+    def _macs(self, key: Key) -> Iterator[tuple[str, str, bool]]:
+        named = [(self.network.stacks[there].link(device).mac, f"w{place}") for place, (there, device, _) in enumerate(self.wires_of(key))]
+        for mac, name in [*named, *((mac, f"m{device}") for mac, device in self.observer(key).macs)]:
+            if mac:
+                alone = len(self.bearers.get(mac, ())) == 1
+                yield mac, name if alone else "=" + mac, alone
+
     @cached_property
     def restless(self) -> set[str]:
         """Nodes with a container that may answer for others; "" if a node may."""
@@ -102,6 +137,14 @@ class Atlas:
             if self.observer(key).proxies:
                 found.add("" if stack.is_host else stack.node)
         return found
+
+
+class Cast(NamedTuple):
+    """What names a stack in the evidence, and how it is called; what is not its own alone keeps its name."""
+
+    addresses: tuple[tuple[int, str, bool], ...]
+    devices: tuple[tuple[tuple[Key, str], str], ...]
+    macs: tuple[tuple[str, str, bool], ...]
 
 
 class World:
@@ -129,32 +172,23 @@ class World:
         """A stack takes part, and the node that it is on."""
         if key in self.stacks:
             return
-        stack = self.atlas.network.stacks.get(key)
-        if stack is None or len(self.stacks) >= MAX_STACKS:
+        if key not in self.atlas.network.stacks or len(self.stacks) >= MAX_STACKS:
             self.lost = True
             return
         role = ROLES[len(self.stacks)]
         self.stacks[key] = len(self.stacks)
-        for place, own in enumerate(self._own(key, stack)):
-            shared = len(self.atlas.holders[own]) > 1
-            self.addresses.setdefault(own, "=" + to_text(own, self.atlas.family) if shared else f"{role}{place}")
-        for place, (there, device, _) in enumerate(self.atlas.wires_of(key)):
-            self.devices[there, device] = f"{role}w{place}"
-            self._name_mac(next((link.mac for link in [self.atlas.network.stacks[there].link(device)]), ""), f"{role}w{place}")
-        for mac, device in self.atlas.observer(key).macs:
-            self._name_mac(mac, f"{role}m{device}")
+        cast = self.atlas.cast(key)
+        for value, name, own in cast.addresses:
+            self.addresses.setdefault(value, role + name if own else name)
+        for place, name in cast.devices:
+            self.devices[place] = role + name
+        for mac, name, own in cast.macs:
+            self.macs.setdefault(mac, role + name if own else name)
         self._nets.clear()
         if key[1] != HOST:
             self.admit((key[0], HOST))
-
-    def _own(self, key: Key, stack: NetStack) -> Iterator[int]:
-        for own in stack.addresses:
-            if own.family == self.atlas.family and not (own.prefixlen == self.atlas.bits and stack.link(own.device).type == "dummy"):
-                yield own.value
-
-    def _name_mac(self, mac: str, name: str) -> None:
-        if mac:
-            self.macs.setdefault(mac, name if len(self.atlas.bearers.get(mac, ())) == 1 else "=" + mac)
+        for item in self.atlas.observer(key).leading:
+            self.follow(item)
 
     def meet(self, value: int) -> None:
         """A packet may be sent to an address."""
@@ -277,56 +311,138 @@ class World:
         return tuple([part if isinstance(part, str) else self.part(key, part) for part in item.parts])
 
 
+class Sheet:
+    """One part of a stack's evidence (its facts, one table, one set), drawn once for all flows that look alike to it."""
+
+    def __init__(self, atlas: Atlas, key: Key, listings: Iterable[Listing]) -> None:
+        self.atlas = atlas
+        self.key = key
+        self.kept: dict[object, Drawn] = {}
+        self._seen: dict[int, int] = {}
+        self._listings = list(listings)
+        self._hosts: set[int] = set()
+        self._nets: set[tuple[int, int]] = set()
+        self._macs: set[str] = set()
+        self._devices = False
+        for listing in self._listings:
+            for item in listing.items:
+                for literal in (*item.literals, *item.leads):
+                    self._note(literal)
+        self._lengths: dict[int, set[int]] = defaultdict(set)
+        self._odd = []
+        for first, last in self._nets:
+            size = last - first + 1
+            if size & (size - 1) == 0 and first % size == 0:
+                self._lengths[size.bit_length() - 1].add(first)
+            else:
+                self._odd.append((first, last))
+
+    def _note(self, literal: Literal) -> None:
+        if isinstance(literal, Net):
+            if literal.length == self.atlas.bits:
+                self._hosts.add(literal.value)
+            else:
+                self._nets.add((literal.value, literal.value | ((1 << (self.atlas.bits - literal.length)) - 1)))
+        elif isinstance(literal, Span):
+            self._nets.add((literal.first, literal.last))
+        elif isinstance(literal, Mac):
+            self._macs.add(literal.text)
+        else:
+            self._devices = True
+
+    def sight(self, value: int) -> int:
+        """What the sheet can tell of an address, as a number."""
+        found = self._seen.get(value)
+        if found is None:
+            inside = [(bits, first, value == first, value == first + (1 << bits) - 1) for bits, firsts in self._lengths.items()
+                if (first := value >> bits << bits) in firsts]  # fmt: skip
+            odd = [(first, last, value == first, value == last) for first, last in self._odd if first <= value <= last]
+            found = self._seen[value] = self.atlas.intern(("sight", tuple(inside), tuple(odd), value if value in self._hosts else -1))
+        return found
+
+    def view(self, world: World) -> tuple[object, ...]:
+        """All that the sheet can tell of a flow: flows of one view are drawn alike."""
+        sight, seen = self.sight, self._seen
+        addresses = [(name, seen[value] if value in seen else sight(value)) for value, name in world.addresses.items()]
+        devices = [(device, name) for (there, device), name in world.devices.items() if there == self.key] if self._devices else ()
+        macs = [(mac, name) for mac, name in world.macs.items() if mac in self._macs] if self._macs else ()
+        return (tuple(addresses), tuple(devices), tuple(macs), frozenset(world.ports))
+
+
+class Drawn(NamedTuple):
+    """A part of a shape."""
+
+    number: int
+    items: tuple[Item, ...]
+    """Items by which packets may be sent elsewhere, or to other ports."""
+    sets: tuple[str, ...] = ()
+
+
 class Drawing:
-    """One stack's part of a shape."""
+    """One stack's part of a shape: all that counts, named; whatever it leads to is made part of the world."""
 
     def __init__(self, world: World, key: Key, *, listens: bool) -> None:
         """``listens``: packets may be delivered to its sockets."""
         self.world = world
+        self.atlas = world.atlas
         self.key = key
         self.observer = world.atlas.observer(key)
         self.listens = listens
-        self.sets: dict[str, None] = {}
-        self.chains: dict[tuple[int, str], None] = {}
 
     def drawn(self) -> tuple[object, ...]:
-        """All that counts, named; whatever it leads to is made part of the world."""
+        """The parts, as numbers."""
         world, key = self.world, self.key
-        items = world.touched(key, self.observer.facts)
+        parts: list[object] = [world.atlas.static(key)]
+        for half in (0, 1):
+            parts.append(self._taken(half - 2, lambda half=half: [self.observer.halves[half]], lambda half=half: self._facts(half)).number)  # type: ignore[misc]  # mypy loses the defaults
         if self.listens:
-            items += self.observer.sockets(frozenset(world.ports))
-        for item in items:
-            world.follow(item)
-        facts = sorted([world.told(key, item) for item in items], key=lambda told: told[:3])
-        return (world.atlas.static(key), tuple(facts), tuple(self._tables()), tuple(self._told_sets()))
-
-    def _tables(self) -> Iterator[tuple[object, ...]]:
+            sockets = self.observer.sockets(frozenset(world.ports))
+            parts.append(tuple(sorted(world.told(key, item) for item in sockets)))
+        sets: dict[str, None] = {}
         for place, table in self.observer.tables:
-            known = {name: number for number, name in enumerate(HOOKS) if name in table.chains}
-            queue = list(known)
-            yield (table.backend, table.name, table.partial, table.devices_known, *known)
-            while queue:
-                name = queue.pop(0)
-                self.chains[place, name] = None
-                text = table.chains[name].text
-                yield (known[name], text.policy, *self._rules(place, name, known, queue))
+            made = self._taken(place, lambda place=place: self.observer.chains(place), lambda place=place, table=table: self._table(place, table))  # type: ignore[misc]  # mypy loses the defaults
+            sets.update(dict.fromkeys(made.sets))
+            parts.append(made.number)
+        return (*parts, *self._told_sets(sets))
 
-    def _rules(self, place: int, name: str, known: dict[str, int], queue: list[str]) -> Iterator[tuple[object, ...]]:
+    def _taken(self, part: object, listings: Callable[[], Iterable[Listing]], draw: Callable[[], Drawn]) -> Drawn:
+        sheet = self.atlas.sheet(self.key, part, listings)
+        view = sheet.view(self.world)
+        made = sheet.kept.get(view)
+        if made is None:
+            made = sheet.kept[view] = draw()
+        for item in made.items:
+            self.world.follow(item)
+        return made
+
+    def _facts(self, half: int) -> Drawn:
         world, key = self.world, self.key
-        chains = self.observer.tables and self.observer.stack.netfilter.tables[place].chains
-        for item in world.touched(key, self.observer.chain(place, name)):
-            world.follow(item)
-            self.sets.update(dict.fromkeys(item.sets))
-            jump: object = item.jump
-            if item.jump in chains:
-                if item.jump not in known:
-                    known[item.jump] = len(HOOKS) + len(known)
-                    queue.append(item.jump)
-                jump = known[item.jump]
-            yield (*world.told(key, item), jump)
+        items = world.touched(key, self.observer.halves[half])
+        facts = sorted([world.told(key, item) for item in items], key=lambda told: told[:3])
+        return Drawn(self.atlas.intern(tuple(facts)), tuple(item for item in items if item.leads))
 
-    def _told_sets(self) -> Iterator[tuple[object, ...]]:
-        queue = list(self.sets)
+    def _table(self, place: int, table: Table) -> Drawn:
+        world, key = self.world, self.key
+        known = {name: number for number, name in enumerate(HOOKS) if name in table.chains}
+        queue = list(known)
+        lines: list[object] = [(table.backend, table.name, table.partial, table.devices_known, *known)]
+        touched: list[Item] = []
+        for name in queue:
+            lines.append((known[name], table.chains[name].text.policy))
+            for item in world.touched(key, self.observer.chain(place, name)):
+                touched.append(item)
+                jump: object = item.jump
+                if item.jump in table.chains:
+                    if item.jump not in known:
+                        known[item.jump] = len(HOOKS) + len(known)
+                        queue.append(item.jump)
+                    jump = known[item.jump]
+                lines.append((*world.told(key, item), jump))
+        sets = tuple(dict.fromkeys(name for item in touched for name in item.sets))
+        return Drawn(self.atlas.intern(tuple(lines)), tuple(i for i in touched if i.leads or i.new_ports), sets)
+
+    def _told_sets(self, sets: Iterable[str]) -> Iterator[tuple[object, ...]]:
+        queue = list(sets)
         for name in queue:
             found = self.observer.set(name)
             if found is None:
@@ -336,7 +452,12 @@ class Drawing:
             if kind.startswith("list:set"):
                 inner = [str(item.parts[0]) for item in listing.items]
                 queue += [each for each in inner if each not in queue]
-            yield (name, kind, *sorted(self.world.told(self.key, item) for item in self.world.touched(self.key, listing)))
+            made = self._taken(("set", name), lambda listing=listing: [listing], lambda listing=listing: self._set(listing))  # type: ignore[misc]  # mypy loses the defaults
+            yield (name, kind, made.number)
+
+    def _set(self, listing: Listing) -> Drawn:
+        told = sorted(self.world.told(self.key, item) for item in self.world.touched(self.key, listing))
+        return Drawn(self.atlas.intern(tuple(told)), ())
 
 
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
