@@ -171,7 +171,7 @@ class Diagnoser:
         fields["names"] = self.question.about_names
         if self.question.name:
             fields |= {"name": self.question.name, "dots": self.question.name.count(".")}
-        if network.facts.of_kind("pod") or network.facts.of_kind("service"):
+        if any(network.facts.of_kind(kind) for kind in ("pod", "service", "endpoints")):
             from engine.cluster.flows import called
 
             fields |= called(network.facts, self.question.mentioned)

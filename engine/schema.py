@@ -471,6 +471,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers",
          "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name",
          "unresolvable": "str: the first of them that is headless and has no ready backend",
+         "lacking": "str: the first of them without a ready backend of any port",
          "unresolving": "str: the first pod that it names that lives in its node's network",
          "names": "bool: it is about looking names up", "name": "str: that was looked up, if it says; lower case, without a last dot",
          "dots": "int: in that name"},

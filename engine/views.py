@@ -170,8 +170,8 @@ def vtep_twins(base: FactBase) -> Iterator[Fact]:
 
 
 def service_backends(base: FactBase) -> Iterable[Fact]:
-    """A ``service_backends`` fact for every port of every Kubernetes Service."""
-    if not base.of_kind("service"):
+    """A ``service_backends`` fact for every port of every Kubernetes Service, and for Services that only empty endpoints tell of."""
+    if not (base.of_kind("service") or base.of_kind("endpoints")):
         return ()
     from engine.cluster.flows import service_backends as backends_of
     from engine.cluster.inventory import Cluster

@@ -6,6 +6,7 @@ import re
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.cluster import bare
 from engine.cluster.calico import names_of
 from engine.cluster.inventory import Cluster
 from engine.cluster.policies import EGRESS, End, Ruling, end_at, end_of, enforcer, judge
@@ -236,6 +237,7 @@ def service_backends(cluster: Cluster) -> Iterator[Fact]:
                 **backend_fields(cluster, service, port),
             }
             yield Fact("service_backends", fields, "", HOST, service.fact.source, service.fact.line, service.fact.text)
+    yield from bare.backends(cluster)
 
 
 # --- policies ------------------------------------------------------------------------------------------------------------
@@ -308,13 +310,20 @@ def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:
 
 def called(facts: FactBase, words: Iterable[str]) -> dict[str, Any]:
     """Pods and Services that words of a question name, as ``namespace/name``: in full, or pods by what their owner is called."""
-    cluster = Cluster(facts)
+    cluster, words = Cluster(facts), tuple(words)
     pods = [pod for pod in cluster.pods.values() if any(_names(word, pod.namespace, pod.name, pod=True) for word in _asked(words, "services?|svc"))]
     services = [s for s in cluster.services.values() if any(_names(word, s.namespace, s.name, pod=False) for word in _asked(words, "pods?|po"))]
     empty = next((s.full for s in services if s.headless and s.ports and all(lack(cluster, s, port) is not None for port in s.ports)), "")
     hosted = next((pod.full for pod in pods if pod.host_network), "")
-    found = {"unresolvable": empty, "unresolving": hosted}
+    lacking = next((s.full for s in services if s.ports and all(lack(cluster, s, port) is not None for port in s.ports)), "")
+    found = {"unresolvable": empty, "unresolving": hosted, "lacking": lacking or _unseen(cluster, words)}
     return {"pods": tuple(p.full for p in pods), "services": tuple(s.full for s in services), **{k: v for k, v in found.items() if v}}
+
+
+def _unseen(cluster: Cluster, words: Iterable[str]) -> str:
+    """The first Service named of which only empty endpoints were seen."""
+    named = _asked(words, "pods?|po")
+    return next((full for full in bare.empty_endpoints(cluster) if any(_names(word, *full.split("/", 1), pod=False) for word in named)), "")
 
 
 def _asked(words: Iterable[str], others: str) -> set[str]:
