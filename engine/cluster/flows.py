@@ -191,12 +191,21 @@ def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dic
 
 def _undeclared(port: ServicePort, pods: Sequence[Pod]) -> dict[str, Any]:
     """Ports that the selected pods declare, where none of them declares the one that the Service sends to."""
-    declared = [pod for pod in pods if pod.ports]
-    strange = declared and all(target_port(port, pod) not in {p.port for p in pod.ports or () if p.protocol == port.protocol} for pod in declared)
-    if not strange or port.target is None or len(declared) < len(pods):
+    declared = [pod for pod in pods if _numbers(pod)]
+    strange = declared and all((target_port(port, pod), port.protocol) not in _numbers(pod) for pod in declared)
+    named = not isinstance(port.target, int) and any(pod.fact.get("ports_unnamed") for pod in declared)
+    if not strange or port.target is None or named or len(declared) < len(pods):
         return {}
     first = declared[0]
-    return {"undeclared": True, "pod": first.full, "pod_ports": _port_texts(first), "pod_port": (first.ports or ())[0].port}
+    texts = _port_texts(first) or tuple(f"{number}/{protocol}" for number, protocol in _numbers(first))
+    return {"undeclared": True, "pod": first.full, "pod_ports": texts, "pod_port": next(iter(_numbers(first)))[0]}
+
+
+def _numbers(pod: Pod) -> dict[tuple[int, str], None]:
+    """Numbers and protocols of the ports that a pod declares, also where a description leaves their names out."""
+    if pod.ports is not None:
+        return {(p.port, p.protocol): None for p in pod.ports}
+    return {(int(p["port"]), str(p.get("protocol", "tcp")).lower()): None for p in pod.fact.get("ports", ()) if pod.fact.get("ports_unnamed")}
 
 
 def _fitting(service: Service, pod: Pod) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engine.cluster.flows import called, facts_of, needed
 from engine.facts import Fact, FactBase
 from engine.walk.trace import Flow
@@ -80,6 +82,14 @@ def test_undeclared() -> None:
     assert (fact.get("undeclared"), fact.get("pod_ports"), fact.get("pod_port")) == (True, ("http=8080/tcp",), 8080)
     silent = cluster(pod("shop/db-0", "10.1.2.9", DB), service("shop/db", IP, DB, (5432, 5432)), ends("shop/db", "10.1.2.9", port=5432))
     assert "undeclared" not in one(facts_of(silent, flow(), 0), "service_flow").fields
+
+
+@pytest.mark.parametrize(("target", "told"), [(5432, True), ("pg", None)])
+def test_undeclared_by_description(target: int | str, told: bool | None) -> None:
+    """A description without names of ports tells that a number is none of them, and nothing of a name."""
+    described = pod("shop/db-0", "10.1.2.9", DB, ports=({"port": 8080, "protocol": "TCP"},), ports_unnamed=True)
+    made = cluster(described, service("shop/db", IP, DB, (5432, target)), ends("shop/db", "10.1.2.9", port=5432))
+    assert one(facts_of(made, flow(), 0), "service_flow").get("undeclared") is told
 
 
 def test_node_port_from_outside() -> None:
