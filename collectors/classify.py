@@ -206,8 +206,8 @@ WORDS: Final = {
 
 KNOWN_FILES: Final = (
     (re.compile(r"(^|/|_)var[/_]lib[/_]cni[/_]networks(?:[/_]|$)"), "cni_leases"),
-    (re.compile(r"(^|/)ls_(?:-\w+_)?(?:opt_cni_bin|usr_lib(?:exec)?_cni)$"), "cni_plugins"),
-    (re.compile(r"(^|/)ls_(?:-\w+_)?etc_cni_net\.d$"), CNI_LISTING),
+    (re.compile(r"(^|/)ls_(?:-\w+_)?(?:opt_cni_bin|usr_lib(?:exec)?_cni)(?:\.(?:txt|log|out))?$"), "cni_plugins"),
+    (re.compile(r"(^|/)ls_(?:-\w+_)?etc_cni_net\.d(?:\.(?:txt|log|out))?$"), CNI_LISTING),
     (re.compile(r"(^|/|_)etc[/_]cni[/_]net\.d[/_][^/]*(?<!kube)(?:conf|\.json)[^/]*$"), "cni"),
     (re.compile(r"(^|/)(?:net\.d|cni)/[^/]*(?<!kube)(?:conf|\.json)[^/]*$"), "cni"),
     # Locks and kubeconfigs lie there too.

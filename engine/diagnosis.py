@@ -175,8 +175,21 @@ class Diagnoser:
             from engine.cluster.flows import called
 
             fields |= called(network.facts, self.question.mentioned)
+        from engine.cluster.plugins import told_of
+
+        if told := told_of(text):
+            fields["trouble"] = told[0]
         # Kubernetes objects alone show no node.
-        return [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks}) or [""]] if text else []
+        complaints = [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks}) or [""]] if text else []
+        return [*complaints, *self._asked(network)]
+
+    def _asked(self, network: Network) -> list[Fact]:
+        """Pods and nodes of the cluster that the question is about."""
+        if not (network.facts.of_kind("pod") or network.facts.of_kind("k8s_node")):
+            return []
+        from engine.cluster.asked import asked
+
+        return asked(network.facts, self.question.symptom, self.question.mentioned, self.question.flows)
 
     # --- the answer -----------------------------------------------------------------------------------------------
 

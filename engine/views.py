@@ -13,6 +13,7 @@ from engine.workfacts import balances, rollouts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from engine.cluster import Cluster
     from engine.facts import ChainText, FactBase
     from engine.inet import Prefix
 
@@ -246,6 +247,30 @@ def rooms(base: FactBase) -> Iterator[Fact]:
             yield Fact("room", fields, node, stack, found["count"].source, found["count"].line)
 
 
+_LAST: list[tuple[FactBase, Cluster]] = []
+"""The last cluster that was indexed: a dozen kinds are computed from one."""
+
+
+def _cluster_of(base: FactBase) -> Cluster:
+    if not _LAST or _LAST[0][0] is not base:
+        from engine.cluster import Cluster
+
+        _LAST[:] = [(base, Cluster(base))]
+    return _LAST[0][1]
+
+
+def _of_cluster(name: str) -> Callable[[FactBase], Iterable[Fact]]:
+    """A computed kind of the cluster's addresses and plug-ins; imported only where a rule asks."""
+
+    def expanded(base: FactBase) -> Iterable[Fact]:
+        from engine.cluster import addressing, plugins
+
+        found: Callable[[Cluster], Iterable[Fact]] = getattr(plugins, name, None) or getattr(addressing, name)
+        return found(_cluster_of(base))
+
+    return expanded
+
+
 EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "netfilter_chain": netfilter_chains,
     "netfilter_rule": netfilter_rules,
@@ -254,6 +279,18 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "proxy_state": proxy_states,
     "proxy_word": proxy_words,
     "foreign_pod": foreign_pods,
+    "stray_pod": _of_cluster("stray_pods"),
+    "cidr_clash": _of_cluster("cidr_clashes"),
+    "unranged_node": _of_cluster("unranged_nodes"),
+    "ipam_range": _of_cluster("ipam_ranges"),
+    "cni_gap": _of_cluster("cni_gaps"),
+    "host_port": _of_cluster("host_ports"),
+    "captured_address": _of_cluster("captured_addresses"),
+    "node_port": _of_cluster("node_ports"),
+    "ipvs_lack": _of_cluster("ipvs_lacks"),
+    "stale_entry": _of_cluster("stale_entries"),
+    "bgp_gap": _of_cluster("bgp_gaps"),
+    "trouble": _of_cluster("troubles"),
     "published_port": published_ports,
     "room": rooms,
     "service_backends": service_backends,

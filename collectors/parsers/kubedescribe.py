@@ -310,6 +310,7 @@ def _node(described: Entry) -> Iterator[Made]:
     addresses.sort(key=lambda pair: pair[0] != "InternalIP")
     conditions = {row[0]: row[1] for row in _rows(described.under("Conditions")) if len(row) > 1}
     cidrs = described.get("PodCIDRs", "PodCIDR").replace(",", " ").split()
+    trouble = next((" ".join(row[2:]) for row in _rows(described.under("Conditions")) if row[0] == "Ready" and len(row) > 2 and row[1] != "True"), "")
     fields: dict[str, Any] = {
         "name": described.get("Name"),
         "addresses": tuple(value for _, value in addresses),
@@ -320,6 +321,7 @@ def _node(described: Entry) -> Iterator[Made]:
         "unschedulable": True if described.get("Unschedulable") == "true" else None,
         "conditions": conditions or None,
         "taints": tuple(described.texts("Taints")) or None,
+        "trouble": trouble[:500] or None,
     }
     yield "k8s_node", fields, f"node {fields['name']} {' '.join(fields['addresses'])} podCIDR {','.join(cidrs) or '<none>'}", 0
 

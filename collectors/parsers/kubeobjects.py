@@ -41,8 +41,15 @@ def node(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
         "taints": tuple(_taint(each) for each in dicts_of(spec, "taints")) or None,
         "version": text_of(dict_of(status, "nodeInfo"), "kubeletVersion") or None,
         "provider": text_of(spec, "providerID") or None,
+        "trouble": _not_ready(status) or None,
     }
     yield "k8s_node", fields, f"node {fields['name']} {' '.join(fields['addresses'])} podCIDR {','.join(cidrs) or '<none>'}"
+
+
+def _not_ready(status: dict[str, Any]) -> str:
+    """Message of the condition Ready, unless that is True."""
+    said = (each for each in dicts_of(status, "conditions") if each.get("type") == "Ready" and each.get("status") != "True")
+    return next((text_of(each, "message")[:500] for each in said), "")
 
 
 def _conditions(status: dict[str, Any]) -> dict[str, str]:

@@ -102,6 +102,15 @@ class Cluster:
                 found[str(fact.get("address"))].add(fact.node)
         return dict(found)
 
+    @cached_property
+    def subnets(self) -> dict[tuple[str, str], Fact]:
+        """The first IPv4 address with a subnet of each device of the machines' own stacks, by machine and device."""
+        found: dict[tuple[str, str], Fact] = {}
+        for fact in self.facts.of_kind("address"):
+            if fact.stack == HOST and fact.get("family", 4) == 4 and fact.get("prefixlen", 32) < 32:
+                found.setdefault((fact.node, str(fact.get("device"))), fact)
+        return found
+
     def host_of(self, node: str) -> str:
         """Evidence node of a Kubernetes node; "" if its own state was not given."""
         made = self.nodes.get(node)

@@ -114,11 +114,12 @@ def _tool_noise() -> re.Pattern[str]:
         r"\blookup \S+ on (?=\S+:53\b)"
         r"|\bfrom \S+(?: \(\S+\))?:? icmp_seq[= ]\d+|\bicmp_seq[= ]\d+|\btime[= ]\d+(?:\.\d+)? ?ms|\b\d+\(\d+\) bytes of data"
         r"|(?<=[a-z])-(?=to-[a-z])|(?<=-to)-(?=[a-z])"
+        r"|\b(?:in )?range set: [0-9a-f.:]+-[0-9a-f.:]+(?:, ?[0-9a-f.:]+-[0-9a-f.:]+)*|\bbgp not established with [0-9a-f.:]+(?:, ?[0-9a-f.:]+)*"
     )
 
 
 def without_noise(text: str) -> str:
-    """Blank what stands around the names that matter: the name that Go looks up, the router that reports to ping, "across nodes"."""
+    """Blank what stands around the names that matter: the name that Go looks up, the router that reports to ping, "across nodes", ranges."""
     spans = [match.span() for match in _tool_noise().finditer(text)]
     for phrase in (*phrases.CROSS_NODE, *phrases.SAME_NODE):
         spans += [(at, at + len(phrase)) for at in occurrences(text, phrase)]

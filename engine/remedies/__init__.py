@@ -18,6 +18,16 @@ from engine.remedies.mtu import LinkMtu, MssClamp
 from engine.remedies.names import HostsAdd, ResolverNameserver, ResolverNdots, ResolverSearch
 from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
 from engine.remedies.nft import NftDelete, NftInsert, NftMove
+from engine.remedies.podnet import (
+    CalicoRestart,
+    CniCleanLeases,
+    CniPortmap,
+    CniReinstall,
+    NodePodCidr,
+    NodeRejoin,
+    ServiceExternalIp,
+    ToolInstall,
+)
 from engine.remedies.policy import RuleAdd, RuleDelete
 from engine.remedies.pools import CalicoMovePool
 from engine.remedies.programs import DockerPublish, DockerRecreate, ProgramBind, ServiceStart
@@ -58,6 +68,14 @@ OPERATIONS: dict[str, type[Operation]] = {
         ModuleLoad,
         CniRetireConfig,
         CniRecreatePod,
+        CniCleanLeases,
+        CniReinstall,
+        CniPortmap,
+        NodeRejoin,
+        NodePodCidr,
+        ServiceExternalIp,
+        CalicoRestart,
+        ToolInstall,
         CalicoMovePool,
         DockerMoveNetwork,
         DockerAddressPools,

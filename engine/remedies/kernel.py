@@ -74,7 +74,9 @@ MODULE_SYSCTLS = {
         "net.bridge.bridge-nf-call-iptables": "1",
         "net.bridge.bridge-nf-call-ip6tables": "1",
         "net.bridge.bridge-nf-call-arptables": "1",
-    }
+    },
+    "ip_vs": {"net.ipv4.vs.conntrack": "0", "net.ipv4.vs.conn_reuse_mode": "1", "net.ipv4.vs.expire_nodest_conn": "0"},
+    "ip_vs_rr": {},
 }
 """Modules that may be loaded, with the parameters that are there from then on (in every namespace) and their first values."""
 

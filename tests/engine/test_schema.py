@@ -36,8 +36,8 @@ def test_derived_facts_name_their_flow() -> None:
 
 
 def test_computed_kinds_have_an_expander() -> None:
-    """The kinds said to be computed are exactly those that somebody computes; the complaint itself is a fact of the diagnosis."""
-    assert {name for name, kind in KINDS.items() if kind.origin == "engine"} == {*EXPANDERS, "symptom"}
+    """The kinds said to be computed are exactly those that somebody computes; the complaint itself and what it names are facts of the diagnosis."""
+    assert {name for name, kind in KINDS.items() if kind.origin == "engine"} == {*EXPANDERS, "symptom", "asked"}
 
 
 def test_model_reads_declared_kinds() -> None:
