@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collectors.evidence import Evidence
     from engine.diagnosis import Diagnosis
     from engine.findings import Question
+    from engine.matrix import Matrix, Options
     from engine.model import Network
     from engine.request import Request
     from engine.rulebase.model import Rule
@@ -147,3 +148,13 @@ def trace_with_kernel(request: Request) -> tuple[tuple[Trace, ...], tuple[Watch,
     watches = tuple(dict.fromkeys(w for t in traces for w in commands(t, network)))
     events = facts.of_kind("kernel_trace")
     return traces, watches, tuple(row for t in traces for row in compare(t, events)) if events else ()
+
+
+def matrix(request: Request, options: Options) -> Matrix:
+    """Who reaches whom in all the evidence."""
+    from engine.cluster import Cluster
+    from engine.matrix import matrix as answered
+    from engine.model import build
+
+    facts = fact_base(evidence_of(request))
+    return answered(build(facts), Cluster(facts), options)

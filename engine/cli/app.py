@@ -31,6 +31,7 @@ Exit status: 0 nothing wrong found, 1 cause found, 2 bad usage or input,
 SUBCOMMANDS = {
     "collect": ("engine.cli.collect:collect", "Write this node's evidence to a bundle."),
     "trace": ("engine.cli.trace:trace", "Walk one flow on the model, without rules."),
+    "matrix": ("engine.cli.matrix:matrix", "Say which pods, nodes and Services cannot reach which."),
     "rules": ("engine.cli.rules:rules", "List, show, check, test and start rules."),
     "bundle": ("engine.cli.bundle:bundle", "Tell what a bundle holds."),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from engine.matrix.classes import Classes, Group, Member
 from engine.matrix.members import Frontend, frontends, members, named
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.matrix.observer import Key
     from engine.model.network import Network
     from engine.walk.trace import Line, Trace, Unknown
+
+T = TypeVar("T")
 
 TUNNEL_PORTS = frozenset({4789, 6081, 8472, 51820})
 """Where tunnels usually listen."""
@@ -44,6 +46,8 @@ class Reason(NamedTuple):
     stack: str
     what: str
     """What decided: ``policy``, ``rule``, ``no-route``, ``fdb`` … (``drop.by``); "" = not told."""
+    summary: str
+    """The step of the walk, in words."""
     line: Line | None
 
 
@@ -59,6 +63,11 @@ class Answer(NamedTuple):
         """Whether they reach the target."""
         return self.sees == "connected"
 
+    @property
+    def outcome(self) -> str:
+        """``sees``; but ``partly`` where the kernel's own dice decide and nothing is missing: some connections to a Service fail."""
+        return "partly" if self.sees == "depends" and not self.trace.depends and self.trace.branches else self.sees
+
 
 class Cell(NamedTuple):
     """Flows from one class to another that end alike."""
@@ -73,6 +82,7 @@ class Block(NamedTuple):
     """Cells of one answer, gathered: every sender fails to reach every target."""
 
     sees: str
+    """``timeout`` | an errno name | ``depends`` | ``partly`` (see :attr:`Answer.outcome`)"""
     sources: tuple[Member, ...]
     targets: tuple[Member | Frontend, ...]
     pairs: int
@@ -81,8 +91,8 @@ class Block(NamedTuple):
 
     @property
     def reason(self) -> Reason | None:
-        """What decided on that walk."""
-        return reason_of(self.trace)
+        """What decided on that walk; ``None`` where it is undecided."""
+        return None if self.sees == "depends" else reason_of(self.trace)
 
     @property
     def missing(self) -> tuple[Unknown, ...]:
@@ -115,14 +125,21 @@ class Matrix(NamedTuple):
 
 
 def reason_of(trace: Trace) -> Reason | None:
-    """The first thing that stopped the flow."""
-    for direction in ("request", "reply", "error"):
-        for fact in trace.facts:
-            if fact.kind == "drop" and fact.fields.get("direction") == direction:
-                from engine.walk.recorder import line_of
+    """What stopped the flow: the drop on the way there, else the one on the way back."""
+    from engine.walk.recorder import line_of
 
-                return Reason(fact.node, fact.stack, str(fact.fields.get("by", "")), next(iter(line_of(fact)), None))
+    for direction in ("request", "reply"):
+        drops = [f for f in trace.facts if f.kind == "drop" and f.fields.get("direction") == direction]
+        if drops:
+            end = drops[-1]
+            return Reason(end.node, end.stack, str(end.fields.get("by", "")), _said(trace, direction), next(iter(line_of(end)), None))
     return None
+
+
+def _said(trace: Trace, direction: str) -> str:
+    walked = trace.request if direction == "request" else trace.reply
+    steps = [step for hop in (walked.hops if walked is not None else ()) for step in hop.steps if step.verdict in {"drop", "reject"}]
+    return steps[-1].summary if steps else ""
 
 
 class Asking:
@@ -266,7 +283,7 @@ def matrix(network: Network, cluster: Cluster, options: Options) -> Matrix:
 
 
 def _blocks(asking: Asking, cells: Iterable[Cell]) -> list[Block]:
-    """Cells that do not connect, gathered by answer, then senders of one class by what they fail to reach."""
+    """Cells that do not connect, gathered: by what their senders fail to reach, then by what decided."""
     by_source: dict[tuple[int, tuple[Member, ...]], list[Cell]] = defaultdict(list)
     for cell in cells:
         if not cell.answer.connects:
@@ -274,14 +291,33 @@ def _blocks(asking: Asking, cells: Iterable[Cell]) -> list[Block]:
     gathered: dict[tuple[int, tuple[object, ...]], list[list[Cell]]] = defaultdict(list)
     for (number, _), row in by_source.items():
         gathered[number, tuple(_ends(cell.target) for cell in row)].append(row)
-    found = []
-    for rows in gathered.values():
-        first = rows[0][0]
-        sources = tuple(dict.fromkeys(m for row in rows for m in row[0].source.members))
-        targets = tuple(dict.fromkeys(t for cell in rows[0] for t in _ends(cell.target)))
-        one, other = next((a, b) for a in first.source.members for b in _ends(first.target) if a is not b)
-        found.append(Block(first.answer.sees, sources, targets, sum(c.pairs for row in rows for c in row), asking.walk(one, other)))
+    found = [_block(asking, rows) for rows in gathered.values()]
+    found = _joined(found, lambda block: block.sources, lambda block, other: block._replace(targets=_union(block.targets, other.targets)))
+    found = _joined(found, lambda block: block.targets, lambda block, other: block._replace(sources=_union(block.sources, other.sources)))
     return sorted(found, key=lambda block: (block.sees == "depends", -block.pairs, block.sources[0].name))
+
+
+def _block(asking: Asking, rows: Sequence[Sequence[Cell]]) -> Block:
+    first = rows[0][0]
+    sources = tuple(dict.fromkeys(m for row in rows for m in row[0].source.members))
+    targets = tuple(dict.fromkeys(t for cell in rows[0] for t in _ends(cell.target)))
+    one, other = next((a, b) for a in first.source.members for b in _ends(first.target) if a is not b)
+    return Block(first.answer.outcome, sources, targets, sum(c.pairs for row in rows for c in row), asking.walk(one, other))
+
+
+def _union(some: tuple[T, ...], others: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*some, *others)))
+
+
+def _joined(blocks: Sequence[Block], side: Callable[[Block], object], join: Callable[[Block, Block], Block]) -> list[Block]:
+    """Blocks of one cause that are equal on one side made one."""
+    found: dict[object, Block] = {}
+    for block in blocks:
+        # The same command settles what depends on one thing, the same line decides what fails.
+        key = (block.sees, side(block), block.reason, tuple((u.node, u.stack, u.what) for u in block.missing))
+        before = found.get(key)
+        found[key] = block if before is None else join(before, block)._replace(pairs=before.pairs + block.pairs)
+    return list(found.values())
 
 
 def _ends(target: Group | Frontend) -> tuple[Member | Frontend, ...]:

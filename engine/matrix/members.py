@@ -29,6 +29,8 @@ class Frontend(NamedTuple):
     address: str
     port: int
     protocol: str
+    kind: str = "service"
+    node: str = ""
 
 
 def members(network: Network, cluster: Cluster, family: int) -> list[Member]:
