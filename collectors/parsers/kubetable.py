@@ -69,7 +69,7 @@ def _add(out: Emitter, number: int, resource: str, row: dict[str, str], namespac
     """Emit the fact of a row; gives whether it has a name."""
     # "kubectl get all" writes pod/web.
     name = row["OBJECT"] if resource == "events" else row["NAME"].rpartition("/")[2]
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:/-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:/-]*", name) or not all(re.fullmatch(_FORMS[c], row[c]) for c in _FORMS.keys() & row.keys()):
         return False
     kind, fields = _READERS[resource](row, name, namespace)
     if "LABELS" in row and kind not in {"k8s_event", "network_policy"}:
@@ -210,6 +210,8 @@ _COLUMNS = {
     "events": {"LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"},
     "calico nodes": {"NAME", "ASN", "IPV4"},
 }
+_FORMS = {"READY": r"\d{1,6}(?:/\d{1,6})?", "CLUSTER-IP": r"None|<none>|[0-9a-fA-F.:,]*", "AGE": r"[\dsmhdy]*|<\w+>", "DESIRED": r"\d{1,6}"}
+"""What the cells of some columns look like: a line that has them otherwise belongs to another output."""
 _DAEMONS = (("desired", "DESIRED"), ("ready", "READY"), ("available", "AVAILABLE"))
 _KIND_WORDS = {
     "replicaset": "ReplicaSet", "daemonset": "DaemonSet", "statefulset": "StatefulSet", "networkpolicy": "NetworkPolicy",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.cluster import bare
 from engine.cluster.calico import names_of
 from engine.cluster.inventory import Cluster
-from engine.cluster.policies import EGRESS, End, Ruling, end_at, end_of, enforcer, judge
+from engine.cluster.policies import EGRESS, End, Ruling, allowed, end_at, end_of, enforcer, judge
 from engine.cluster.ranges import setting
 from engine.cluster.selectors import shown
 from engine.cluster.services import Choice, Meaning, Target, choose, lack, meant, selected, target_port
@@ -17,7 +18,7 @@ from engine.facts import HOST, Fact
 from engine.inet import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from engine.cluster.objects import Pod, Service, ServicePort
     from engine.facts import FactBase
@@ -45,9 +46,31 @@ def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] =
     if meaning is not None:
         choice = _choice(cluster, meaning, flow, source)
         found.append(_service_flow(cluster, flow, number, meaning, choice))
-        targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS])
+        targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS]) or _at_any_port(cluster, flow, source, choice)
     place = _Place(flow, number, source, meaning)
     return [*found, *_ends(cluster, flow, number, source), *_balanced(cluster, place), *_denials(cluster, place, targets)]
+
+
+def _at_any_port(cluster: Cluster, flow: Flow, source: End, choice: Choice) -> tuple[tuple[str, int], ...]:
+    """Backends of a Service whose target port was not printed, as far as policies turn the flow away whatever that port is."""
+    backends = [p.backend for p in choice.passed if p.why == "no-port" and p.backend.ready and not p.backend.ports][:MAX_TARGETS]
+    if not backends or flow.protocol not in PROTOCOLS:
+        return ()
+    ports = {flow.port, *(port for fact in cluster.facts.of_kind("network_policy") for port in _ports_in(fact.fields))}
+    return tuple(
+        (b.address, flow.port)
+        for b in backends
+        if all(allowed(judge(cluster, source, end_at(cluster, b.address), port, flow.protocol)) is False for port in ports)
+    )
+
+
+def _ports_in(value: object) -> Iterator[int]:
+    """Numbers of ports that a policy names, wherever in it."""
+    if isinstance(value, Mapping):
+        yield from (number for name in ("port", "endPort") if isinstance(number := value.get(name), int))
+        yield from (number for inner in value.values() for number in _ports_in(inner))
+    elif isinstance(value, (list, tuple)):
+        yield from (number for inner in value for number in (_ports_in(inner) if not isinstance(inner, int) else (inner,)))
 
 
 class _Place:

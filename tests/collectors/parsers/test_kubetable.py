@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.parsers.kubectl import parse
+from collectors.place import Place
+from engine.facts import Source
 
 if TYPE_CHECKING:
     from tests.collectors.parsers.conftest import Recorded
@@ -95,3 +97,15 @@ def test_a_table_that_lost_its_alignment(recorded: Recorded) -> None:
     facts = recorded.text(parse, f"{head}web-with-a-long-name-1  1/1  Running  2 (3h ago)  1d  10.244.1.5  node1\n"
         "web-with-a-long-name-2 1/1 Running 0 1d 10.244.1.6 node2\n")
     assert [(f.get("ips"), f.get("node_name")) for f in facts if f.kind == "pod"] == [(("10.244.1.5",), "node1"), (("10.244.1.6",), "node2")]
+
+
+def test_lines_of_another_output() -> None:
+    """What follows a table without a prompt of its own is no row of it, however many words it has."""
+    text = (
+        "NAME    READY   STATUS    RESTARTS   AGE   IP           NODE   NOMINATED NODE   READINESS GATES\n"
+        "db-0    1/1     Running   0          9h    10.31.3.10   n3     <none>           <none>\n"
+        "Connection to 10.31.3.10 5432 port [tcp/postgresql] succeeded!\n"
+    )
+    facts = parse(Source("pasted", text, "kubectl get pods -o wide"), Place("n1"))
+    assert [f.get("name") for f in facts if f.kind == "pod"] == ["db-0"]
+    assert [f.get("count") for f in facts if f.kind == "unparsed"] == [1]

@@ -9,7 +9,7 @@ import pytest
 from engine.cluster.flows import called, facts_of, needed
 from engine.facts import Fact, FactBase
 from engine.walk.trace import Flow
-from tests.engine.cluster.conftest import cluster, ends, held, namespace, node, pod, policy, service
+from tests.engine.cluster.conftest import cluster, ends, held, namespace, node, pod, policy, seen, service
 
 IP = "10.96.0.20"
 DB = {"app": "db"}
@@ -123,6 +123,22 @@ def test_denial() -> None:
     assert (fact.node, fact.stack) == ("n2", "host")
     direct = one(facts_of(small(closed), flow("10.1.2.9"), 0), "policy_denies")
     assert (direct.node, "service" in direct.fields) == ("n2", False)
+
+
+OTHERS = [{"podSelector": {"matchLabels": {"app": "other"}}}]
+
+
+@pytest.mark.parametrize(("ingress", "sides"), [
+    ([], ["ingress"]),
+    ([{"ports": [{"port": 8080}]}], []),
+    ([{"ports": [{"port": 8080}], "from": OTHERS}], ["ingress"]),
+])  # fmt: skip
+def test_denial_at_any_port(ingress: list[dict[str, Any]], sides: list[str]) -> None:
+    """A table prints no target port: a backend counts as denied only if no port that a policy names lets the flow in."""
+    closed = policy("shop/closed", {"podSelector": {"matchLabels": DB}, "policyTypes": ["Ingress"], "ingress": ingress})
+    backend, client = pod("shop/db-0", "10.1.2.9", DB, "n2"), pod("shop/web-1", "10.1.1.5", {"app": "web"}, "n1")
+    made = cluster(backend, client, service("shop/db", IP, DB, (80, None)), closed, *seen("pods"), listed=False)
+    assert [f.get("side") for f in facts_of(made, flow(port=80), 0) if f.kind == "policy_denies"] == sides
 
 
 def test_some_backends_are_denied() -> None:
