@@ -72,11 +72,11 @@ def parse(source: Source, place: Place) -> list[Fact]:
     for number, line in clean_lines(source.text):
         reader.line(number, line)
     reader.end()
-    _claim(out, layer_2=reader.layer_2, link_mode=reader.link_mode)
+    _claim(out, layer_2=reader.layer_2, link_mode=reader.link_mode, brief=reader.brief)
     return out.done()
 
 
-def _claim(out: Emitter, layer_2: bool, link_mode: bool) -> None:
+def _claim(out: Emitter, layer_2: bool, link_mode: bool, brief: bool = False) -> None:
     """State what the listing covers: by the command line, and by the content where that tells more (command lines may be guessed from file names)."""
     if not out.facts:
         return
@@ -91,7 +91,8 @@ def _claim(out: Emitter, layer_2: bool, link_mode: bool) -> None:
     family = call.family if call else 0
     if not family and not layer_2 and not one_line and len(families) == 1:
         family = families.pop()
-    if layer_2 and not family:
+    # The brief form does not tell which bridge a device is a port of: it is no picture of the links.
+    if layer_2 and not family and not brief:
         out.collected("links", device or "all")
     if not link_mode and (_is_addr(call) if call else bool(families)):
         out.collected("addresses", device or "all", family)
@@ -124,6 +125,8 @@ class _Reader:
         self._counters: tuple[str, list[str]] | None = None
         self.layer_2 = False
         """Some line showed the link layer: the listing is not restricted to one address family."""
+        self.brief = False
+        """Some line was of the brief form."""
         self.link_mode = False
         """Some line showed what only ``ip link`` prints: no addresses are listed."""
 
@@ -184,7 +187,7 @@ class _Reader:
         self.end()
         fields: dict[str, Any] = {"state": words[1]}
         _set_name(fields, words[0], trust_peer=True)
-        self.layer_2 = True
+        self.layer_2 = self.brief = True
         self._out.add("link", fields, number)
         at = 2
         while at < len(words):

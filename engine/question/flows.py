@@ -204,7 +204,9 @@ def _usual(inventory: Inventory, goal: Goal, offered: Sequence[Port], notes: Not
     else:
         chosen, reason = [(goal.usual[0], "tcp")], ("the usual port of that program", "该程序的常用端口")
     _say_ports(notes, goal.endpoint, chosen, reason)
-    return Ports(chosen, guessed=not elsewhere)
+    # The program that was named waits there, if only for its own machine.
+    there = any(inventory.holds_port(goal.endpoint, port) for port in chosen)
+    return Ports(chosen, guessed=not elsewhere and not there)
 
 
 def _spoken(inventory: Inventory, goal: Goal) -> list[Port]:

@@ -491,6 +491,11 @@ class Inventory:
         """Ports on which an endpoint's stack listens for others (not on loopback)."""
         return self._listening.get((endpoint.node, endpoint.stack), []) if endpoint.seen else []
 
+    def holds_port(self, endpoint: Endpoint, port: Port) -> bool:
+        """Whether some program of the endpoint's stack waits on a port, for others or on loopback only."""
+        sockets = self.facts.at("socket", endpoint.node, endpoint.stack) if endpoint.seen else ()
+        return any((f.get("port"), f.get("protocol")) == port and f.get("state") in {"LISTEN", "UNCONN"} for f in sockets)
+
     def knows_ports(self, endpoint: Endpoint) -> bool:
         """Whether the endpoint's sockets were collected."""
         return endpoint.seen and any(f.get("what") == "sockets" for f in self.facts.at("collected", endpoint.node, endpoint.stack))

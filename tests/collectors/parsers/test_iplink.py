@@ -23,7 +23,8 @@ def test_every_printing_of_links_gives_the_same_facts(recorded: Recorded, option
     facts = recorded.parse(parse, " ".join(["ip", *options.split(), "link"]))
     assert recorded.disagreements(reference, facts, "link", ["name"], COUNTERS) == []
     assert recorded.unparsed(facts) == 0
-    assert recorded.covered(facts) == {("links", "all", 0)}
+    # The brief form does not tell which bridge a device is a port of.
+    assert recorded.covered(facts) == (set() if "-br" in options else {("links", "all", 0)})
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -34,7 +35,7 @@ def test_every_printing_of_addresses_gives_the_same_facts(recorded: Recorded, op
     assert recorded.disagreements(reference, facts, "address", ["device", "address"]) == []
     assert recorded.unparsed(facts) == 0
     one_line = "-o" in options
-    assert ("links", "all", 0) in recorded.covered(facts) or one_line
+    assert ("links", "all", 0) in recorded.covered(facts) or one_line or "-br" in options
     assert ("addresses", "all", 0) in recorded.covered(facts)
     if not one_line:
         assert recorded.disagreements(reference, facts, "link", ["name"], COUNTERS) == []

@@ -374,3 +374,15 @@ def test_symptoms_on_objects_alone(symptom: str, expected: list[tuple[str, str, 
 def test_an_external_name_beyond_the_evidence() -> None:
     """A name that nothing here resolves makes no flow."""
     assert understand("web-x1 cannot reach service far", FactBase(SHOP)).flows == ()
+
+
+@pytest.mark.parametrize(("state", "guessed"), [("LISTEN", False), ("ESTAB", True)])
+def test_a_program_on_loopback_shows_its_port(state: str, guessed: bool) -> None:
+    """The usual port of the program that was named is no guess where it waits there, be it on loopback only."""
+    facts = [
+        Fact("address", {"device": "eth0", "address": "10.1.0.2", "prefixlen": 24, "family": 4, "scope": "global"}, "n1"),
+        Fact("address", {"device": "eth0", "address": "10.1.0.3", "prefixlen": 24, "family": 4, "scope": "global"}, "n2"),
+        Fact("socket", {"protocol": "tcp", "state": state, "address": "127.0.0.1", "port": 3306}, "n1"),
+    ]
+    flows = understand("n2 cannot connect to mysql on 10.1.0.2: connection refused", FactBase(facts)).flows
+    assert {(flow.port, flow.guessed) for flow in flows if flow.dst == "10.1.0.2"} == {(3306, guessed)}

@@ -168,3 +168,19 @@ def test_containers_that_the_symptom_names(tmp_path: Path) -> None:
     symptom = "containers: 172.17.0.4 cannot ping 172.17.0.5; the LAN is 172.17.0.0/16, its server 172.17.4.9"
     made = supposed(tmp_path, symptom, ip_route="172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1\n")
     assert [f["endpoints"][0]["address"] for f in fields(made, "container")] == ["172.17.0.4", "172.17.0.5"]
+
+
+def test_a_cause_on_a_port_that_nobody_named(tmp_path: Path) -> None:
+    """What holds on a guessed port only is possible, on supposed evidence as well."""
+    rules = "-A PREROUTING -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.3.5:443\n"
+    rules = f"*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n{rules}-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\nCOMMIT\n"
+    symptom = "containers get the wrong server's answer from every https site: certificate errors"
+    report = asked(tmp_path, symptom, **{"iptables-save": rules})
+    assert (report.findings[0].id, report.findings[0].certainty) == ("dnat-hijack", Certainty.POSSIBLE)
+
+
+def test_a_brief_listing_shows_no_ports(tmp_path: Path) -> None:
+    """Devices of ``ip -br a`` may be ports of any bridge: containers hang there."""
+    brief = "lo               UNKNOWN        127.0.0.1/8\neth0             UP             10.5.0.4/24\n"
+    brief += "docker0          UP             172.17.0.1/16\nveth1a2b3c4@if7  UP             fe80::1/64\n"
+    assert asked(tmp_path, "container 172.17.0.2 cannot ping 172.17.0.1, timeout", **{"ip_-br_a": brief}).findings == ()
