@@ -17,7 +17,7 @@ from engine.facts import HOST
 from engine.inet import in_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from engine.cluster.objects import ProxyMode, Range
     from engine.facts import Fact, FactBase
@@ -313,7 +313,7 @@ class Cluster:
         address, name = str(entry.get("address", "")), str(entry.get("pod", ""))
         pod = self.pods.get((service.namespace, name)) if name else next(iter(self.pods_at(address)), None)
         node = str(entry.get("node_name", "")) or (pod.node if pod else "")
-        ports = tuple(EndpointPort(str(p.get("name", "")), int(p.get("port", 0)), protocol_of(p.get("protocol"))) for p in fact.get("ports", ()))
+        ports = tuple(_end_ports(service, fact))
         full = f"{service.namespace}/{name}" if name else pod.full if pod else ""
         return Backend(address, ports, node, full, is_ready, entry.get("serving", is_ready), bool(entry.get("terminating")), fact)
 
@@ -435,6 +435,14 @@ def _service(fact: Fact) -> Service:
         external_name=str(get("external_name") or ""),
         publish_not_ready=bool(get("publish_not_ready")),
     )
+
+
+def _end_ports(service: Service, fact: Fact) -> Iterator[EndpointPort]:
+    """Ports of endpoints; a table tells no protocols: any of the Service's may be meant."""
+    unsaid = dict.fromkeys(p.protocol for p in service.ports)
+    for port in fact.get("ports", ()):
+        protocols = [protocol_of(port.get("protocol"))] if port.get("protocol") or fact.get("slice") or not unsaid else unsaid
+        yield from (EndpointPort(str(port.get("name", "")), int(port.get("port", 0)), protocol) for protocol in protocols)
 
 
 def pod_range_of(cluster: Cluster, address: str) -> Range | None:

@@ -36,7 +36,7 @@ class Target(NamedTuple):
 
     address: str
     port: int
-    """0 = the same as asked for."""
+    """0 = the same as asked for, or not known."""
     backend: Backend
 
 
@@ -77,12 +77,14 @@ def _port(service: Service, port: int, protocol: str) -> ServicePort | None:
 
 
 def backend_port(port: ServicePort, backend: Backend) -> int | None:
-    """Number of a Service port on a backend by its endpoints; ``None`` if they have no such port."""
+    """Number of a Service port on a backend by its endpoints, 0 if several may be meant; ``None`` if they have no such port."""
     named = [p for p in backend.ports if p.name == port.name and p.protocol == port.protocol]
     if not named and not any(p.name for p in backend.ports):
         # A table shows no names; one port is the one that is meant, of several the number tells.
         alike = [p for p in backend.ports if p.protocol == port.protocol]
-        named = alike if len(alike) == 1 else [p for p in alike if p.port == port.target]
+        named = alike if len(alike) == 1 else [p for p in alike if p.port == (port.port if port.target is None else port.target)]
+        if not named and alike and not isinstance(port.target, int):
+            return 0  # one of them, but nothing tells which
     return named[0].port if named else None
 
 

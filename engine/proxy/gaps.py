@@ -159,7 +159,8 @@ def _what(entry: Entry | None, choice: Choice, backends: frozenset[str]) -> dict
     if entry.rejects or not entry.targets:
         return {"what": "rejected", **able} if eligible else {}
     wrong = [t for t in entry.targets if t[0] not in backends]
-    lacks = [t for t in eligible if t not in entry.targets and (t[0], 0) not in entry.targets]
+    there = {*entry.targets, *((address, 0) for address, _ in entry.targets)}
+    lacks = [t for t in eligible if t not in there and (t[0], 0) not in entry.targets]
     if not wrong and not lacks:
         return {}
     told: dict[str, Any] = {"what": "stale" if wrong else "lacking", "targets": _texts(entry.targets), **able}

@@ -8,6 +8,7 @@ import pytest
 
 from engine.cluster.objects import Backend, EndpointPort, ServicePort
 from engine.cluster.services import Meaning, backend_port, choose, lack, meant, selected, target_port
+from engine.facts import Fact
 from tests.engine.cluster.conftest import cluster, ends, node, pod, service
 
 IP = "10.96.0.20"
@@ -118,6 +119,24 @@ def test_backends_by_pods() -> None:
 def test_backend_port(ports: tuple[EndpointPort, ...], wanted: str, number: int | None) -> None:
     """By name; a table that shows no names is read by number."""
     assert backend_port(ServicePort(wanted, 80, "tcp", 9100), Backend("10.1.1.5", ports)) == number
+
+
+def test_backend_port_that_nothing_tells() -> None:
+    """Of several nameless ports it is the one that is asked for, where no target was seen; else any of them, and none is claimed to be lacking."""
+    several = Backend("10.1.1.5", (EndpointPort("", 53, "udp"), EndpointPort("", 9153, "udp")))
+    assert [backend_port(ServicePort("dns", 53, "udp", target), several) for target in (None, "dns", 9153, 8080)] == [53, 0, 9153, None]
+    assert backend_port(ServicePort("dns", 5353, "udp", None), several) == 0
+
+
+def test_a_table_of_endpoints_tells_no_protocol() -> None:
+    """kube-dns answers by UDP and TCP behind endpoints that show addresses and ports alone."""
+    ports = tuple({"name": "", "port": number, "protocol": protocol} for number, protocol in ((53, "UDP"), (53, "TCP"), (9153, "TCP")))
+    dns = Fact("service", {"namespace": "kube-system", "name": "kube-dns", "type": "ClusterIP", "cluster_ips": (IP,), "ports": ports})
+    listed: dict[str, Any] = {"namespace": "kube-system", "service": "kube-dns", "ready": ({"address": "10.1.1.5"},), "slice": False}
+    listed["ports"] = ({"port": 53}, {"port": 9153})
+    made = cluster(dns, Fact("endpoints", listed))
+    found = made.services["kube-system", "kube-dns"]
+    assert [lack(made, found, port) for port in found.ports] == [None, None, None]
 
 
 def test_target_port() -> None:
