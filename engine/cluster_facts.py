@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.dns_upstreams import dns_upstream
 from engine.inet import family_of, to_int
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def facts_of(network: Network, flow: Flow, number: int, walked: Sequence[Fact]) -> list[Fact]:
-    """Facts ``service_flow``, ``policy_denies``, ``service_half`` and ``proxy_gap`` of one flow; [] for what is no cluster."""
+    """Facts ``service_flow``, ``policy_denies``, ``service_half``, ``dns_upstream`` and ``proxy_gap`` of one flow."""
+    upstream = dns_upstream(network, flow, number, walked) if flow.behalf else []
     objects = bool(network.facts.of_kind("pod") or network.facts.of_kind("service"))
     if not objects and not _nobodys(network, flow):
-        return []
+        return upstream
     from engine.cluster import Cluster
     from engine.cluster.flows import facts_of as of_objects
     from engine.proxy.gaps import Proxies
@@ -27,7 +29,7 @@ def facts_of(network: Network, flow: Flow, number: int, walked: Sequence[Fact]) 
 
     cluster = Cluster(network.facts)
     said = of_objects(cluster, flow, number, walked) if objects else []
-    return [*said, *service_halves(network, flow, number, [*walked, *said]), *of_proxies(Proxies(network, cluster), flow, number)]
+    return [*upstream, *said, *service_halves(network, flow, number, [*walked, *said]), *of_proxies(Proxies(network, cluster), flow, number)]
 
 
 def _nobodys(network: Network, flow: Flow) -> bool:

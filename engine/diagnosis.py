@@ -46,7 +46,7 @@ MACHINE_KINDS = ("path_mismatch", "lease_mismatch")
 """Computed facts that name the machine at fault."""
 
 PATH_KINDS = frozenset(
-    {"service_flow", "policy_denies", "proxy_gap", "pod_sends", "own_balancer"}
+    {"service_flow", "policy_denies", "proxy_gap", "pod_sends", "own_balancer", "dns_upstream"}
     | {"drop", "nat", "no_nat", "left_evidence", "rule_seen", "hop", "arrival", "depends", "lookup", "other_way", "limit", "marked", "nat_skipped"}
     | {"tunnelled", "narrow"}
 ) | {*WIRE_KINDS, "silent_neighbor"}
@@ -56,7 +56,7 @@ COMPARABLE = frozenset({"timeout", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"
 """Error classes that the walk can predict."""
 
 
-BEYOND = frozenset({"narrow", "service_flow", "policy_denies", "pod_sends"})
+BEYOND = frozenset({"narrow", "service_flow", "policy_denies", "pod_sends", "dns_upstream"})
 """Derived facts of faults that may be seen without the packet's end: mended, they are gone, and the flow is as open as before."""
 
 SIZE_CLASSES = frozenset({"", "timeout", "slow", "reset", "intermittent", "EMSGSIZE"})
@@ -544,7 +544,11 @@ def _unexplained(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _asked_after(flow: Flow, before: Network, after: Network) -> Flow:
-    """A look-up goes to the server that the sender's resolv.conf names after the change."""
+    """A look-up goes to the server that the sender's resolv.conf (or what it forwards by) names after the change."""
+    if flow.behalf:
+        from engine.dns_upstreams import asked_after
+
+        return asked_after(flow, before.facts, after.facts)
     was, now = (_nameservers(network, flow) for network in (before, after))
     return flow._replace(dst=now[0], to_name=now[0]) if flow.port == DNS and flow.dst in was and now and flow.dst not in now else flow
 

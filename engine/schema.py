@@ -820,6 +820,16 @@ KINDS: Final[dict[str, Kind]] = {
          "sender": "str: who asks"},
         "walk",
     ),
+    "dns_upstream": Kind(
+        "A server of names asks another one for the sender of another flow of the question; placed on the stack that asks, with the line of its configuration.",
+        {"flow": "int", "direction": "str", "program": "str: as in dns_forwarder", "file": "str", "zone": "str", "upstream": "str: address that is asked", "port": "int",
+         "word": "str: what the configuration says: the address, or the file that names it", "sees": "str: as in flow.client_sees",
+         "logged": "bool: CoreDNS' log says that it does not answer",
+         "nobody": "str: range of the cluster (pod | service) that the address is of, where nothing in it has it; '' = it may be anybody's",
+         "answering": "tuple[str]: further upstream servers that answer, where this one does not", "other": "str: server that the machines themselves ask instead, '' = none seen",
+         "sender": "str: pod or machine that asks"},
+        "walk",
+    ),
     "pod_sends": Kind(
         "The sender is a pod of the API.",
         {"flow": "int", "direction": "str", "namespace": "str", "name": "str", "host_network": "bool", "dns_policy": "str", "owner": "str"},

@@ -107,6 +107,7 @@ NAMES: Final[dict[str, Text]] = {
     "service_backends": ("who is behind a port of a Service", "Service 端口背后的后端"),
     "policy_denies": ("network policies that turn the flow away", "拒绝该流的 NetworkPolicy"),
     "own_balancer": ("a load balancer that sends back to the sender", "又转发回发送方的负载均衡"),
+    "dns_upstream": ("the server that a server of names asks", "DNS 服务器所询问的上游服务器"),
     "service_half": ("which half of a Service is broken", "Service 断在哪一段"),
     "pod_sends": ("the pod that sends", "发送方 Pod"),
     "proxy_state": ("the Service proxy of a node", "节点上的 Service 代理"),

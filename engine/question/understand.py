@@ -50,6 +50,8 @@ class Heard(NamedTuple):
     """Whether the text is about looking names up."""
     name: str = ""
     """Name that was looked up; "" if the text names none."""
+    text: str = ""
+    """The symptom, folded."""
 
 
 def understand(
@@ -89,7 +91,7 @@ def hear(symptom: str, known: Callable[[str], bool], options: Options) -> Heard:
     name = looked_up(told)
     # What is looked up does not ask ("could not translate host name db to address").
     roles = roles._replace(senders=tuple(m for m in roles.senders if name not in {m.host, m.text.lower()} or not name))
-    return Heard(error, roles, _of_names(folded, ask, options), cross, near, names, name)
+    return Heard(error, roles, _of_names(folded, ask, options), cross, near, names, name, told)
 
 
 def _of_names(folded: str, ask: Ask, options: Options) -> Ask:
@@ -179,7 +181,7 @@ class _Asking:
         senders = self._senders(goals)
         pairs = [self._from_outside(sender, goal) for sender, goal in self._near_or_far(self._pairs(senders, goals))]
         made = flows_of(self.inventory, pairs, self._asked(goals), self.notes)
-        made = (*made, *self._proxied(made))
+        made = (*made, *self._proxied(made), *self._forwarded(made))
         if not made:
             self._lack(senders, goals)
         return made
@@ -213,6 +215,14 @@ class _Asking:
                     port = int(inner["container_port"])
                     found[flow._replace(dst=ends[0], port=port, src="", from_name="docker-proxy", to_name=str(fact.get("name", ends[0])))] = None
         return tuple(found)
+
+    def _forwarded(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
+        """What servers of names ask their upstream servers, if the question is about a name from outside."""
+        if not self.heard.names:
+            return ()
+        from engine.question.forwards import forwarded, outside
+
+        return forwarded(self.inventory, flows, self.heard.name) if outside(self.inventory, self.heard.text, self.heard.name) else ()
 
     def _asked(self, goals: Sequence[Mention]) -> Ask:
         """A port that stands beside a name beats one that the text names elsewhere; an option beats both."""

@@ -10,6 +10,7 @@ from engine.remedies.cni import CniRecreatePod, CniRetireConfig
 from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
 from engine.remedies.dockerd import DockerRestart
 from engine.remedies.ends import TunnelSource
+from engine.remedies.forwarders import DnsForward
 from engine.remedies.ipset import IpsetAdd, IpsetDelete
 from engine.remedies.kernel import ModuleLoad, SysctlSet
 from engine.remedies.kubeproxy import KubeProxyPriority, KubeProxyRestart
@@ -101,6 +102,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         ResolverNdots,
         ResolverSearch,
         HostsAdd,
+        DnsForward,
     )
 }
 """Operations that rules may name under ``remedies``."""

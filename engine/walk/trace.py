@@ -99,6 +99,8 @@ class Flow(NamedTuple):
     """Source port (icmp: the identifier); 0 = an ordinary ephemeral one."""
     guessed: bool = False
     """Neither the user nor the evidence names the port (of a ping: nobody says that it is one)."""
+    behalf: str = ""
+    """Configuration of the server of names that asks another one for somebody; "" = the sender asks for itself."""
 
 
 class Unknown(NamedTuple):

@@ -152,6 +152,20 @@ def test_loop(net: Table, ask: dict[str, Path], tmp_path: Path) -> None:
     assert diagnosed(net, tmp_path, "web cannot resolve api.shop.example", "--from", "web")["findings"] == []
 
 
+def test_upstream_broken(net: Table, ask: dict[str, Path], tmp_path: Path) -> None:
+    """A server that asks a machine which is not there knows its own names only; the printed commands have it ask one that answers."""
+    configure(net, "nameserver 10.20.0.11\\nsearch lan\\n")
+    conf = "no-resolv\\nno-hosts\\nbind-interfaces\\nlisten-address=10.20.0.11\\nserver=10.20.0.99\\naddress=/home.lan/10.1.0.5\\n"
+    net.run("node1", f"printf 'nameserver 10.20.0.53\\n' > /etc/resolv.conf; printf '{conf}' > /etc/dnsmasq.conf; systemctl restart dnsmasq")
+    assert [net.run("node1/web", f"{ask['glibc']} {name}").strip() for name in ("home.lan", "db.corp.example")] == ["10.1.0.5", "none"]
+    # The kernel gives up on a neighbour after three questions.
+    net.run("node1", "sysctl -qw net.ipv4.neigh.eth0.retrans_time_ms=50; ping -c 1 -W 4 10.20.0.99 || true")
+    symptom = "web cannot resolve db.corp.example, the names of the house resolve"
+    mended(net, diagnosed(net, tmp_path, symptom, "--from", "web"), "dns-upstream-broken")
+    assert net.run("node1/web", f"{ask['glibc']} db.corp.example").strip() == "10.20.0.5"
+    assert diagnosed(net, tmp_path, symptom, "--from", "web")["findings"] == []
+
+
 def test_service_unreachable() -> None:
     """Where no rule knows what stops a look-up, it is said whether the Service or the pods behind it are cut off; mended, nothing is found."""
     if reason := why_not():

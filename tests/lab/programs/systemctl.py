@@ -1,7 +1,7 @@
 """What the lab knows of systemd.
 
 Usage: systemctl restart docker (dockerd anew, with the options that it had) | systemctl restart flanneld |
-systemctl start|stop redis-server (with /etc/redis/redis.conf)
+systemctl start|stop redis-server (with /etc/redis/redis.conf) | systemctl restart dnsmasq (with /etc/dnsmasq.conf)
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 OPTIONS = Path("/run/lab/docker/options")
 """Written by dockerup."""
 REDIS = Path("/run/redis.pid")
+DNSMASQ = Path("/run/dnsmasq.pid")
 SECONDS = 10.0
 
 
@@ -47,6 +48,16 @@ def stop_redis() -> int:
     return wait(lambda: not REDIS.exists() and not Path(f"/proc/{pid}").exists())
 
 
+def dnsmasq() -> int:
+    """Restart the server; it goes to the background once it listens."""
+    if DNSMASQ.exists():
+        pid = DNSMASQ.read_text().strip()
+        subprocess.run(["kill", pid], check=False)
+        if wait(lambda: not Path(f"/proc/{pid}").exists()):
+            return 1
+    return subprocess.run(["dnsmasq", "--user=root", f"--pid-file={DNSMASQ}"], check=False).returncode
+
+
 def flannel() -> int:
     """The agent announces its node anew."""
     return subprocess.run(["flanneld", "restart"], check=False).returncode
@@ -55,6 +66,7 @@ def flannel() -> int:
 JOBS = {
     ("restart", "flanneld"): flannel,
     ("restart", "docker"): docker, ("restart", "docker.service"): docker,
+    ("restart", "dnsmasq"): dnsmasq,
     ("start", "redis-server"): start_redis, ("stop", "redis-server"): stop_redis,
 }
 
