@@ -113,7 +113,8 @@ def routes(shape: Shape, node: int) -> Iterator[str]:
 def workloads(shape: Shape, node: int) -> Rules:
     """The filter chains of felix: two for each pod."""
     rules: Rules = {"cali-FORWARD": [], "cali-from-wl-dispatch": [], "cali-to-wl-dispatch": []}
-    rules["cali-FORWARD"] = ["-i cali+ -j cali-from-wl-dispatch", "-o cali+ -j cali-to-wl-dispatch", "-m set --match-set cali40all-ipam-pools dst -j RETURN"]
+    rules["cali-FORWARD"] += ["-i cali+ -j cali-from-wl-dispatch", "-o cali+ -j cali-to-wl-dispatch"]
+    rules["cali-FORWARD"].append("-m set --match-set cali40all-ipam-pools dst -j RETURN")
     for pod in range(shape.pods):
         name = wire(shape, node, pod)
         for head, flag, way in (("cali-fw-", "-i", "from"), ("cali-tw-", "-o", "to")):
@@ -122,8 +123,8 @@ def workloads(shape: Shape, node: int) -> Rules:
                 "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
                 "-m conntrack --ctstate INVALID -j DROP",
                 f"-j cali-{'pro' if way == 'from' else 'pri'}-kns.team-{pod % 9}",
-                "-m comment --comment \"Return if profile accepted\" -m mark --mark 0x10000/0x10000 -j RETURN",
-                "-m comment --comment \"Drop if no profiles matched\" -j DROP",
+                '-m comment --comment "Return if profile accepted" -m mark --mark 0x10000/0x10000 -j RETURN',
+                '-m comment --comment "Drop if no profiles matched" -j DROP',
             ]
             rules.setdefault(f"cali-{'pro' if way == 'from' else 'pri'}-kns.team-{pod % 9}", ["-j MARK --set-xmark 0x10000/0x10000"])
     for way in ("from", "to"):
@@ -138,7 +139,7 @@ def ruleset(shape: Shape, node: int, items: list[Service]) -> str:
         forward |= workloads(shape, node)
         forward["FORWARD"] = ["-j cali-FORWARD", *forward["FORWARD"]]
     translate = nat(items)
-    translate["POSTROUTING"] = [*translate["POSTROUTING"], f"-s {WIDE} -d {WIDE} -j RETURN", f"-s {WIDE} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully"]
+    translate["POSTROUTING"] += [f"-s {WIDE} -d {WIDE} -j RETURN", f"-s {WIDE} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully"]
     return "\n".join([*table_text("nat", translate), *table_text("filter", forward), ""])
 
 
@@ -192,10 +193,11 @@ def container(shape: Shape, node: int, pod: int) -> Iterator[tuple[str, str]]:
     name = f"eth0@if{10 + pod}"
     yield "ip_-d_addr", LOOPBACK + device(2 + 100 * (pod + 1), name, f"{pod_address(node, pod)}/{length}", "|veth", mac(5, node, pod))
     own = f"10.244.{node}.0/24 dev eth0 proto kernel scope link src {pod_address(node, pod)}"
-    gateway = [f"default via 10.244.{node}.1 dev eth0", own, f"{WIDE} via 10.244.{node}.1 dev eth0"]
-    yield "ip_route", "\n".join([*(gateway if shape.network == BRIDGED else ["default via 169.254.1.1 dev eth0", "169.254.1.1 dev eth0 scope link"]), ""])
+    bridged = [f"default via 10.244.{node}.1 dev eth0", own, f"{WIDE} via 10.244.{node}.1 dev eth0"]
+    routed = ["default via 169.254.1.1 dev eth0", "169.254.1.1 dev eth0 scope link"]
+    yield "ip_route", "\n".join([*(bridged if shape.network == BRIDGED else routed), ""])
     yield "ip_rule", RULES
-    yield "sysctl_-a", "net.ipv4.ip_forward = 0\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.eth0.rp_filter = 0\nnet.ipv4.conf.eth0.proxy_arp = 0\n"
+    yield "sysctl_-a", "net.ipv4.ip_forward = 0\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.eth0.rp_filter = 0\n"
     yield "iptables-save", "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
     yield "ss_-lntup", SOCKETS + LISTENER.format(port=8080)
 

@@ -58,7 +58,7 @@ def matrix(**values: Any) -> int:
     found = pipeline.matrix(request, options)
     if not found.cells and (options.sources or options.targets):
         message = "--from and --to name no pair in the evidence"
-        raise QuestionError(message, "names are pod/NS/NAME, ns/NS, node/NAME, svc/NS/NAME, an address, or with *; diagnose bundle info lists the stacks")
+        raise QuestionError(message, "names are pod/NS/NAME, ns/NS, node/NAME, svc/NS/NAME, an address, or with * in them")
     if values["form"] == "json":
         from engine.report.matrix import render_matrix_json
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from engine.matrix.classes import Classes, Group, Member
 from engine.matrix.members import Frontend, frontends, members, named
-from engine.matrix.shapes import Atlas, shape
+from engine.matrix.shapes import Atlas, Behind, shape
 from engine.walk import walk
 from engine.walk.trace import Flow
 
@@ -95,6 +95,13 @@ class Block(NamedTuple):
         return None if self.sees == "depends" else reason_of(self.trace)
 
     @property
+    def ends(self) -> tuple[str, ...]:
+        """Of ``partly``: how those connections end that fail."""
+        first = (str(f.fields["client_sees"]) for f in self.trace.facts if f.kind == "drop" and f.fields.get("client_sees"))
+        found = dict.fromkeys((*first, *(sees for _, _, sees in self.trace.branches)))
+        return tuple(end for end in found if end != "connected")
+
+    @property
     def missing(self) -> tuple[Unknown, ...]:
         """What would settle it."""
         return self.trace.depends
@@ -142,6 +149,13 @@ def _said(trace: Trace, direction: str) -> str:
     return steps[-1].summary if steps else ""
 
 
+def sending(member: Member) -> Key:
+    """The stack of a member that may send; raises ``ValueError`` for one whose stack was not collected."""
+    if member.key is None:
+        raise ValueError(member.name)
+    return member.key
+
+
 class Asking:
     """One run: the members, their classes, and what was walked so far."""
 
@@ -159,6 +173,7 @@ class Asking:
         self.sources = {m for m in self._chosen(options.sources) if m.key is not None}
         self.targets = set(self._chosen(options.targets))
         self._answers: dict[object, Answer] = {}
+        self._endpoints: dict[Frontend, Behind] = {}
         self._to_service: dict[tuple[Key, Frontend], tuple[object, frozenset[int]]] = {}
         self.walks = 0
 
@@ -171,7 +186,7 @@ class Asking:
 
     def flow(self, source: Member, target: Member | Frontend) -> Flow:
         """The flow between two ends."""
-        node, stack = source.key or (source.node, "")
+        node, stack = sending(source)
         port, protocol = (target.port, target.protocol) if isinstance(target, Frontend) else (self.options.port, self.options.protocol)
         return Flow(node, stack, "", target.address, 0 if protocol == "icmp" else port, protocol, source.name, target.name)
 
@@ -182,8 +197,7 @@ class Asking:
 
     def answer(self, source: Member, target: Member, key: tuple[int, int]) -> Answer:
         """What one member sees of another, from a walk of a flow of that shape; ``key`` are their classes."""
-        assert source.key is not None
-        drawn, _ = shape(self.atlas, source.key, (target.value, target.key, target.node), self.options.protocol, self.ports)
+        drawn, _ = shape(self.atlas, sending(source), (target.value, target.key, target.node), self.options.protocol, self.ports)
         return self._answered(drawn if drawn is not None else ("own", *key), source, target)
 
     def _answered(self, known: object, source: Member, target: Member | Frontend) -> Answer:
@@ -241,17 +255,20 @@ class Asking:
         from fnmatch import fnmatchcase
 
         wanted = self.options.targets
-        return [f for f in self.frontends if any(f.name == w or f.name.startswith(f"{w}:") or f.address == w or fnmatchcase(f.name, w) for w in wanted)]
+        return [f for f in self.frontends if any(w in {f.name, f.name.rpartition(":")[0], f.address} or fnmatchcase(f.name, w) for w in wanted)]
 
     def _service_shape(self, source: Member, front: Frontend) -> object:
-        assert source.key is not None
-        return self._drawn(source.key, front)[0]
+        return self._drawn(sending(source), front)[0]
 
     def _drawn(self, key: Key, front: Frontend) -> tuple[object, frozenset[int]]:
         """Shape of a flow to a Service, and the addresses that it has to do with."""
         found = self._to_service.get((key, front))
         if found is None:
-            known, world = shape(self.atlas, key, (front.value, None, ""), front.protocol, frozenset({*self.tunnels, front.port}))
+            asked, ports = (front.value, None, ""), frozenset({*self.tunnels, front.port})
+            if front not in self._endpoints:
+                world = shape(self.atlas, key, asked, front.protocol, ports)[1]
+                self._endpoints[front] = Behind(tuple(world.sent), frozenset(world.ports))
+            known, world = shape(self.atlas, key, asked, front.protocol, ports, self._endpoints[front])
             found = self._to_service[key, front] = (known, frozenset(world.addresses))
         return found
 

@@ -178,7 +178,7 @@ class Classes:
                     if made is not None and 0 < made.length < self.atlas.bits:
                         self._prefixes.add(self._ends(made))
 
-    def _listing(  # noqa: PLR0917 - private, called thrice
+    def _listing(
         self, observer: Observer, listing: Listing, label: tuple[str, ...], mine: int | None, *, ordered: bool = True, table: int = -1
     ) -> None:
         """File the lines of a listing with the members that they speak of."""
@@ -250,7 +250,7 @@ class Classes:
         chains = observer.stack.netfilter.tables[table].chains
         return self._expand(observer, table, item.jump, number, 0) if item.jump in chains else item.jump
 
-    def _expand(self, observer: Observer, table: int, name: str, number: int | None, depth: int) -> object:  # noqa: PLR0917
+    def _expand(self, observer: Observer, table: int, name: str, number: int | None, depth: int) -> object:
         """All that a chain and those behind it do, as a number; one that bears the name of a member's device is told without it."""
         own = number is not None and self._label((name,), number) != (name,)
         key = (observer.key, table, name)

@@ -122,7 +122,7 @@ def _closeness(literal: Literal) -> int:
 @lru_cache(maxsize=1 << 17)
 def net(text: object, family: int) -> Net | None:
     """A literal of an address or prefix of a family; ``None`` for any other text."""
-    if not isinstance(text, str) or not text[:1].isalnum() and text[:1] != ":":
+    if not isinstance(text, str) or not (text[:1].isalnum() or text[:1] == ":"):
         return None
     try:
         if family_of(text) != family:
@@ -218,7 +218,8 @@ def rule_item(spec: str, family: int) -> Item:
     )
 
 
-_VALUED = _SIDES | _DEVICES | _PORTS | _TARGETS | {"--match-set", "--src-range", "--dst-range", "-j", "-g", "--jump", "--goto", "--to-ports", "--on-port"}
+_OTHERS = frozenset({"--match-set", "--src-range", "--dst-range", "-j", "-g", "--jump", "--goto", "--to-ports", "--on-port"})
+_VALUED = _SIDES | _DEVICES | _PORTS | _TARGETS | _OTHERS
 
 
 def _value(made: _Rule, word: str, value: str, *, inverted: bool) -> None:

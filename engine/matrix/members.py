@@ -48,9 +48,9 @@ def members(network: Network, cluster: Cluster, family: int) -> list[Member]:
     for pod in cluster.pods.values():
         if not pod.active or cluster.on_host(pod):
             continue
-        for ip in pod.ips:
-            if family_of(ip) == family and ip not in seen:
-                found.append(Member(f"pod/{pod.full}", "pod", cluster.host_of(pod.node) or pod.node, None, to_int(ip), ip))
+        node = cluster.host_of(pod.node) or pod.node
+        alone = [ip for ip in pod.ips if family_of(ip) == family and ip not in seen]
+        found += [Member(f"pod/{pod.full}", "pod", node, None, to_int(ip), ip) for ip in alone[:1]]
     return found
 
 
@@ -103,7 +103,7 @@ def named(members_: Iterable[Member], pattern: str) -> list[Member]:
     kind, _, rest = pattern.partition("/")
     chosen = []
     for member in members_:
-        whole = member.name == pattern or member.name == f"pod/{pattern}" or member.address == pattern or fnmatchcase(member.name, pattern)
+        whole = member.name in {pattern, f"pod/{pattern}"} or member.address == pattern or fnmatchcase(member.name, pattern)
         on_node = kind == "node" and rest == member.node
         in_space = kind in {"ns", "namespace"} and member.name.startswith(f"pod/{rest}/")
         if whole or on_node or in_space or member.name.rpartition("/")[2] == pattern:

@@ -193,7 +193,8 @@ class Observer:
         for fact in self.stack.facts("fdb"):
             get = fact.fields.get
             mac, device, dst = str(get("mac", "")), str(get("device", "")), host(get("dst"), self.family)
-            parts = ("fdb", Mac(mac) if mac != FLOOD else mac, self.device(device), dst or str(get("dst", "")), str(get("vni", "")), str(get("port", "")))
+            station: Part = Mac(mac) if mac != FLOOD else mac
+            parts = ("fdb", station, self.device(device), dst or str(get("dst", "")), str(get("vni", "")), str(get("port", "")))
             if not get("dst"):
                 continue  # bridges: the walk floods
             first = mac == FLOOD and device not in flooded

@@ -157,6 +157,8 @@ class World:
         self.devices: dict[tuple[Key, str], str] = {}
         self.macs: dict[str, str] = {}
         self.ports = set(ports)
+        self.sent: dict[int, None] = {}
+        """Addresses that rules send packets to."""
         self.lost = False
         """Something cannot be named."""
         self._nets: dict[Literal, str] = {}
@@ -202,7 +204,8 @@ class World:
         for key in holders[:1]:
             self.admit(key)
         if value not in self.addresses:
-            self.addresses[value] = f"{ROLES[self.stacks[holders[0]]]}v" if holders and holders[0] in self.stacks else "=" + to_text(value, self.atlas.family)
+            held = bool(holders) and holders[0] in self.stacks
+            self.addresses[value] = f"{ROLES[self.stacks[holders[0]]]}v" if held else "=" + to_text(value, self.atlas.family)
             self._nets.clear()
 
     def target(self, value: int, name: str, node: str) -> None:
@@ -228,6 +231,8 @@ class World:
         """Wherever an item may send a packet takes part as well."""
         for each in item.leads:
             if isinstance(each, Net):
+                if item.jump:
+                    self.sent[each.value] = None
                 self.meet(each.value)
             elif isinstance(each, Mac):
                 self._follow_mac(each.text)
@@ -392,18 +397,25 @@ class Drawing:
     def drawn(self) -> tuple[object, ...]:
         """The parts, as numbers."""
         world, key = self.world, self.key
-        parts: list[object] = [world.atlas.static(key)]
-        for half in (0, 1):
-            parts.append(self._taken(half - 2, lambda half=half: [self.observer.halves[half]], lambda half=half: self._facts(half)).number)  # type: ignore[misc]  # mypy loses the defaults
+        parts: list[object] = [world.atlas.static(key), self._half(0), self._half(1)]
         if self.listens:
             sockets = self.observer.sockets(frozenset(world.ports))
             parts.append(tuple(sorted(world.told(key, item) for item in sockets)))
         sets: dict[str, None] = {}
         for place, table in self.observer.tables:
-            made = self._taken(place, lambda place=place: self.observer.chains(place), lambda place=place, table=table: self._table(place, table))  # type: ignore[misc]  # mypy loses the defaults
+            made = self._whole_table(place, table)
             sets.update(dict.fromkeys(made.sets))
             parts.append(made.number)
         return (*parts, *self._told_sets(sets))
+
+    def _half(self, half: int) -> int:
+        return self._taken(("facts", half), lambda: [self.observer.halves[half]], lambda: self._facts(half)).number
+
+    def _whole_table(self, place: int, table: Table) -> Drawn:
+        return self._taken(place, lambda: self.observer.chains(place), lambda: self._table(place, table))
+
+    def _whole_set(self, name: str, listing: Listing) -> Drawn:
+        return self._taken(("set", name), lambda: [listing], lambda: self._set(listing))
 
     def _taken(self, part: object, listings: Callable[[], Iterable[Listing]], draw: Callable[[], Drawn]) -> Drawn:
         sheet = self.atlas.sheet(self.key, part, listings)
@@ -452,8 +464,7 @@ class Drawing:
             if kind.startswith("list:set"):
                 inner = [str(item.parts[0]) for item in listing.items]
                 queue += [each for each in inner if each not in queue]
-            made = self._taken(("set", name), lambda listing=listing: [listing], lambda listing=listing: self._set(listing))  # type: ignore[misc]  # mypy loses the defaults
-            yield (name, kind, made.number)
+            yield (name, kind, self._whole_set(name, listing).number)
 
     def _set(self, listing: Listing) -> Drawn:
         told = sorted(self.world.told(self.key, item) for item in self.world.touched(self.key, listing))
@@ -463,7 +474,16 @@ class Drawing:
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 
 
-def shape(atlas: Atlas, source: Key, target: tuple[int, Key | None, str], protocol: str, ports: frozenset[int]) -> tuple[Shape | None, World]:
+class Behind(NamedTuple):
+    """What is known to be behind an address: where rules send packets for it.  Known beforehand, it saves drawing twice."""
+
+    addresses: tuple[int, ...] = ()
+    ports: frozenset[int] = frozenset()
+
+
+def shape(
+    atlas: Atlas, source: Key, target: tuple[int, Key | None, str], protocol: str, ports: frozenset[int], behind: Behind | None = None
+) -> tuple[Shape | None, World]:
     """The shape of a flow from a stack to an address; ``None`` if it is like no other.
 
     ``target``: the address, the stack that holds it if it is known, and the node that it is on.
@@ -476,6 +496,9 @@ def shape(atlas: Atlas, source: Key, target: tuple[int, Key | None, str], protoc
         world.lost = world.lost or len(atlas.holders.get(value, ())) > 1
     else:
         world.target(value, "T", node)
+    for each in behind.addresses if behind is not None else ():
+        world.meet(each)
+    world.ports |= behind.ports if behind is not None else set()
     drawn: list[object] = []
     for _ in range(MAX_ROUNDS):
         before = world.size

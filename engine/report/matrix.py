@@ -96,8 +96,8 @@ def _why(block: Block, lang: str, columns: int) -> Iterator[str]:
         return
     yield from wrap(clean(say("matrix-example", lang, source=flow.from_name, target=flow.to_name)), columns, "      ")
     if block.sees == "partly":
-        ends = dict.fromkeys(sees(end, lang) for _, _, end in block.trace.branches if end != "connected")
-        yield from wrap(say("matrix-branches", lang, ends=say("comma", lang).join(ends)), columns, "      ")
+        ends = say("comma", lang).join(sees(end, lang) for end in block.ends)
+        yield from wrap(say("matrix-branches", lang, ends=ends), columns, "      ")
     if reason is None:
         return
     where = reason.node if reason.stack == "host" else f"{reason.node}/{reason.stack}"
@@ -153,7 +153,7 @@ def render_matrix_json(found: Matrix, lang: str) -> str:
     from engine.report.as_json import SCHEMA_VERSION, dump
 
     cells = [c for c in found.cells if not c.answer.connects]
-    groups = {g.number: g for c in cells for g in (c.source, c.target) if hasattr(g, "members")}
+    groups = {g.number: g for c in cells for g in ((c.source, c.target) if isinstance(c.target, type(c.source)) else (c.source,))}
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "question": {"port": found.options.port, "protocol": found.options.protocol, "from": found.options.sources, "to": found.options.targets},
@@ -169,7 +169,7 @@ def render_matrix_json(found: Matrix, lang: str) -> str:
         "cells": [
             {
                 "from": c.source.number,
-                "to": c.target.number if hasattr(c.target, "members") else c.target.name,
+                "to": c.target[0],
                 "client_sees": c.answer.outcome,
                 "pairs": c.pairs,
             }
@@ -198,7 +198,7 @@ def _block(block: Block, lang: str) -> dict[str, Any]:
             "summary": spoken(reason.summary, lang),
             "evidence": line._asdict() if line is not None else None,
         },
-        "depends": [{"node": u.node, "stack": u.stack, "what": spoken(u.what, lang), "command": u.command, "why": spoken(u.why, lang)} for u in block.missing]
-        if block.sees == "depends"
-        else [],
+        "depends": [
+            {"node": u.node, "stack": u.stack, "what": spoken(u.what, lang), "command": u.command, "why": spoken(u.why, lang)} for u in block.missing
+        ],
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.engine.walk.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from tests.engine.walk.world import Stack
@@ -68,7 +69,8 @@ class Small:
         if self.calico:
             outer = len(host.devices) + 2
             pod = self.pod(n, p).device("eth0", f"{self.address(n, p)}/32", index=100 + outer, peer=outer)
-            host.device(self.wire(p), index=outer, peer=100 + outer, mac="ee:ee:ee:ee:ee:ee").route(f"{self.address(n, p)} dev {self.wire(p)} scope link")
+            host.device(self.wire(p), index=outer, peer=100 + outer, mac="ee:ee:ee:ee:ee:ee")
+            host.route(f"{self.address(n, p)} dev {self.wire(p)} scope link")
             host.sysctl(**{f"conf__{self.wire(p)}__proxy_arp": 1})
             pod.route("default via 169.254.1.1 dev eth0", "169.254.1.1 dev eth0 scope link")
             self._workload(n, p)
@@ -116,7 +118,7 @@ class Small:
         q = random.choice(self.pods)
         one, other = self.address(n, p), self.address(m, q)
         where = random.choice(self.nodes)
-        flaws = [
+        flaws: list[Callable[[], object]] = [
             lambda: self.fdb.update({n: [line for line in self.fdb[n] if f".{m} self" not in line]}),
             lambda: self.fdb.update({n: [line.replace(f"192.168.0.{m} ", "192.168.0.99 ") for line in self.fdb[n]]}),
             lambda: self.neighbors.update({n: [line.replace(f"aa:00:00:00:{m:02x}", "aa:00:00:00:77") for line in self.neighbors[n]]}),
@@ -129,7 +131,7 @@ class Small:
             lambda: setattr(self.host(n).devices[self.wire(p)], "up", False),
             lambda: setattr(self.host(n).devices[self.wire(p)], "isolated", True),
             lambda: setattr(self.host(n).devices["eth0"], "carrier", False),
-            lambda: self.pod(n, p).routing.clear(),
+            self.pod(n, p).routing.clear,
             lambda: self.pod(n, p).filter("-A INPUT -s 10.244.0.0/16 -j DROP"),
             lambda: self.pod(n, p).shows("ip neigh", f"10.244.{n}.{q + 2} dev eth0 lladdr 02:00:00:00:00:99 REACHABLE"),
             lambda: self.pod(n, p).shows("ip neigh", f"10.244.{n}.1 dev eth0 FAILED"),
