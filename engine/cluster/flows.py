@@ -46,22 +46,29 @@ def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] =
     if meaning is not None:
         choice = _choice(cluster, meaning, flow, source)
         found.append(_service_flow(cluster, flow, number, meaning, choice))
-        targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS]) or _at_any_port(cluster, flow, source, choice)
+        targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS])
+        targets = targets or _at_any_port(cluster, flow, source, _portless(choice))
+    if flow.guessed:
+        targets = _at_any_port(cluster, flow, source, [address for address, _ in targets])
     place = _Place(flow, number, source, meaning)
     return [*found, *_ends(cluster, flow, number, source), *_balanced(cluster, place), *_denials(cluster, place, targets)]
 
 
-def _at_any_port(cluster: Cluster, flow: Flow, source: End, choice: Choice) -> tuple[tuple[str, int], ...]:
-    """Backends of a Service whose target port was not printed, as far as policies turn the flow away whatever that port is."""
-    backends = [p.backend for p in choice.passed if p.why == "no-port" and p.backend.ready and not p.backend.ports][:MAX_TARGETS]
-    if not backends or flow.protocol not in PROTOCOLS:
+def _at_any_port(cluster: Cluster, flow: Flow, source: End, addresses: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Those addresses to which policies turn the flow away whatever its port is: nobody printed the target port, or told which one was asked for."""
+    if not addresses or flow.protocol not in PROTOCOLS:
         return ()
     ports = {flow.port, *(port for fact in cluster.facts.of_kind("network_policy") for port in _ports_in(fact.fields))}
     return tuple(
-        (b.address, flow.port)
-        for b in backends
-        if all(allowed(judge(cluster, source, end_at(cluster, b.address), port, flow.protocol)) is False for port in ports)
+        (address, flow.port)
+        for address in addresses
+        if all(allowed(judge(cluster, source, end_at(cluster, address), port, flow.protocol)) is False for port in ports)
     )
+
+
+def _portless(choice: Choice) -> list[str]:
+    """Ready backends of a Service of whose target port nothing is known."""
+    return [p.backend.address for p in choice.passed if p.why == "no-port" and p.backend.ready and not p.backend.ports][:MAX_TARGETS]
 
 
 def _ports_in(value: object) -> Iterator[int]:

@@ -364,6 +364,8 @@ SAID: Final = (
         (
             r"cni config uninitiali[sz]ed|cni plugin not initiali[sz]ed|no networks found in /etc/cni|no valid networks found in"
             r"|no cni configuration file in|unable to update cni config"
+            # What the agent of the plug-in leaves on the node when it has started.
+            r"|(?:subnet\.env|calico/nodename): no such file"
         ),
     ),
     ("no-pod-cidr", (r"pod ?cidr not assigned|cidrnotavailable|no remaining cidrs left|cidr allocation failed|failed to allocate cidr")),
@@ -380,6 +382,7 @@ SAID: Final = (
         "conntrack-tool",
         (r"conntrack[\\\"']*:? executable file not found|conntrack not found in (?:system )?path|error looking for path of conntrack"),
     ),
+    ("bridge-address", (r"(?:failed to set bridge addr: )?[\\\"']*(?P<detail>[\w.-]+)[\\\"']* already has an ip address different from")),
     ("host-port-taken", (r"didn'?t have free ports for the requested pod ports|cannot open hostport (?P<detail>\d+)")),
 )
 """What programs say of these faults → name of the fault, in lower case; the first that fits."""

@@ -141,6 +141,15 @@ def test_denial_at_any_port(ingress: list[dict[str, Any]], sides: list[str]) -> 
     assert [f.get("side") for f in facts_of(made, flow(port=80), 0) if f.kind == "policy_denies"] == sides
 
 
+def test_denial_of_a_guess() -> None:
+    """A port that nobody told is denied only if every port is: the one that was guessed may not be the one that was asked for."""
+    open_ = policy("shop/db", {"podSelector": {"matchLabels": DB}, "policyTypes": ["Ingress"], "ingress": [{"ports": [{"port": 5432}]}]})
+    shut = policy("shop/db", {"podSelector": {"matchLabels": DB}, "policyTypes": ["Ingress"]})
+    for closed, sides in ((open_, []), (shut, ["ingress"])):
+        told = facts_of(small(closed), flow("10.1.2.9", 3306, guessed=True), 0)
+        assert [f.get("side") for f in told if f.kind == "policy_denies"] == sides
+
+
 def test_some_backends_are_denied() -> None:
     """A Service of which one backend is isolated fails now and then."""
     other = pod("shop/db-1", "10.1.2.10", {"app": "db", "old": "yes"}, "n2")

@@ -159,6 +159,9 @@ def test_bgp_gap() -> None:
         ("calico/node is not ready: BIRD is not ready: BGP not established with 10.0.0.2,10.0.0.3", ("bird", "10.0.0.2,10.0.0.3")),
         ("IPVS proxier will not be used because the following required kernel modules are not loaded: [ip_vs]", ("ipvs-modules", "")),
         ('exec: "conntrack": executable file not found in $PATH', ("conntrack-tool", "")),
+        ('failed to set bridge addr: \\"cni0\\" already has an IP address different from 10.244.2.1/24', ("bridge-address", "cni0")),
+        ("open /run/flannel/subnet.env: no such file or directory", ("no-config", "")),
+        ("stat /var/lib/calico/nodename: no such file or directory: check that the calico/node container is running", ("no-config", "")),
         ("1 node(s) didn't have free ports for the requested pod ports", ("host-port-taken", "")),
     ],
 )
