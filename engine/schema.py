@@ -480,7 +480,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "asked": Kind(
         "A pod or node of the cluster that the question names, or that has an end of a flow.",
-        {"what": "str: pod | node", "full": "str: namespace/name, or the node's name", "node_name": "str: Kubernetes node, '' = none yet"},
+        {"what": "str: pod | node", "full": "str: namespace/name, or the node's name", "node_name": "str: Kubernetes node, '' = none yet",
+         "trouble": "str: as in symptom"},
         "engine",
     ),
     # --- derived by the walk -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.cluster.flows import called
 from engine.cluster.inventory import Cluster
+from engine.cluster.plugins import told_of
 from engine.facts import HOST, Fact
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ def asked(facts: FactBase, symptom: str, words: Iterable[str], flows: Sequence[F
     ends = {address for flow in flows for address in (flow.src, flow.dst) if address}
     named = set(called(facts, words).get("pods", ())) | {pod.full for address in ends for pod in cluster.pods_at(address)}
     named |= {flow.from_name for flow in flows if "/" in flow.from_name}
+    trouble = (told_of(symptom) or ("",))[0]
     pods = [pod for pod in cluster.pods.values() if pod.full in named or pod.name in said or pod.full in said][:MAX_NAMED]
-    found = [_fact(cluster, "pod", pod.full, pod.node, pod.fact) for pod in pods]
+    found = [_fact(cluster, "pod", pod.full, pod.node, trouble, pod.fact) for pod in pods]
     said |= {word.lower().removeprefix("node/") for word in words}
     for name, node in cluster.nodes.items():
         if name.lower() in said and node.fact is not None:
-            found.append(_fact(cluster, "node", name, name, node.fact))
+            found.append(_fact(cluster, "node", name, name, trouble, node.fact))
     return found
 
 
-def _fact(cluster: Cluster, what: str, full: str, node: str, about: Fact) -> Fact:
-    return Fact("asked", {"what": what, "full": full, "node_name": node}, cluster.host_of(node) or node, HOST, about.source, about.line, about.text)
+def _fact(cluster: Cluster, what: str, full: str, node: str, trouble: str, about: Fact) -> Fact:
+    fields = {"what": what, "full": full, "node_name": node, **({"trouble": trouble} if trouble else {})}
+    return Fact("asked", fields, cluster.host_of(node) or node, HOST, about.source, about.line, about.text)

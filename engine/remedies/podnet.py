@@ -70,15 +70,15 @@ class NodeRejoin(_NotModelled):
 
     NAME: ClassVar[str] = "node.rejoin"
     RISK: ClassVar[str] = "high"
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"node": Parameter("Kubernetes node")}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"node_name": Parameter("Kubernetes node")}
 
     def commands(self) -> tuple[str, ...]:
         """Empty it, delete the object, take the old bridge away, restart the kubelet."""
-        node = shlex.quote(self.text("node"))
+        node = shlex.quote(self.text("node_name"))
         return (
             f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data",
             f"kubectl delete node {node}",
-            f"ip link del cni0; rm -rf {LEASES}/cbr0; systemctl restart kubelet  # on {self.text('node')}",
+            f"ip link del cni0; rm -rf {LEASES}/cbr0; systemctl restart kubelet  # on {self.text('node_name')}",
         )
 
     def verify(self) -> tuple[str, ...]:
@@ -91,16 +91,16 @@ class NodePodCidr(_NotModelled):
 
     NAME: ClassVar[str] = "node.pod-cidr"
     RISK: ClassVar[str] = "medium"
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"node": Parameter("Kubernetes node"), "cidr": Parameter("range that no other node has")}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"node_name": Parameter("Kubernetes node"), "cidr": Parameter("range that no other node has")}
 
     def commands(self) -> tuple[str, ...]:
         """``kubectl patch node``."""
         body = json.dumps({"spec": {"podCIDR": self.text("cidr"), "podCIDRs": [self.text("cidr")]}}, separators=(",", ":"))
-        return (shlex.join(["kubectl", "patch", "node", self.text("node"), "-p", body]),)
+        return (shlex.join(["kubectl", "patch", "node", self.text("node_name"), "-p", body]),)
 
     def verify(self) -> tuple[str, ...]:
         """The field."""
-        return (shlex.join(["kubectl", "get", "node", self.text("node"), "-o", "jsonpath={.spec.podCIDR}"]),)
+        return (shlex.join(["kubectl", "get", "node", self.text("node_name"), "-o", "jsonpath={.spec.podCIDR}"]),)
 
 
 class CniReinstall(_NotModelled):
@@ -125,7 +125,7 @@ class CniReinstall(_NotModelled):
         space, _, name = self.text("agent").partition("/")
         if name and not file:
             made.append(shlex.join(["kubectl", "rollout", "restart", "-n", space, f"daemonset/{name}"]))
-        return tuple(made) or ("kubectl apply -f <manifest of the network plug-in>",)
+        return tuple(made) or ("# apply the manifest of the network plug-in again: kubectl apply -f FILE",)
 
     def verify(self) -> tuple[str, ...]:
         """What is there."""
@@ -200,11 +200,11 @@ class CalicoRestart(_NotModelled):
 
     NAME: ClassVar[str] = "calico.restart"
     RISK: ClassVar[str] = "medium"
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"node": Parameter("Kubernetes node")}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"node_name": Parameter("Kubernetes node")}
 
     def commands(self) -> tuple[str, ...]:
         """Delete its pod, wherever calico was installed."""
-        query = ["get", "pods", "-A", "-l", "k8s-app=calico-node", "--field-selector", f"spec.nodeName={self.text('node')}"]
+        query = ["get", "pods", "-A", "-l", "k8s-app=calico-node", "--field-selector", f"spec.nodeName={self.text('node_name')}"]
         shown = shlex.join(["kubectl", *query, "-o", 'jsonpath={range .items[*]}{.metadata.namespace}{" "}{.metadata.name}{"\\n"}{end}'])
         return (f'{shown} | while read -r ns pod; do kubectl delete pod -n "$ns" "$pod"; done',)
 

@@ -43,14 +43,14 @@ def test_external_ip() -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "said"),
     [
-        ("node.rejoin", {"node": "n2"}, "kubectl delete node n2"),
-        ("node.pod-cidr", {"node": "n2", "cidr": "10.244.3.0/24"}, '"podCIDR":"10.244.3.0/24"'),
+        ("node.rejoin", {"node_name": "n2"}, "kubectl delete node n2"),
+        ("node.pod-cidr", {"node_name": "n2", "cidr": "10.244.3.0/24"}, '"podCIDR":"10.244.3.0/24"'),
         ("cni.reinstall", {"agent": "kube-flannel/kube-flannel-ds"}, "kubectl rollout restart -n kube-flannel daemonset/kube-flannel-ds"),
         ("cni.reinstall", {"file": "/etc/cni/net.d/10-x.conflist.bak"}, "mv /etc/cni/net.d/10-x.conflist.bak /etc/cni/net.d/10-x.conflist"),
         ("cni.reinstall", {"plugin": "portmap"}, "containernetworking-plugins"),
         ("cni.reinstall", {}, "kubectl apply -f"),
         ("cni.add-portmap", {"file": "10-x.conflist", "namespace": "shop", "pod": "web"}, "/etc/cni/net.d/10-x.conflist.before"),
-        ("calico.restart", {"node": "n2"}, "spec.nodeName=n2"),
+        ("calico.restart", {"node_name": "n2"}, "spec.nodeName=n2"),
         ("program.install", {"package": "conntrack-tools", "debian": "conntrack", "program": "conntrack"}, "dnf install -y conntrack-tools"),
         ("module.load", {"module": "ip_vs"}, "modprobe ip_vs"),
     ],
@@ -70,4 +70,4 @@ def test_names_are_quoted() -> None:
 
 def test_no_model() -> None:
     """What controllers and agents do is not modelled."""
-    assert made("calico.restart", node="n2").apply(FactBase([])) is None
+    assert made("calico.restart", node_name="n2").apply(FactBase([])) is None
