@@ -33,14 +33,15 @@ def asked(facts: FactBase, symptom: str, words: Iterable[str], flows: Sequence[F
     named |= {flow.from_name for flow in flows if "/" in flow.from_name}
     trouble = (told_of(symptom) or ("",))[0]
     pods = [pod for pod in cluster.pods.values() if pod.full in named or pod.name in said or pod.full in said][:MAX_NAMED]
-    found = [_fact(cluster, "pod", pod.full, pod.node, trouble, pod.fact) for pod in pods]
+    found = [_fact(cluster, {"what": "pod", "full": pod.full, "node_name": pod.node}, trouble, pod.fact) for pod in pods]
     said |= {word.lower().removeprefix("node/") for word in words}
     for name, node in cluster.nodes.items():
         if name.lower() in said and node.fact is not None:
-            found.append(_fact(cluster, "node", name, name, trouble, node.fact))
+            found.append(_fact(cluster, {"what": "node", "full": name, "node_name": name}, trouble, node.fact))
     return found
 
 
-def _fact(cluster: Cluster, what: str, full: str, node: str, trouble: str, about: Fact) -> Fact:
-    fields = {"what": what, "full": full, "node_name": node, **({"trouble": trouble} if trouble else {})}
-    return Fact("asked", fields, cluster.host_of(node) or node, HOST, about.source, about.line, about.text)
+def _fact(cluster: Cluster, fields: dict[str, str], trouble: str, about: Fact) -> Fact:
+    node = fields["node_name"]
+    more = {"trouble": trouble} if trouble else {}
+    return Fact("asked", {**fields, **more}, cluster.host_of(node) or node, HOST, about.source, about.line, about.text)

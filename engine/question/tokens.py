@@ -114,7 +114,8 @@ def _tool_noise() -> re.Pattern[str]:
         r"\blookup \S+ on (?=\S+:53\b)"
         r"|\bfrom \S+(?: \(\S+\))?:? icmp_seq[= ]\d+|\bicmp_seq[= ]\d+|\btime[= ]\d+(?:\.\d+)? ?ms|\b\d+\(\d+\) bytes of data"
         r"|(?<=[a-z])-(?=to-[a-z])|(?<=-to)-(?=[a-z])"
-        r"|\bfailed to allocate for range \d+:|\b(?:in )?range set: [0-9a-f.:]+-[0-9a-f.:]+(?:, ?[0-9a-f.:]+-[0-9a-f.:]+)*|\bbgp not established with [0-9a-f.:]+(?:, ?[0-9a-f.:]+)*"
+        r"|\bfailed to allocate for range \d+:|\b(?:in )?range set: [0-9a-f.:]+-[0-9a-f.:]+(?:, ?[0-9a-f.:]+-[0-9a-f.:]+)*"
+        r"|\bbgp not established with [0-9a-f.:]+(?:, ?[0-9a-f.:]+)*"
     )
 
 
