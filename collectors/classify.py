@@ -59,6 +59,7 @@ PARSERS: Final = {
     "crictl": "crictl:parse",
     "kubernetes": "kubectl:parse",
     "host": "hostinfo:parse",
+    "attempt": "attempts:parse",
 }
 """Format → module and function below :mod:`collectors.parsers`."""
 
@@ -201,6 +202,14 @@ WORDS: Final = {
     "uname": "host",
     "hostname": "host",
     "hostnamectl": "host",
+    "ping": "attempt",
+    "curl": "attempt",
+    "telnet": "attempt",
+    "nc": "attempt",
+    "ncat": "attempt",
+    "nslookup": "attempt",
+    "dig": "attempt",
+    "getent": "attempt",
 }
 """Words of file names that tell a format."""
 
@@ -263,6 +272,14 @@ PROGRAMS: Final = (
     "ethtool",
     "dmesg",
     "ufw",
+    "ping",
+    "curl",
+    "telnet",
+    "nc",
+    "ncat",
+    "nslookup",
+    "dig",
+    "getent",
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
@@ -422,7 +439,9 @@ def from_command(command: str) -> Hint | None:
 
 
 def _of_networks(program: str, command: str, words: list[str]) -> str:
-    """The format of a listing of one of CNI's folders, or of BGP sessions; "" for any other command."""
+    """The format of a listing of one of CNI's folders, of BGP sessions, or of a look-up by ``host``; "" for any other command."""
+    if program == "host" and words and command.startswith("host "):
+        return "attempt"
     if program in {"birdcl", "birdc"} or (program == "calicoctl" and "status" in words):
         return "bgp"
     command = command.replace("_", "/") if program == "ls" else ""
@@ -470,6 +489,9 @@ OWN_LINE: Final = (
     r"journalctl\b|ufw[ \t]+status|firewall-cmd[ \t]+--(?:list-all|zone)|docker[ \t]+info\b|(?:tail|head|less|grep)[ \t][^\n]{1,60}/var/log/|"
     r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
     r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
+    # One target, and no more words than ports: "# ping the database" is a remark.
+    r"(?:ping6?|curl|nc|ncat|telnet|nslookup|dig)[ \t]+(?:[-+][^ \t\n]+[ \t]+(?:\d+[ \t]+)?){0,6}@?[\w:/.-]+(?:[ \t]+[\d@][\w.:]*)?$|"
+    r"getent[ \t]+a?hosts(?:v[46])?[ \t]+[^ \t\n]+$|"
     r"ls[ \t][^\n]{0,40}/(?:etc/cni|var/lib/cni|opt/cni|usr/lib(?:exec)?/cni)\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
 """Command lines that may stand in a heading."""
@@ -585,6 +607,15 @@ SIGNATURES: Final = (
         ),
     ),
     ("host", r"^Linux \S+ \d+\.\d+|^(?:PRETTY_NAME|VERSION_ID|ID_LIKE)=|^\s*Static hostname:"),
+    (
+        "attempt",
+        (
+            rf"^PING \S+ \({ADDRESS}\)|^ping: \S|^  % Total    % Received|^\*[ ]+(?:Trying|Host \S+ was resolved|Could not resolve)"
+            rf"|^Trying {ADDRESS}\.\.\.[ \t\r]*$|^telnet: \S|^nc: c|^Ncat: [A-Z]|^Connection to \S+ (?:\S+ )?\d+ port \[|^curl: \(\d+\) "
+            r"|^; <<>> DiG |^;; (?:connection timed out|communications error|no servers could)|^\*\* server can't find"
+            rf"|^Server:[ \t]+{ADDRESS}[ \t\r]*$(?=\nAddress)|^[\w.-]+ has (?:IPv6 )?address {ADDRESS}|^Host \S+ not found: \d"
+        ),
+    ),
     ("docker", r"^CONTAINER ID[ \t]+IMAGE|^NETWORK ID[ \t]+NAME"),
 )
 """Lines that only one format has."""

@@ -1,0 +1,138 @@
+"""What client programs saw, recorded from those programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.classify import from_command, sections
+from collectors.evidence import read
+from collectors.parsers.attempts import parse
+from collectors.place import Place
+from engine.facts import HOST, Source
+
+RECORDED = Path(__file__).parents[2] / "recordings" / "attempts"
+DB = "10.9.0.2"
+NX = "nosuch.example.com"
+
+
+def observed(text: str, command: str = "") -> list[dict[str, Any]]:
+    """Fields of the facts of a text."""
+    facts = parse(Source("x", text, command), Place("n1"))
+    assert {f.kind for f in facts} <= {"observed"}
+    return [dict(f.fields) for f in facts]
+
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("ping-ok", "", {"program": "ping", "name": "db", "address": DB, "protocol": "icmp", "outcome": "connected", "lost": 0}),
+    ("ping-loss", "", {"address": DB, "outcome": "timeout", "lost": 2}),
+    ("ping-unreachable", "", {"address": "10.9.0.77", "outcome": "EHOSTUNREACH", "by": "10.9.0.1"}),
+    ("ping-from-router", "", {"address": "192.0.2.1", "outcome": "EHOSTUNREACH", "by": DB}),
+    ("ping-prohibited", "", {"address": "192.0.2.1", "outcome": "EHOSTUNREACH", "by": DB}),
+    ("ping-mtu", "", {"address": DB, "outcome": "EMSGSIZE", "mtu": 1400}),
+    ("ping-net", "ping -c1 192.0.2.1", {"address": "192.0.2.1", "outcome": "ENETUNREACH"}),
+    ("ping-net", "", {"outcome": "ENETUNREACH"}),
+    ("ping-unknown", "", {"name": NX, "outcome": "unresolved"}),
+    ("busybox-ping", "", {"address": DB, "outcome": "connected", "lost": 0}),
+    ("curl-ok", "", {"program": "curl", "name": "db", "address": DB, "port": 8080, "protocol": "tcp", "outcome": "connected"}),
+    ("curl-refused", "", {"name": "db", "address": DB, "port": 81, "outcome": "ECONNREFUSED"}),
+    ("curl-refused-short", "", {"name": "db", "port": 81, "outcome": "failed"}),
+    ("curl-timeout", "", {"address": DB, "port": 82, "outcome": "timeout"}),
+    ("curl-host", "", {"address": "192.0.2.1", "port": 80, "outcome": "EHOSTUNREACH"}),
+    ("curl-unknown", "", {"name": NX, "outcome": "unresolved"}),
+    ("nc-ok", "", {"program": "nc", "address": DB, "port": 8080, "outcome": "connected"}),
+    ("nc-refused", "", {"name": "db", "address": DB, "port": 81, "outcome": "ECONNREFUSED"}),
+    ("nc-timeout", "", {"address": DB, "port": 82, "outcome": "timeout"}),
+    ("busybox-nc", "", {"address": DB, "outcome": "ECONNREFUSED"}),
+    ("telnet-refused", "telnet 10.9.0.2 81", {"program": "telnet", "address": DB, "port": 81, "outcome": "ECONNREFUSED"}),
+    ("telnet-ok", "telnet 10.9.0.2 8080", {"address": DB, "port": 8080, "outcome": "connected"}),
+    ("busybox-telnet", "", {"address": DB, "outcome": "ECONNREFUSED"}),
+    ("nslookup-ok", "", {"program": "nslookup", "name": "db.example.com", "server": DB, "outcome": "resolved", "addresses": (DB,)}),
+    ("nslookup-nx", "", {"name": NX, "rcode": "NXDOMAIN", "server": DB, "outcome": "unresolved"}),
+    ("nslookup-fail", "", {"name": "fail.example.com", "rcode": "SERVFAIL", "outcome": "unresolved"}),
+    ("nslookup-timeout", "", {"address": "10.9.0.1", "port": 53, "protocol": "udp", "outcome": "ECONNREFUSED"}),
+    ("busybox-nslookup", "", {"name": "db.example.com", "server": DB, "addresses": (DB,)}),
+    ("busybox-nslookup-nx", "", {"name": NX, "rcode": "NXDOMAIN", "outcome": "unresolved"}),
+    ("dig-ok", "", {"program": "dig", "name": "db.example.com", "server": DB, "outcome": "resolved", "addresses": (DB,)}),
+    ("dig-nx", "", {"name": NX, "rcode": "NXDOMAIN", "outcome": "unresolved"}),
+    ("dig-fail", "", {"rcode": "SERVFAIL", "outcome": "unresolved"}),
+    ("dig-timeout", "", {"name": "slow.example.com", "address": DB, "port": 53, "outcome": "timeout"}),
+    ("dig-refused", "", {"name": "db.example.com", "address": "10.9.0.1", "outcome": "ECONNREFUSED"}),
+    ("dig-short", "dig +short db.example.com", {"name": "db.example.com", "addresses": (DB,), "outcome": "resolved"}),
+    ("host-ok", "host db.example.com", {"name": "db.example.com", "program": "host", "addresses": (DB,)}),
+    ("host-nx", "", {"name": NX, "rcode": "NXDOMAIN", "outcome": "unresolved"}),
+    ("host-timeout", "host slow.example.com", {"name": "slow.example.com", "address": DB, "outcome": "timeout"}),
+    ("getent-ok", "getent hosts db", {"program": "getent", "name": "db", "addresses": (DB,), "outcome": "resolved"}),
+    ("getent-none", f"getent hosts {NX}", {"name": NX, "outcome": "unresolved"}),
+]
+
+
+@pytest.mark.parametrize(("name", "command", "expected"), CASES, ids=[f"{name}{' (command)' * bool(command)}" for name, command, _ in CASES])
+def test_recordings(name: str, command: str, expected: dict[str, Any]) -> None:
+    """Each program's output becomes one attempt with its target and its outcome."""
+    (found,) = observed((RECORDED / name).read_text(encoding="utf-8"), command)
+    assert found | expected == found
+
+
+@pytest.mark.parametrize("path", sorted(RECORDED.iterdir()), ids=lambda path: path.name)
+def test_content_tells_the_format(path: Path) -> None:
+    """Outputs are recognised by what they look like, but for bare addresses, which only a command line explains."""
+    text = path.read_text(encoding="utf-8")
+    bare = path.name in {"getent-ok", "getent-none", "dig-short"}
+    assert {s.format for s in sections("pasted", text)} == ({""} if bare else {"attempt"})
+
+
+@pytest.mark.parametrize(("command", "format_name"), [
+    ("ping -c 3 db", "attempt"), ("curl -v http://db:5432", "attempt"),
+    ("docker exec web curl -v http://db", "attempt"), ("host db.example.com", "attempt"),
+    ("getent hosts db", "attempt"), ("ssh host ip route", "route"), ("kubectl get pods curl", "kubernetes"),
+])
+def test_commands(command: str, format_name: str) -> None:
+    """Client programs are known by their command lines; their names as arguments of others mean nothing."""
+    hint = from_command(command)
+    assert hint is not None
+    assert hint.format == format_name
+
+
+def test_a_terminal(tmp_path: Path) -> None:
+    """In a pasted terminal each output has its command line and its machine; listings beside them are read as ever."""
+    text = "\n".join([
+        "root@web:~# ip route", "10.9.0.0/24 dev eth0 proto kernel scope link src 10.9.0.1", "root@web:~# telnet 10.9.0.2 81",
+        (RECORDED / "telnet-refused").read_text(encoding="utf-8").rstrip(), "root@web:~# getent hosts db", "10.9.0.2        db",
+        "root@web:~# ping -c2 db", (RECORDED / "ping-loss").read_text(encoding="utf-8"),
+    ])
+    (tmp_path / "pasted.txt").write_text(text, encoding="utf-8")
+    evidence = read([tmp_path / "pasted.txt"])
+    found = [(f.node, f.stack, f.get("program"), f.get("port"), f.get("outcome")) for f in evidence.facts if f.kind == "observed"]
+    assert found == [
+        ("web", HOST, "telnet", 81, "ECONNREFUSED"), ("web", HOST, "getent", None, "resolved"), ("web", HOST, "ping", None, "timeout"),
+    ]
+    assert len([f for f in evidence.facts if f.kind == "route"]) == 1
+    assert not evidence.warnings
+
+
+def test_several_attempts_in_a_row() -> None:
+    """Outputs one below the other are attempts of their own."""
+    texts = [(RECORDED / name).read_text(encoding="utf-8") for name in ("ping-ok", "ping-loss", "curl-refused", "nc-ok", "dig-nx", "curl-timeout")]
+    found = [(f["program"], f["outcome"]) for f in observed("\n".join(texts))]
+    assert found == [
+        ("ping", "connected"), ("ping", "timeout"), ("curl", "ECONNREFUSED"), ("nc", "connected"), ("dig", "unresolved"), ("curl", "timeout"),
+    ]
+
+
+def test_remarks_are_no_commands(tmp_path: Path) -> None:
+    """Remarks that begin like a client program's name do not end the listing that they stand in."""
+    text = "127.0.0.1 localhost\n# host names of others\n10.9.0.2 db\n# ping the database first\n10.9.0.3 cache\n"
+    (tmp_path / "etc_hosts").write_text(text, encoding="utf-8")
+    names = {name for f in read([tmp_path]).facts if f.kind == "hosts_entry" for name in f.get("names", ())}
+    assert {"db", "cache"} <= names
+
+
+@given(st.text(max_size=300), st.sampled_from(["", "ping x", "telnet x y", "nc x 99999", "curl", "dig @1.1.1.1", "getent hosts", "host"]))
+def test_no_text_breaks_it(text: str, command: str) -> None:
+    """Whatever is pasted, the parser gives facts that have an outcome."""
+    assert all(f["outcome"] for f in observed(text, command))
