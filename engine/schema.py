@@ -797,6 +797,11 @@ KINDS: Final[dict[str, Kind]] = {
          "proper": "str: network that the cluster's pods are from"},
         "engine",
     ),
+    "pool_over_nodes": Kind(
+        "A calico IP pool that holds addresses of the cluster's own nodes (computed from their objects).",
+        {"name": "str", "cidr": "str", "node_name": "str: the first such node", "address": "str: of it", "nodes": "int"},
+        "engine",
+    ),
     "proxy_word": Kind(
         "A handle of a Service that kube-proxy's rules say has no endpoints (computed from the rules' comments).",
         {"full": "str: namespace/name", "handle": "str: its node port, address or name, in lower case", "what": "str: no-local (here) | none", "spec": "str: the rule's words"},

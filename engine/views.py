@@ -211,6 +211,16 @@ def foreign_pods(base: FactBase) -> Iterable[Fact]:
     return foreign(Cluster(base))
 
 
+def pools_over_nodes(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.cluster.pools.covering_pools`."""
+    if not base.of_kind("ippool"):
+        return ()
+    from engine.cluster.inventory import Cluster
+    from engine.cluster.pools import covering_pools
+
+    return covering_pools(Cluster(base))
+
+
 def proxy_words(base: FactBase) -> Iterator[Fact]:
     """See :func:`engine.proxy.words.words`."""
     from engine.proxy import words
@@ -278,6 +288,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "cni_order": cni_orders,
     "proxy_state": proxy_states,
     "proxy_word": proxy_words,
+    "pool_over_nodes": pools_over_nodes,
     "foreign_pod": foreign_pods,
     "stray_pod": _of_cluster("stray_pods"),
     "cidr_clash": _of_cluster("cidr_clashes"),
