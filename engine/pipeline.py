@@ -109,11 +109,11 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
         if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id not in FALLBACKS
     )
     if not shown:
-        # Causes of flows whose port nobody named stay what they are: possible ones.
+        # Causes of flows whose port nobody named stay what they are: possible ones, of an error that somebody named.
         held = tuple(f for f in outcome.findings if f.standing is Standing.UNDECIDED and f.evidence and f.id not in FALLBACKS)
         held = tuple(f for f in held if f.flows and all(question.flows[n].guessed for n in f.flows))
         question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
-        return (question, outcome._replace(findings=held)) if held else None
+        return (question, outcome._replace(findings=held)) if held and question.error_class else None
     # What a program says itself counts for more than the walk of a flow that was guessed.
     shown = tuple(f for f in shown if not f.flows) or shown
     question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
