@@ -35,9 +35,11 @@ def asked(facts: FactBase, symptom: str, words: Iterable[str], flows: Sequence[F
     pods = [pod for pod in cluster.pods.values() if pod.full in named or pod.name in said or pod.full in said][:MAX_NAMED]
     found = [_fact(cluster, {"what": "pod", "full": pod.full, "node_name": pod.node}, trouble, pod.fact) for pod in pods]
     said |= {word.lower().removeprefix("node/") for word in words}
-    for name, node in cluster.nodes.items():
-        if name.lower() in said and node.fact is not None:
-            found.append(_fact(cluster, {"what": "node", "full": name, "node_name": name}, trouble, node.fact))
+    # Of many a node only its pods were listed.
+    nodes = {pod.node: pod.fact for pod in cluster.pods.values() if pod.node}
+    nodes |= {name: node.fact for name, node in cluster.nodes.items() if node.fact is not None}
+    meant = ((name, fact) for name, fact in nodes.items() if name.lower() in said)
+    found += [_fact(cluster, {"what": "node", "full": name, "node_name": name}, trouble, fact) for name, fact in meant]
     return found
 
 

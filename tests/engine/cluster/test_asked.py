@@ -17,3 +17,9 @@ def test_names_and_ends() -> None:
     assert [f.get("full") for f in asked(FACTS, "web is stuck", ("web",), ())] == ["shop/web-1"]
     flow = Flow("n1", "web", "10.1.1.5", "10.1.1.6", 80, "tcp")
     assert [f.get("full") for f in asked(FACTS, "", (), [flow])] == ["shop/web-1", "shop/db-0"]
+
+
+def test_nodes_that_only_pods_tell_of() -> None:
+    """A listing of pods names nodes too."""
+    facts = FactBase([pod("shop/web-1", "10.1.1.5", {}, "n7")])
+    assert [(f.get("what"), f.get("full")) for f in asked(facts, "services time out on n7", (), ())] == [("node", "n7")]
