@@ -203,6 +203,9 @@ class Diagnoser:
         later = self._walk_on(candidates)
         findings = [self._finding(c, self.start) for c in candidates] + later
         findings.sort(key=_order)
+        from engine.contradictions import contradictions
+
+        self.warnings += contradictions(self.start.facts, self.start.traces)
         mismatch = self._mismatch(findings)
         return Diagnosis(
             self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch, tuple(dict.fromkeys(self.warnings))

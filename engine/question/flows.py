@@ -168,6 +168,10 @@ def ports_for(inventory: Inventory, sender: Endpoint, goal: Goal, ask: Ask, note
     if tried:
         _say_ports(notes, goal.endpoint, tried, ("connections without an answer in conntrack", "conntrack 中没有应答的连接"))
         return Ports(tried)
+    seen = _tried(inventory, goal.endpoint, ask)
+    if seen:
+        _say_ports(notes, goal.endpoint, seen, ("what programs tried", "程序尝试过的端口"))
+        return Ports(seen)
     configured = [p for p in goal.endpoint.ports if ask.protocol in ("", p[1])]
     if goal.endpoint.kind == "node" and not configured and not _needs_tcp(ask):
         offered = []
@@ -235,6 +239,14 @@ def _attempted(inventory: Inventory, sender: Endpoint, target: Endpoint) -> list
         if f.get("dst") in target.addresses and f.get("src") in sender.addresses and (f.get("unreplied") or f.get("state") == "SYN_SENT")
     ]
     return list(dict.fromkeys((int(f.get("dport")), str(f.get("protocol", "tcp"))) for f in hits if f.get("dport")))[:MAX_PORTS]
+
+
+def _tried(inventory: Inventory, target: Endpoint, ask: Ask) -> list[Port]:
+    """Ports of the target that client programs of the evidence asked for, failed attempts first."""
+    hits = [f for f in inventory.facts.of_kind("observed") if f.get("port") and f.get("address") in target.addresses]
+    hits.sort(key=lambda f: f.get("outcome") == "connected")
+    ports = dict.fromkeys((int(f.get("port")), str(f.get("protocol", "tcp"))) for f in hits)
+    return [p for p in ports if ask.protocol in ("", p[1])][:MAX_PORTS]
 
 
 def _needs_tcp(ask: Ask) -> bool:

@@ -12,6 +12,7 @@ from engine.question.grammar import Mention, Roles, read
 from engine.question.lookups import about_names, looked_up
 from engine.question.names import Inventory
 from engine.question.notes import Notes, listed
+from engine.question.observed import completed
 from engine.question.parties import Cast, Party, say_who
 from engine.question.tokens import MAX_PORT, error_class, fold, holds, packet_size, protocol_hint, spoken_port, tells_success, tokens, without_noise
 
@@ -69,7 +70,7 @@ def understand(
     inventory = Inventory(facts)
     notes = Notes()
     cast = Cast(inventory, notes, _node(inventory, node))
-    heard = hear(symptom, inventory.knows, options)
+    heard = completed(hear(symptom, inventory.knows, options), options, inventory, notes)
     flows = _Asking(cast, heard, options).flows()
     mentioned = tuple(dict.fromkeys(m.text for m in (*heard.roles.senders, *heard.roles.targets) if m.known))
     question = Question(symptom, heard.error, flows, tuple(notes.assumptions), () if flows else tuple(notes.missing), mentioned)
