@@ -209,7 +209,7 @@ class Observer:
             words = key.split(".")
             if key.startswith(f"net.ipv{10 - self.family}.") and not key.startswith("net.ipv4.ip"):
                 continue
-            device = words[3] if len(words) > 4 and words[2] == "conf" else ""
+            device = words[3].replace("/", ".") if len(words) > 4 and words[2] == "conf" else ""
             shown: Part = key
             if device in self.wires:
                 yield self._made("sysctl", Device(device), words[-1], str(fact.fields.get("value", "")), device=device)

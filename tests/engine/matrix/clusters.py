@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TUNNEL = "vxlan id 1 local 192.168.0.{n} dev eth0 srcport 0 0 dstport 8472"
 SERVICE = "10.96.0.10"
+FLAWS = 39
+"""Kinds of things that may be wrong."""
 
 
 class Small:
@@ -110,8 +112,8 @@ class Small:
 
     # --- what may be wrong ----------------------------------------------------------------------------------------
 
-    def break_something(self) -> None:
-        """One of many things, somewhere."""
+    def break_something(self, which: int | None = None) -> None:
+        """One of many things, somewhere; ``which`` of :data:`FLAWS`, if it is to be a certain one."""
         random = self.random
         n, p = random.choice(self.nodes), random.choice(self.pods)
         m = random.choice([each for each in self.nodes if each != n])
@@ -159,7 +161,8 @@ class Small:
             lambda: self.world.stacks.pop((f"n{n}", f"p{p}"), None),
             lambda: self.world.stacks.pop((f"n{n}", "host"), None),
         ]
-        random.choice(flaws)()
+        assert len(flaws) == FLAWS
+        (random.choice(flaws) if which is None else flaws[which])()
 
     def printed(self) -> World:
         """The world with all that was said of it."""

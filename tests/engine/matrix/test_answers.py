@@ -15,7 +15,7 @@ from engine.model import build
 from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
-from tests.engine.matrix.clusters import SERVICE, Small
+from tests.engine.matrix.clusters import FLAWS, SERVICE, Small
 
 if TYPE_CHECKING:
     from engine.matrix import Matrix
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 Pairs = dict[tuple[str, str], str]
 
-WORLDS = 24
+WORLDS = 16
 """Random clusters of one test run."""
 
 
-def small(seed: int) -> tuple[Small, list[Fact]]:
-    """A random cluster with up to three flaws, and the API's view of it."""
+def small(seed: int, flaw: int | None = None) -> list[Fact]:
+    """A random cluster with up to three flaws, or with a certain one, and the API's view of it."""
     random = Random(seed)  # noqa: S311 - nothing is secret here
-    cluster = Small(random, calico=random.random() < 0.4, nodes=random.choice((2, 3)), pods=random.choice((2, 3)))
+    cluster = Small(random, calico=random.random() < 0.4, nodes=random.choice((2, 3)) if flaw is None else 3, pods=random.choice((2, 3)))
     objects: list[Fact] = []
     if random.random() < 0.5:
         backends = random.sample([(n, p) for n in cluster.nodes for p in cluster.pods], random.choice((1, 2, 3)))
@@ -42,9 +42,9 @@ def small(seed: int) -> tuple[Small, list[Fact]]:
         for p in cluster.pods:
             fields = {"namespace": "shop", "name": f"p{n}-{p}", "ips": (cluster.address(n, p),), "node_name": f"n{n}", "phase": "Running"}
             objects.append(Fact("pod", {**fields, "host_network": False}))
-    for _ in range(random.choice((0, 1, 1, 2, 3))):
-        cluster.break_something()
-    return cluster, [*cluster.printed().facts().facts, *objects]
+    for _ in range(random.choice((0, 1, 1, 2, 3)) if flaw is None else 1):
+        cluster.break_something(flaw)
+    return [*cluster.printed().facts().facts, *objects]
 
 
 def asked(seed: int) -> Options:
@@ -80,12 +80,66 @@ def walked(network: Network, found: Matrix, options: Options) -> Pairs:
     return pairs
 
 
+def compare(facts: list[Fact], options: Options) -> None:
+    """The matrix and the walks of all pairs agree."""
+    base = FactBase(facts, EXPANDERS)
+    network = build(base)
+    found = matrix(network, Cluster(base), options)
+    assert told(found) == walked(network, found, options)
+
+
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_matrix_is_the_walk_of_every_pair(seed: int) -> None:
     """Whatever is wrong in a cluster: the matrix says of every pair what its own walk says."""
-    _, facts = small(seed)
-    base = FactBase(facts, EXPANDERS)
-    network = build(base)
-    options = asked(seed)
-    found = matrix(network, Cluster(base), options)
-    assert told(found) == walked(network, found, options)
+    compare(small(seed), asked(seed))
+
+
+@pytest.mark.parametrize("flaw", range(FLAWS))
+def test_no_flaw_goes_unseen(flaw: int) -> None:
+    """One flaw among nodes that are alike but for it: the matrix says of every pair what its own walk says."""
+    compare(small(1000 + flaw, flaw), asked(flaw))
+
+
+def healthy(nodes: int) -> tuple[FactBase, Small]:
+    """A cluster in which everything connects."""
+    cluster = Small(Random(1), calico=False, nodes=nodes, pods=2)  # noqa: S311 - nothing is secret here
+    cluster.serve([(1, 0), (2, 1)])
+    return cluster.printed().facts(), cluster
+
+
+def test_walks_do_not_grow_with_the_cluster() -> None:
+    """Twice the nodes of one kind are four times the pairs, and not one walk more."""
+    few, many = (matrix(build(base), Cluster(base), Options(nodes=False)) for base, _ in (healthy(3), healthy(6)))
+    assert few.pairs(lambda answer: answer.connects) == 6 * 5
+    assert many.pairs(lambda answer: answer.connects) == 12 * 11
+    assert few.walks == many.walks
+
+
+def test_one_pair_of_nodes() -> None:
+    """A forwarding entry that one node lacks: its pods and those of the other node do not reach each other, and the block says where it ends."""
+    _, cluster = healthy(4)
+    cluster.fdb[1] = [line for line in cluster.fdb[1] if "192.168.0.3 " not in line]
+    base = cluster.printed().facts()
+    found = matrix(build(base), Cluster(base), Options(nodes=False))
+    sides = {(frozenset(m.node for m in block.sources), frozenset(m.node for m in block.targets)) for block in found.blocks}
+    assert sides == {(frozenset({"n1"}), frozenset({"n3"})), (frozenset({"n3"}), frozenset({"n1"}))}
+    assert [block.pairs for block in found.blocks] == [4, 4]
+    assert {block.reason.node for block in found.blocks if block.reason is not None} == {"n1"}
+
+
+def test_either_side_may_be_restricted() -> None:
+    """``sources`` and ``targets`` leave those pairs whose ends they name."""
+    base, _ = healthy(3)
+    found = matrix(build(base), Cluster(base), Options(sources=("n1/p0",), targets=("node/n2",)))
+    assert set(told(found)) == {("n1/p0", name) for name in ("node/n2", "n2/p0", "n2/p1")}
+
+
+def test_a_service_with_an_unreachable_endpoint_fails_partly() -> None:
+    """Nothing is missing where the dice decide between an endpoint that answers and one that does not: some connections fail."""
+    _, cluster = healthy(3)
+    cluster.filter[2].append(f"-A FORWARD -d {cluster.address(2, 1)}/32 -j DROP")
+    ports = ({"name": "", "port": 80, "protocol": "TCP", "target_port": 8080},)
+    service = Fact("service", {"namespace": "shop", "name": "db", "type": "ClusterIP", "cluster_ips": (SERVICE,), "ports": ports})
+    base = cluster.printed().facts().plus([service])
+    found = matrix(build(base), Cluster(base), Options(sources=("n1/p0",), targets=("svc/shop/db",)))
+    assert [(block.sees, block.ends) for block in found.blocks] == [("partly", ("timeout",))]
