@@ -174,7 +174,9 @@ class Diagnoser:
         if any(network.facts.of_kind(kind) for kind in ("pod", "service", "endpoints")):
             from engine.cluster.flows import called
 
-            fields |= called(network.facts, self.question.mentioned)
+            named = called(network.facts, self.question.mentioned)
+            # What was not understood of the text may name some all the same.
+            fields |= named if named["pods"] or named["services"] else called(network.facts, [word.strip("\"'`.,:;()") for word in text.split()])
         from engine.cluster.plugins import told_of
 
         if told := told_of(text):

@@ -126,3 +126,13 @@ def test_not_ruled_out(symptom: str, standing: Standing, tmp_path: Path) -> None
     report = diagnose(Request(symptom, (tmp_path,)))
     assert [(f.id, f.standing) for f in report.findings] == [("rp-filter-loose-unsupported", standing)]
     assert report.verdict is Verdict.INSUFFICIENT_EVIDENCE
+
+
+def test_words_that_were_not_understood(tmp_path: Path) -> None:
+    """A pod that the text names in passing is meant where nothing else of the cluster is."""
+    head = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: agent2\n  namespace: shop\n"
+    spec = "spec:\n  hostNetwork: true\n  dnsPolicy: ClusterFirst\n  nodeName: n1\n  containers:\n  - name: a\n    image: a\n"
+    status = "status:\n  phase: Running\n  hostIP: 192.0.2.9\n  podIP: 192.0.2.9\n"
+    (tmp_path / "pod.yaml").write_text(head + spec + status, encoding="utf-8")
+    report = diagnose(Request("nslookup: can't resolve 'till': Name does not resolve from the hostNetwork pod agent2", (tmp_path,)))
+    assert [(f.id, f.standing) for f in report.findings] == [("dns-policy-hostnetwork", Standing.ROOT_CAUSE)]

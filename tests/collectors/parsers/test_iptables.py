@@ -539,3 +539,14 @@ def test_agrees_with_the_running_iptables(program: str, namespace: str) -> None:
                     assert spec == expected
                     compared += 1
     assert compared > 25
+
+
+@pytest.mark.parametrize(("line", "table"), [
+    ('-A KUBE-EXTERNAL-SERVICES -p tcp -m comment --comment "shop/till has no local endpoints" -m tcp --dport 30100 -j DROP', "filter"),
+    ("-A DOCKER-USER -i eth0 -j DROP", "filter"),
+    ("-A KUBE-SERVICES -d 10.99.0.7/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.31.4.9:80", "nat"),
+])  # fmt: skip
+def test_lines_that_were_searched_for(line: str, table: str) -> None:
+    """Rules without a word of their table are of the one that alone has such a chain or target."""
+    (fact,) = (f for f in parse(Source("pasted", line + "\n"), Place("n1")) if f.kind == "netfilter_table")
+    assert fact.get("table") == table
