@@ -109,3 +109,16 @@ def test_an_api_server_that_is_down_costs_one_question(tmp_path: Path, monkeypat
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert list(host.cluster(CollectOptions())) == []
+
+
+def test_cni_listings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """host-local's leases of each network and the installed plug-ins are listed by name; what does not exist is passed over."""
+    leases, plugins = tmp_path / "networks" / "cbr0", tmp_path / "bin"
+    leases.mkdir(parents=True)
+    plugins.mkdir()
+    (leases / "10.244.1.2").write_text("sandbox\r\neth0")
+    (plugins / "bridge").write_text("")
+    monkeypatch.setattr(host, "LEASES_FOLDER", str(tmp_path / "networks"))
+    monkeypatch.setattr(host, "PLUGIN_FOLDERS", (str(plugins), str(tmp_path / "none")))
+    found = [(got.command, got.what, got.output.data) for got in host.cni_listings()]
+    assert found == [(f"ls {leases}", "cni_leases", b"10.244.1.2\n"), (f"ls {plugins}", "", b"bridge\n")]
