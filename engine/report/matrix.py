@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from engine.phrases import spoken
@@ -119,6 +120,10 @@ def describe(found: Matrix, ends: Sequence[End], lang: str) -> str:
     if len(nodes) > NAMED:
         told.append(say("matrix-nodes-bare", lang, nodes=len(nodes)))
         rest = [end for end in rest if end.kind != "node"]
+    some = Counter(end.node for end in rest if end.kind == "pod")
+    if some.total() > NAMED:
+        told += _of_nodes(some, lang, "matrix-some-of", "matrix-some")
+        rest = [end for end in rest if end.kind != "pod"]
     told += [end.name for end in rest[:NAMED]]
     if len(rest) > NAMED:
         told.append(say("matrix-more", lang, count=len(rest) - NAMED))

@@ -78,6 +78,8 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "matrix-pods-of": ("all {count} pods of {node}", "{node} 的全部 {count} 个 Pod"),
     "matrix-nodes": ("{nodes} nodes and their {count} pods", "{nodes} 个节点及其 {count} 个 Pod"),
     "matrix-nodes-pods": ("all {count} pods of {nodes} nodes", "{nodes} 个节点的全部 {count} 个 Pod"),
+    "matrix-some-of": ("{count} pods of {node}", "{node} 的 {count} 个 Pod"),
+    "matrix-some": ("{count} pods of {nodes} nodes", "{nodes} 个节点的 {count} 个 Pod"),
     "matrix-nodes-bare": ("{nodes} nodes", "{nodes} 个节点"),
     "matrix-more": ("{count} more", "另外 {count} 个"),
     "matrix-example": ("as {source} → {target}:", "例如 {source} → {target}："),

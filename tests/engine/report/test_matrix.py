@@ -36,6 +36,8 @@ FRONT = Frontend("svc/shop/db:80", 1, "10.96.0.1", 80, "tcp")
         ((*PODS[1], *PODS[2], *PODS[3], *PODS[4]), "all 18 pods of 4 nodes"),
         (PODS[1][:2], "pod/shop/n1-0, pod/shop/n1-1"),
         ((*PODS[2][:3], FRONT, *PODS[1]), "all 3 pods of n1, pod/shop/n2-0, pod/shop/n2-1, pod/shop/n2-2, 1 more"),
+        ((*PODS[2][:3], PODS[3][0]), "3 pods of n2, 1 pods of n3"),
+        (tuple(PODS[n][0] for n in PODS), "6 pods of 6 nodes"),
         (NODES[:4], "4 nodes"),
         ((*NODES[:5], *(p for n in range(1, 6) for p in PODS[n])), "5 nodes and their 25 pods"),
     ],
