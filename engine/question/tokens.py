@@ -224,7 +224,8 @@ def _ports() -> re.Pattern[str]:
     return re.compile(
         r"\bports?\s*[=:#]?\s*(?P<a>\d{1,5})\b|端口号?\s*[=:]?\s*(?:为|是)?\s*(?P<b>\d{1,5})|(?<![\d.])(?P<c>\d{1,5})\s*号?端口"
         r"|\b(?P<p1>tcp|udp)[/ ](?:port )?(?P<d>\d{1,5})\b(?!\.\d)|(?<![\d.])(?P<e>\d{1,5})/(?P<p2>tcp|udp)\b|(?<![\w\]:.])(?::)(?P<f>\d{2,5})\b"
-        r"|\b(?:telnet|nc(?:\s+-\w+)*)\s+[\w.:-]+\s+(?P<g>\d{1,5})\b|\b(?:nodeport|node port|hostport)\s*(?P<h>\d{1,5})\b",
+        r"|\b(?:telnet|nc(?:\s+-\w+)*)\s+[\w.:-]+\s+(?P<g>\d{1,5})\b"
+        r"|(?:\b(?:nodeport|node port|hostport)|(?:\bnode[ _-]?|节点)ip ?:)\s*(?P<h>\d{1,5})\b",
         re.ASCII,
     )
 

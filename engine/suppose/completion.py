@@ -16,7 +16,20 @@ from engine.facts import HOST, ChainText, Fact, RuleLine
 from engine.findings import Assumption
 from engine.inet import in_prefix, is_address, prefix, to_text
 from engine.suppose import pods
-from engine.suppose.clues import BRIDGES, NICS, TUNNELS, VIRTUAL, Clues, clues_of, default_address, first_host, gateway_of, nth_host, runtime_of
+from engine.suppose.clues import (
+    BRIDGES,
+    NICS,
+    TUNNELS,
+    VIRTUAL,
+    Clues,
+    Served,
+    clues_of,
+    default_address,
+    first_host,
+    gateway_of,
+    nth_host,
+    runtime_of,
+)
 from engine.suppose.firewall import entries, gathered, with_interfaces
 from engine.suppose.tenants import PORTS, Tenants
 from engine.suppose.tenants import inside as _inside
@@ -46,7 +59,7 @@ RUNTIME_WORDS: Final = (
     ("lxc", re.compile(r"\blxc\b|\blxcbr\d")),
     ("libvirt", re.compile(r"\b(?:libvirt|kvm|qemu|vms?|virtual machines?|guests?)\b|\bvirbr\d|虚拟机|虚机")),
     ("nerdctl", re.compile(r"\bnerdctl\b")),
-    ("kubernetes", re.compile(r"\bpods?\b|\bkubernetes\b|\bk8s\b|\bk3s\b")),
+    ("kubernetes", pods.WORDS),
     ("docker", re.compile(r"\bdocker\b|\bcompose\b|\bdocker0\b|\baddress pool")),
 )
 """Runtime → words of a symptom that tell that it is about its containers."""
@@ -110,6 +123,7 @@ class _Node:
         tenants = Tenants(self.facts, self.node)
         self._bridges(tenants.subnets())
         self._card()
+        self._node_ports()
         self._routes()
         self._types()
         self._containers(tenants)
@@ -208,6 +222,16 @@ class _Node:
         self.clues.subnets.setdefault(pods.BRIDGE, subnet)
         found = pods.containers(self.facts, self.node, first_host(subnet).partition("/")[0])
         self.facts = self.facts.plus(found)
+
+    def _node_ports(self) -> None:
+        """Node ports that the symptom names lead to a pod, unless the node's translations were shown."""
+        owns = [own for device, held in self.addresses.items() if runtime_of(device) == "kubernetes" for own in held]
+        if not owns or any(f.get("table") == "nat" for f in self.facts.at("netfilter_table", self.node, HOST)):
+            return
+        for number in re.findall(r"(?<![\d.])3[0-2]\d{3}(?![\d.])", self.symptom)[:2]:
+            if int(number) in pods.NODE_PORTS:
+                address = (nth_host(str(prefix(owns[0])), pods.SERVER) or owns[0]).partition("/")[0]
+                self.clues.served.setdefault(("tcp", int(number)), Served(address, 80, int(number), "tcp"))
 
     def _type(self, device: str) -> str:
         """Type of a device by its name."""

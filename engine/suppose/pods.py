@@ -23,13 +23,16 @@ LENGTH: Final = 24
 SUBNET: Final = "10.244.0.0/24"
 """Flannel's usual network, where nobody showed an address of a pod."""
 WORDS: Final = re.compile(
-    r"\bpods?\b|\bkubernetes\b|\bk8s\b|\bk3s\b|\bcoredns\b|\bkubeadm\b|\bkubelet\b|\bkube-\w+|\bcluster ?ips?\b|\bnode ?ports?\b"
+    r"\bpods?\b|\bkubernetes\b|\bk8s\b|\bk3s\b|\bcoredns\b|\bkubeadm\b|\bkubelet\b|\bkube-\w+|\bcluster ?ips?\b|\bnode ?(?:ports?|ip)\b"
 )
 """Words of a symptom that tell that it is about a cluster."""
 DEVICES: Final = re.compile(r"(?:cali|cilium|lxc|weave|vethwe|kube-bridge|cni|cbr|antrea|ovn|azure|eni|tunl)[\w.@-]*")
 """Devices that show how a node's pods hang; flannel's own tunnel leads to a bridge like the supposed one."""
 CHAINS: Final = ("cali-", "CILIUM_", "WEAVE-", "KUBE-ROUTER", "ANTREA-", "AWS-")
 """Beginnings of chains of network plug-ins whose pods hang on no bridge."""
+NODE_PORTS: Final = range(30000, 32768)
+SERVER: Final = 80
+"""Number of the host in the pods' subnet that a node port leads to, where nobody showed one."""
 MAX_CHAINS: Final = 2000
 
 

@@ -73,3 +73,24 @@ def test_network(rule: str, subnet: str, tmp_path: Path) -> None:
 def test_told(text: str, symptom: str, told: bool, tmp_path: Path) -> None:
     """Nothing is supposed on a machine that no word calls a cluster's, or that shows how its pods hang."""
     assert is_told(facts(tmp_path, text), "wk5", symptom) is told
+
+
+@pytest.mark.parametrize(("last", "found"), [
+    ("-A FORWARD -j REJECT --reject-with icmp-host-prohibited", ["icmp-host-prohibited"]),
+    ("-A FORWARD -i lo -j ACCEPT", []),
+])  # fmt: skip
+def test_node_port(last: str, found: list[str], tmp_path: Path) -> None:
+    """A node port that is asked for leads to a pod, although nobody showed the translation; what stops it in between is found."""
+    route = "[root@wk5 ~]# ip r\ndefault via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.5\n"
+    route += "10.31.7.0/24 dev cni0 proto kernel scope link src 10.31.7.1\n"
+    facts(tmp_path, f"[root@wk5 ~]# iptables -S FORWARD\n-P FORWARD ACCEPT\n{last}\n{route}")
+    report = diagnose(Request("curl NodeIP:30555 from outside: No route to host", (tmp_path,)))
+    assert [f.id for f in report.findings] == found
+
+
+def test_words_of_a_cluster(tmp_path: Path) -> None:
+    """CoreDNS is a pod, even beside docker's bridge."""
+    rules = "*filter\n:FORWARD DROP [9:540]\n-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+    facts(tmp_path, f"[root@wk5 ~]# iptables-save\n{rules}-A FORWARD -i docker0 ! -o docker0 -j ACCEPT\nCOMMIT\n")
+    report = diagnose(Request("coredns: dial tcp 10.96.0.1:443: i/o timeout", (tmp_path,)))
+    assert [f.id for f in report.findings] == ["forward-policy-drop"]
