@@ -45,6 +45,8 @@ def holds(facts: Iterable[Fact], network: Network, trace: Trace, walk: Callable[
     rests = [f for f in facts if f.kind != "flow" and _walked(f)]
     if any(f.kind == "bound" or f.get("by") in AT_THE_PORT for f in rests):
         return False
+    if not trace.flow.size and any(map(_of_size, rests)):
+        return False  # nobody spoke of sizes, and TCP agrees on those that pass
     for port in others(network, trace):
         again = walk(trace.flow._replace(port=port, protocol="udp" if trace.flow.protocol == "udp" else "tcp"))
         small = [f for f in rests if not _of_size(f)]

@@ -127,3 +127,13 @@ def test_no_way_at_all() -> None:
     answered = diagnosed(world, GUESS, "ECONNREFUSED")
     assert roots(answered) == []
     assert asks_for_the_port(answered)
+
+
+def test_sizes_of_a_guessed_ping() -> None:
+    """That full pings do not pass is a cause only for who speaks of sizes: TCP agrees on what passes."""
+    world = lan()
+    world.stack("server").listens("tcp 0.0.0.0:22")
+    world.stack("router").filter("-A OUTPUT -p icmp -m icmp --icmp-type 3/4 -j DROP")
+    world.stack("router").devices["eth1"].mtu = 1400
+    assert roots(diagnosed(world, PING)) == []
+    assert roots(diagnosed(world, PING._replace(size=1500)))
