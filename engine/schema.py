@@ -729,7 +729,7 @@ KINDS: Final[dict[str, Kind]] = {
     "cidr_clash": Kind(
         "Two ranges of a cluster that must not meet, or one that does not begin where it says (computed).",
         {"what": "str: duplicate (of two nodes) | pod-service | node-pod | node-service | unaligned", "cidr": "str", "other_cidr": "str", "both": "str: what is in both",
-         "node_name": "str: duplicate: the second node", "other_node": "str: the first", "known_by": "str: node (objects) | bridge (of the machines)",
+         "node_name": "str: duplicate: the second node", "other_node": "str: the first", "known_by": "str: node (objects) | bridge (of the machines) | pods (that have one address)",
          "written": "str: as somebody wrote it", "other_written": "str", "said_by": "str: where", "other_said_by": "str", "range": "str: unaligned: pod | service"},
         "engine",
     ),

@@ -28,6 +28,8 @@ DOCKER_DEFAULT: Final = "172.17.0.0/16"
 CNI_BRIDGES: Final = ("cni0", "cbr0", "kube-bridge")
 PODMAN: Final = "10.88.0.0/16"
 """Subnet of podman's own network, which is the same on every machine and reached from none."""
+EVERYWHERE: Final = (DOCKER_DEFAULT, PODMAN, "127.0.0.0/8", "10.0.2.0/24")
+"""Networks that machines have each for itself: docker's, podman's, loopback, and VirtualBox' translation."""
 MOST: Final = 0.8
 FEW: Final = 3
 """Pods whose addresses tell where a cluster takes them from, and how large a share must agree."""
@@ -200,7 +202,8 @@ def cidr_clashes(cluster: Cluster) -> Iterator[Fact]:
     twins = list(_twin_objects(cluster))
     yield from twins
     if not twins:
-        yield from _twin_bridges(cluster)
+        twins = list(_twin_bridges(cluster))
+        yield from twins or _twin_pods(cluster)
     yield from _meeting(cluster)
     yield from _unaligned(cluster)
 
@@ -223,6 +226,23 @@ def _twin_bridges(cluster: Cluster) -> Iterator[Fact]:
             fields = {"what": "duplicate", "cidr": str(net), "other_cidr": str(taken), "node_name": other.host, "other_node": one.host}
             fields["known_by"] = "bridge"
             yield Fact("cidr_clash", fields, other.host, HOST, other.fact.source, other.fact.line, other.fact.text)
+
+
+def _twin_pods(cluster: Cluster) -> Iterator[Fact]:
+    """Two nodes of which a pod each has one address, as a listing of pods shows: their ranges meet, whatever these are."""
+    held: dict[str, Pod] = {}
+    # A table does not tell who lives in the node's network: several pods of one node with one address do.
+    pods = [pod for pod in _own(cluster) if ":" not in pod.ips[0]]
+    nodes = {address for node in cluster.nodes.values() for address in node.addresses}
+    nodes |= {pod.ips[0] for at, pod in enumerate(pods) for other in pods[:at] if (other.ips[0], other.node) == (pod.ips[0], pod.node)}
+    for pod in pods:
+        first = held.setdefault(pod.ips[0], pod)
+        known = pod.ips[0] in nodes or any(in_prefix(pod.ips[0], net) for net in EVERYWHERE)
+        if first.node != pod.node and not known and pod.ready and first.ready:
+            net = str(prefix(f"{pod.ips[0]}/24"))
+            fields = {"what": "duplicate", "cidr": net, "other_cidr": net, "node_name": pod.node, "other_node": first.node, "known_by": "pods"}
+            yield Fact("cidr_clash", fields, _place(cluster, pod.node), HOST, pod.fact.source, pod.fact.line, pod.fact.text)
+            return
 
 
 def _hosts(cluster: Cluster) -> list[str]:

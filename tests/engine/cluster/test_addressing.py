@@ -122,3 +122,13 @@ def test_ranged_enough() -> None:
     assert list(unranged_nodes(cluster(*TWO, ranged("n3", "10.0.0.3", ""), POOL))) == []
     table = Fact("k8s_node", {"name": "n3", "addresses": ("10.0.0.3",), "ready": True})
     assert list(unranged_nodes(cluster(*TWO, table))) == []
+
+
+def test_twin_pods() -> None:
+    """One address on two nodes tells that their ranges meet; addresses of nodes, and networks that are the same everywhere, do not."""
+    twins = {"10.31.1.5": ["n2"], "10.0.2.15": [], "172.17.0.2": []}
+    for address, expected in twins.items():
+        made = cluster(pod("shop/a", address, None, "n1"), pod("shop/b", address, None, "n2"))
+        assert [f.get("node_name") for f in cidr_clashes(made)] == expected
+    host = cluster(*(pod(f"shop/{name}", "192.0.2.7", None, name[0:2]) for name in ("n1-a", "n1-b", "n2-a")))
+    assert list(cidr_clashes(host)) == []
