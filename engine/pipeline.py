@@ -156,9 +156,18 @@ def trace_with_kernel(request: Request) -> tuple[tuple[Trace, ...], tuple[Watch,
 
 def matrix(request: Request, options: Options) -> Matrix:
     """Who reaches whom in all the evidence."""
+    import gc
+
     from engine.cluster import Cluster
     from engine.matrix import matrix as answered
     from engine.model import build
 
-    facts = fact_base(evidence_of(request))
-    return answered(build(facts), Cluster(facts), options)
+    # Millions of tuples live to the end and hold no cycles: looking for garbage among them again and again costs a fifth of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        facts = fact_base(evidence_of(request))
+        return answered(build(facts), Cluster(facts), options)
+    finally:
+        if collects:
+            gc.enable()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from engine.matrix.shapes import Atlas
 
 _PREFIX = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})/([0-9]{1,2})(?![0-9.])|(?<!\S)([0-9a-f:]+:[0-9a-f:]*)/([0-9]{1,3})(?!\S)")
+_ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]*:[0-9a-f:]*"
+_NETS = re.compile(rf"""({_ADDRESS})(?:/([0-9]{{1,3}})|",\s*"len":\s*([0-9]{{1,3}})|-({_ADDRESS})|",\s*"({_ADDRESS}))?""")
+"""Addresses, prefixes and ranges, as nft prints them plainly and in JSON."""
+_WORD = re.compile(r"[\w.:@-]+")
 MAX_DEPTH = 16
 
 
@@ -109,9 +113,11 @@ class Classes:
         self._prefixes: set[tuple[int, int]] = set()
         """First and last address of every prefix of the evidence."""
         self._everybody = sorted({value for value, holders in atlas.holders.items() if holders} | {m.value for m in members})
+        self._masked = False
         self._expanded: dict[tuple[Key, int, str], int] = {}
         for key in atlas.network.stacks:
             self._read(atlas.observer(key))
+            self._read_opaque(atlas.observer(key))
         self._lengths = self._by_length()
         self._keys = [self._key(number) for number in range(len(members))]
         self._grouped: dict[tuple[str, str, frozenset[int] | None], list[Group]] = {}
@@ -140,6 +146,31 @@ class Classes:
                 self._listing(observer, found[1], ("set", name), mine, ordered=False)
                 if found[0].startswith("list:set"):
                     queue += [str(i.parts[0]) for i in found[1].items if str(i.parts[0]) not in queue]
+
+    def _read_opaque(self, observer: Observer) -> None:
+        """What is not taken apart tells those members apart that it speaks of, in whatever way."""
+        for text in observer.texts:
+            if " & " in text or '"&"' in text:
+                self._masked = True  # bits of addresses: anybody may be meant
+            words = set(_WORD.findall(text))
+            for number, own in enumerate(self._own):
+                if not words.isdisjoint({*(device for _, device in own.devices), *own.macs}):
+                    self._spoken[number].append(("opaque", number))
+            for found in _NETS.finditer(text):
+                self._note_opaque(found[1], found[2] or found[3] or "", found[4] or found[5] or "")
+
+    def _note_opaque(self, address: str, length: str, last: str) -> None:
+        from engine.matrix.items import host, net
+
+        one, other = host(address, self.atlas.family), host(last, self.atlas.family) if last else None
+        whole = net(f"{address}/{length}", self.atlas.family) if length else None
+        if whole is not None and whole.length < self.atlas.bits:
+            self._prefixes.add(self._ends(whole))
+        elif one is not None and other is not None:
+            self._prefixes.add((one.value, other.value))
+        for each in (one, other):
+            for number in self._by_value.get(each.value, ()) if each is not None else ():
+                self._spoken[number].append(("opaque", number))
 
     def _reachable(self, observer: Observer, place: int) -> list[str]:
         """Chains that a packet between members may come by."""
@@ -303,6 +334,8 @@ class Classes:
             lines = sorted(self._raw(member.key, item, number) for item in items)
             opaque = member.key if observer.opaque or observer.proxies else ""
             own = (self.atlas.static(member.key), tuple(lines), self._filters(observer, number), opaque)
+        if self._masked:
+            return self.atlas.intern(("own", number))
         # An address that two stacks hold is nobody's own.
         doubled = member.value if len(self.atlas.holders.get(member.value, ())) > 1 or len(self._by_value[member.value]) > 1 else ""
         values = tuple(self._held(value) for value in self._own[number].values)

@@ -256,6 +256,13 @@ class Observer:
         others += [text for link in stack.links.values() for text in (link.vxlan_local, link.tunnel_local)]
         return any(text and family_of(text) != self.family for text in others) or self._crowded()
 
+    @cached_property
+    def texts(self) -> list[str]:
+        """All that is not taken apart, as text."""
+        told = [str(dict(fact.fields)) for kind in OPAQUE for fact in self.stack.facts(kind)]
+        rulesets = self.stack.facts("nft_ruleset")
+        return [*told, *(str(fact.fields.get("text", "")) for fact in rulesets)] if rulesets and self.stack.nftables.evaluated else told
+
     def _crowded(self) -> bool:
         """Whether so many sockets are open that a port for a new one may be lacking."""
         from engine.walk.limits import port_range

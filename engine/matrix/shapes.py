@@ -481,7 +481,7 @@ class Behind(NamedTuple):
     ports: frozenset[int] = frozenset()
 
 
-def shape(
+def shape(  # noqa: PLR0917 - the flow, and what is known of it
     atlas: Atlas, source: Key, target: tuple[int, Key | None, str], protocol: str, ports: frozenset[int], behind: Behind | None = None
 ) -> tuple[Shape | None, World]:
     """The shape of a flow from a stack to an address; ``None`` if it is like no other.

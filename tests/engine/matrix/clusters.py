@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TUNNEL = "vxlan id 1 local 192.168.0.{n} dev eth0 srcport 0 0 dstport 8472"
 SERVICE = "10.96.0.10"
-FLAWS = 39
+FLAWS = 51
 """Kinds of things that may be wrong."""
 
 
@@ -120,6 +120,8 @@ class Small:
         q = random.choice(self.pods)
         one, other = self.address(n, p), self.address(m, q)
         where = random.choice(self.nodes)
+        third = random.choice([each for each in self.nodes if each not in {n, m}] or [m])
+        native = f"table inet own {{\n\tchain f {{\n\t\ttype filter hook forward priority 0; policy accept;\n\t\tip saddr {one} drop\n\t}}\n}}\n"
         flaws: list[Callable[[], object]] = [
             lambda: self.fdb.update({n: [line for line in self.fdb[n] if f".{m} self" not in line]}),
             lambda: self.fdb.update({n: [line.replace(f"192.168.0.{m} ", "192.168.0.99 ") for line in self.fdb[n]]}),
@@ -158,11 +160,29 @@ class Small:
             lambda: self.listening.setdefault((n, p), []).append("tcp 0.0.0.0:80"),
             lambda: self.listening.setdefault((n, p), []).append("tcp 127.0.0.1:80"),
             lambda: self.pod(n, p).sysctl(conf__eth0__proxy_arp=1, ip_forward=1),
+            lambda: self._reroute(n, m, f"10.244.{m}.0/24 via 192.168.0.{third} dev eth0"),
+            lambda: self._reroute(n, m, f"default via 192.168.0.{third} dev eth0"),
+            lambda: self._reroute(n, m, "default via 192.168.0.254 dev eth0"),
+            lambda: self.neighbors[n].append(f"192.168.0.{m} dev eth0 lladdr 02:cc:00:00:00:{third:02x} PERMANENT"),
+            lambda: [self.host(each).device("docker0", "172.17.0.1/16", kind="bridge") for each in self.nodes],
+            lambda: self.filter[where].insert(0, "-A INPUT -p udp -m udp --dport 8472 -j DROP"),
+            lambda: self.filter[where].insert(0, f"-A INPUT -s 192.168.0.{n} -p udp -m multiport --dports 53,8472 -j DROP"),
+            lambda: self.filter[where].insert(0, "-A OUTPUT -o eth0 -p udp -m udp --sport 49152 -j DROP"),
+            lambda: setattr(self.host(n).devices["flannel.1"], "kind", TUNNEL.format(n=n).replace("id 1", "id 2")),
+            lambda: self.host(where).shows("nft list ruleset", native),
+            lambda: [self.host(each).shows("nft list ruleset", native) for each in self.nodes],
+            lambda: self.host(n).device("lo1", f"{other}/32", kind="dummy"),
             lambda: self.world.stacks.pop((f"n{n}", f"p{p}"), None),
             lambda: self.world.stacks.pop((f"n{n}", "host"), None),
         ]
         assert len(flaws) == FLAWS
         (random.choice(flaws) if which is None else flaws[which])()
+
+    def _reroute(self, n: int, m: int, route: str) -> None:
+        """A node sends what is for another's pods elsewhere."""
+        host = self.host(n)
+        host.routing = [line for line in host.routing if not line.startswith(f"10.244.{m}.")]
+        host.route(route)
 
     def printed(self) -> World:
         """The world with all that was said of it."""
