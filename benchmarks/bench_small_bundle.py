@@ -67,7 +67,8 @@ def checkout(folder: Path, more: int) -> Path:
     for name in ("engine", "collectors", "playbooks"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "rules", folder / "rules")
-    sources = [path for path in sorted(folder.glob("rules/*/*.yaml")) if "    as: drop\n" in path.read_text(encoding="utf-8")]
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("rules/*/*.yaml"))}
+    sources = [path for path, text in texts.items() if "\nwhen:\n  - fact: drop\n    as: drop\n" in text]
     for number in range(more):
         source = sources[number % len(sources)]
         text = source.read_text(encoding="utf-8").replace("id: ", f"id: copy{number}-", 1)
