@@ -62,6 +62,9 @@ class Lab:
         self.state = ""
         self._machines: Machines | None = None
         self._broken: Diagnosis | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._bundles: list[Path] = []
+        """What was collected since the lab was last changed."""
 
     @property
     def machines(self) -> Machines:
@@ -85,7 +88,10 @@ class Lab:
             self.change(self.scenario.breaks, "broken")
 
     def change(self, commands: Mapping[str, Sequence[str]], state: str) -> None:
-        """Run shell lines by place and call what comes of it ``state``."""
+        """Run shell lines by place and call what comes of it ``state``; without any the state stays what it is."""
+        if not commands:
+            return
+        self._forget()
         self.state = "unknown"
         self.machines.run_all(commands)
         self.state = state
@@ -141,12 +147,20 @@ class Lab:
         return found
 
     def diagnose(self, symptom: str, options: Sequence[str]) -> Diagnosis:
-        """Collect everywhere, then diagnose the bundles on one machine that sees none of the network."""
-        with tempfile.TemporaryDirectory(prefix="noroute-lab-") as folder:
-            bundles = self.collect(Path(folder))
-            argv = ["diagnose", "--symptom", symptom, *options, "--format", "json"]
-            argv += [word for bundle in bundles for word in ("-b", str(bundle))]
-            return self._run(argv, "switch")
+        """Collect everywhere, once for each state, then diagnose the bundles on one machine that sees none of the network."""
+        if self._folder is None:
+            folder = tempfile.TemporaryDirectory(prefix="noroute-lab-")
+            self._bundles = self.collect(Path(folder.name))
+            self._folder = folder
+        argv = ["diagnose", "--symptom", symptom, *options, "--format", "json"]
+        argv += [word for bundle in self._bundles for word in ("-b", str(bundle))]
+        return self._run(argv, "switch")
+
+    def _forget(self) -> None:
+        """Remove what was collected: it holds no longer."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def diagnose_live(self, node: str) -> Diagnosis:
         """Diagnose on the machine itself, without a bundle."""
@@ -171,6 +185,7 @@ class Lab:
 
     def close(self) -> None:
         """End the machines."""
+        self._forget()
         if self._machines is not None:
             self._machines.close()
             self._machines = None
