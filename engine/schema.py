@@ -479,6 +479,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"text": "str: lower case, white space folded", "error_class": "str: as in flow; '' if not said", "large": "bool: it speaks of large packets or transfers",
          "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name",
          "unresolvable": "str: the first of them that is headless and has no ready backend",
+         "muted": "str: the first pod that it names whose policies let no look-up out",
          "lacking": "str: the first of them without a ready backend of any port",
          "unresolving": "str: the first pod that it names that lives in its node's network",
          "names": "bool: it is about looking names up", "name": "str: that was looked up, if it says; lower case, without a last dot",
@@ -800,6 +801,11 @@ KINDS: Final[dict[str, Kind]] = {
     "pool_over_nodes": Kind(
         "A calico IP pool that holds addresses of the cluster's own nodes (computed from their objects).",
         {"name": "str", "cidr": "str", "node_name": "str: the first such node", "address": "str: of it", "nodes": "int"},
+        "engine",
+    ),
+    "dns_closed": Kind(
+        "A pod whose network policies let no look-up of a name out (computed).",
+        {"namespace": "str", "name": "str", "full": "str", "policies": "tuple[str]: that isolate it", "policy": "str: the first", "pod_labels": "str"},
         "engine",
     ),
     "proxy_word": Kind(

@@ -221,6 +221,16 @@ def pools_over_nodes(base: FactBase) -> Iterable[Fact]:
     return covering_pools(Cluster(base))
 
 
+def closed_pods(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.cluster.closed.closed_pods`."""
+    if not base.of_kind("network_policy"):
+        return ()
+    from engine.cluster.closed import closed_pods as closed
+    from engine.cluster.inventory import Cluster
+
+    return closed(Cluster(base))
+
+
 def proxy_words(base: FactBase) -> Iterator[Fact]:
     """See :func:`engine.proxy.words.words`."""
     from engine.proxy import words
@@ -288,6 +298,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "cni_order": cni_orders,
     "proxy_state": proxy_states,
     "proxy_word": proxy_words,
+    "dns_closed": closed_pods,
     "pool_over_nodes": pools_over_nodes,
     "foreign_pod": foreign_pods,
     "stray_pod": _of_cluster("stray_pods"),

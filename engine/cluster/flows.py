@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.cluster import bare
+from engine.cluster import bare, closed
 from engine.cluster.calico import names_of
 from engine.cluster.inventory import Cluster
 from engine.cluster.policies import EGRESS, End, Ruling, allowed, end_at, end_of, enforcer, judge
@@ -355,7 +355,9 @@ def called(facts: FactBase, words: Iterable[str]) -> dict[str, Any]:
     empty = next((s.full for s in services if s.headless and s.ports and all(lack(cluster, s, port) is not None for port in s.ports)), "")
     hosted = next((pod.full for pod in pods if pod.host_network), "")
     lacking = next((s.full for s in services if s.ports and all(lack(cluster, s, port) is not None for port in s.ports)), "")
+    shut = {str(fact.get("full")) for fact in closed.closed_pods(cluster)} if cluster.policies else set()
     found = {"unresolvable": empty, "unresolving": hosted, "lacking": lacking or _unseen(cluster, words)}
+    found["muted"] = next((pod.full for pod in pods if pod.full in shut), "")
     return {"pods": tuple(p.full for p in pods), "services": tuple(s.full for s in services), **{k: v for k, v in found.items() if v}}
 
 
