@@ -177,7 +177,7 @@ class Diagnoser:
             named = called(network.facts, self.question.mentioned)
             # What was not understood of the text may name some all the same.
             fields |= named if named["pods"] or named["services"] else called(network.facts, [word.strip("\"'`.,:;()") for word in text.split()])
-        from engine.cluster.plugins import told_of
+        from engine.troubles import told_of
 
         if told := told_of(text):
             fields["trouble"] = told[0]

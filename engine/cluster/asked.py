@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from engine.cluster.flows import called
 from engine.cluster.inventory import Cluster
-from engine.cluster.plugins import told_of
 from engine.facts import HOST, Fact
+from engine.troubles import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.cluster.addressing import OWN_IPAM
 from engine.facts import HOST, Fact
 from engine.inet import BITS, prefix, to_int
+from engine.troubles import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,6 +147,9 @@ def _gaps_of(cluster: Cluster, host: str) -> Iterator[Fact]:
     configs = sorted(cluster.facts.at("cni_config", host, HOST), key=lambda f: str(f.get("file", "")))
     useful = [f for f in configs if not f.get("disabled") and not f.get("error")]
     listing = next(f for f in cluster.facts.of_kind("collected") if f.node == host and f.get("what") == "cni_configs")
+    if not useful and not configs and listing.get("scope") == "names":
+        # The folder's listing shows some, and nobody printed what is in them.
+        return
     if not useful:
         broken = next((f for f in configs if f.get("error") and not f.get("disabled")), None)
         aside = next((f for f in configs if f.get("disabled")), None)
@@ -356,38 +360,6 @@ def _blocks(cluster: Cluster, node: str) -> dict[str, Any]:
 
 # --- what others say ------------------------------------------------------------------------------------------------------------
 
-SAID: Final = (
-    ("ipam-exhausted", (r"no (?:ip )?addresses available in range set|no available ip addresses|range(?: set)? is full.{0,40}ipam")),
-    ("no-plugin", (r"failed to find plugin [\\\"']*(?P<detail>[\w.-]+)|exec: [\\\"']*/opt/cni/bin/(?P<other>[\w.-]+)")),
-    (
-        "no-config",
-        (
-            r"cni config uninitiali[sz]ed|cni plugin not initiali[sz]ed|no networks found in /etc/cni|no valid networks found in"
-            r"|no cni configuration file in|unable to update cni config"
-            # What the agent of the plug-in leaves on the node when it has started.
-            r"|(?:subnet\.env|calico/nodename): no such file"
-        ),
-    ),
-    ("no-pod-cidr", (r"pod ?cidr not assigned|cidrnotavailable|no remaining cidrs left|cidr allocation failed|failed to allocate cidr")),
-    ("bird", (r"(?:bird6? is not ready: )?bgp not established with (?P<detail>[0-9a-f.:, ]+)|bird6? is not ready|bird6?\.ctl: connect")),
-    (
-        "ipvs-modules",
-        (
-            r"(?:can'?t|cannot) use (?:the )?ipvs proxier|ipvs proxier will not be used|required kernel modules? (?:are )?not loaded"
-            r"|kernel modules? \[?[\\\"']*ip_vs[^\n]{0,60}(?:not loaded|missing)|missing kernel modules?[^\n]{0,20}ip_vs"
-            r"|failed to load kernel module[^\n]{0,20}ip_vs"
-        ),
-    ),
-    (
-        "conntrack-tool",
-        (r"conntrack[\\\"']*:? executable file not found|conntrack not found in (?:system )?path|error looking for path of conntrack"),
-    ),
-    ("bridge-address", (r"(?:failed to set bridge addr: )?[\\\"']*(?P<detail>[\w.-]+)[\\\"']* already has an ip address different from")),
-    ("host-port-taken", (r"didn'?t have free ports for the requested pod ports|cannot open hostport (?P<detail>\d+)")),
-)
-"""What programs say of these faults → name of the fault, in lower case; the first that fits."""
-
-
 def troubles(cluster: Cluster) -> Iterator[Fact]:
     """A ``trouble`` fact for what a log, an event, a pod's or a node's condition says of a fault of networks; equal ones once."""
     told: set[tuple[str, str, str]] = set()
@@ -401,16 +373,6 @@ def troubles(cluster: Cluster) -> Iterator[Fact]:
             told.add(key)
             more = {"name": found[0], "detail": found[1], "text": text[:300], "said_by": by, **fields}
             yield Fact("trouble", more, key[1], HOST, fact.source, fact.line, fact.text)
-
-
-def told_of(text: str) -> tuple[str, str] | None:
-    """Name of the fault that a message tells of, and what it is about; ``None`` for any other message."""
-    lowered = text.lower()
-    for name, pattern in SAID:
-        found = re.search(pattern, lowered)
-        if found:
-            return name, next((str(value).strip(" ,.") for value in found.groups() if value), "")
-    return None
 
 
 def _texts(cluster: Cluster) -> Iterator[tuple[Fact, str, str, dict[str, Any]]]:

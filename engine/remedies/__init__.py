@@ -2,109 +2,97 @@
 
 from __future__ import annotations
 
-from engine.remedies.base import Operation, Parameter, Site
-from engine.remedies.bip import DockerSetBip
-from engine.remedies.cards import EthtoolOffload, FlannelPort
-from engine.remedies.cluster import PodDnsPolicy, PolicyAllow, PolicyAllowFirst, ServicePolicy, ServiceSelector, ServiceTargetPort
-from engine.remedies.cni import CniRecreatePod, CniRetireConfig
-from engine.remedies.docker import DockerAddressPools, DockerCreateNetwork, DockerMoveNetwork
-from engine.remedies.dockerd import DockerRestart
-from engine.remedies.ends import TunnelSource
-from engine.remedies.forwarders import DnsForward
-from engine.remedies.ipset import IpsetAdd, IpsetDelete
-from engine.remedies.kernel import ModuleLoad, SysctlSet
-from engine.remedies.kubeproxy import KubeProxyPriority, KubeProxyRestart
-from engine.remedies.links import AddressAdd, AddressDelete, LinkHairpin, LinkMaster, LinkUp
-from engine.remedies.mtu import LinkMtu, MssClamp
-from engine.remedies.names import HostsAdd, ResolverNameserver, ResolverNdots, ResolverSearch
-from engine.remedies.netfilter import IptablesAppend, IptablesDelete, IptablesInsert, IptablesMove
-from engine.remedies.nft import NftDelete, NftInsert, NftMove
-from engine.remedies.podnet import (
-    CalicoRestart,
-    CniCleanLeases,
-    CniPortmap,
-    CniReinstall,
-    NodePodCidr,
-    NodeRejoin,
-    ServiceExternalIp,
-    ToolInstall,
-)
-from engine.remedies.policy import RuleAdd, RuleDelete
-from engine.remedies.pools import CalicoMovePool
-from engine.remedies.programs import DockerPublish, DockerRecreate, ProgramBind, ServiceStart
-from engine.remedies.redirect import RouteRedirect
-from engine.remedies.routes import RouteAdd, RouteDelete, RouteReplace, RouteSource
-from engine.remedies.vtep import VtepAnnounce, VtepLearn, VtepNewMac
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Final
 
-OPERATIONS: dict[str, type[Operation]] = {
-    op.NAME: op
-    for op in (
-        IptablesInsert,
-        IptablesAppend,
-        IptablesMove,
-        IptablesDelete,
-        IpsetAdd,
-        IpsetDelete,
-        DockerRestart,
-        NftInsert,
-        NftDelete,
-        NftMove,
-        RouteAdd,
-        RouteDelete,
-        RouteReplace,
-        RouteSource,
-        RouteRedirect,
-        RuleAdd,
-        RuleDelete,
-        LinkUp,
-        LinkMaster,
-        LinkHairpin,
-        AddressAdd,
-        AddressDelete,
-        LinkMtu,
-        MssClamp,
-        EthtoolOffload,
-        FlannelPort,
-        SysctlSet,
-        ModuleLoad,
-        CniRetireConfig,
-        CniRecreatePod,
-        CniCleanLeases,
-        CniReinstall,
-        CniPortmap,
-        NodeRejoin,
-        NodePodCidr,
-        ServiceExternalIp,
-        CalicoRestart,
-        ToolInstall,
-        CalicoMovePool,
-        DockerMoveNetwork,
-        DockerAddressPools,
-        DockerCreateNetwork,
-        DockerSetBip,
-        VtepLearn,
-        VtepAnnounce,
-        VtepNewMac,
-        TunnelSource,
-        DockerPublish,
-        DockerRecreate,
-        ProgramBind,
-        ServiceStart,
-        KubeProxyRestart,
-        KubeProxyPriority,
-        ServiceSelector,
-        ServiceTargetPort,
-        ServicePolicy,
-        PodDnsPolicy,
-        PolicyAllow,
-        PolicyAllowFirst,
-        ResolverNameserver,
-        ResolverNdots,
-        ResolverSearch,
-        HostsAdd,
-        DnsForward,
-    )
+from engine.remedies.base import Operation, Parameter, Site
+
+WHERE: Final = {
+    "iptables.insert": "netfilter:IptablesInsert",
+    "iptables.append": "netfilter:IptablesAppend",
+    "iptables.move": "netfilter:IptablesMove",
+    "iptables.delete": "netfilter:IptablesDelete",
+    "ipset.add": "ipset:IpsetAdd",
+    "ipset.delete": "ipset:IpsetDelete",
+    "docker.restart": "dockerd:DockerRestart",
+    "nft.insert": "nft:NftInsert",
+    "nft.delete": "nft:NftDelete",
+    "nft.move": "nft:NftMove",
+    "route.add": "routes:RouteAdd",
+    "route.delete": "routes:RouteDelete",
+    "route.replace": "routes:RouteReplace",
+    "route.source": "routes:RouteSource",
+    "route.redirect": "redirect:RouteRedirect",
+    "rule.add": "policy:RuleAdd",
+    "rule.delete": "policy:RuleDelete",
+    "link.up": "links:LinkUp",
+    "link.master": "links:LinkMaster",
+    "link.hairpin": "links:LinkHairpin",
+    "address.add": "links:AddressAdd",
+    "address.delete": "links:AddressDelete",
+    "link.mtu": "mtu:LinkMtu",
+    "tcp.clamp-mss": "mtu:MssClamp",
+    "ethtool.offload": "cards:EthtoolOffload",
+    "flannel.port": "cards:FlannelPort",
+    "sysctl.set": "kernel:SysctlSet",
+    "module.load": "kernel:ModuleLoad",
+    "cni.retire-config": "cni:CniRetireConfig",
+    "cni.recreate-pod": "cni:CniRecreatePod",
+    "cni.clean-leases": "podnet:CniCleanLeases",
+    "cni.reinstall": "podnet:CniReinstall",
+    "cni.add-portmap": "podnet:CniPortmap",
+    "node.rejoin": "podnet:NodeRejoin",
+    "node.pod-cidr": "podnet:NodePodCidr",
+    "service.drop-external-ip": "podnet:ServiceExternalIp",
+    "calico.restart": "podnet:CalicoRestart",
+    "program.install": "podnet:ToolInstall",
+    "calico.move-pool": "pools:CalicoMovePool",
+    "docker.move-network": "docker:DockerMoveNetwork",
+    "docker.address-pools": "docker:DockerAddressPools",
+    "docker.create-network": "docker:DockerCreateNetwork",
+    "docker.set-bip": "bip:DockerSetBip",
+    "vtep.learn": "vtep:VtepLearn",
+    "vtep.announce": "vtep:VtepAnnounce",
+    "vtep.new-mac": "vtep:VtepNewMac",
+    "tunnel.source": "ends:TunnelSource",
+    "docker.publish": "programs:DockerPublish",
+    "docker.recreate": "programs:DockerRecreate",
+    "program.bind": "programs:ProgramBind",
+    "service.start": "programs:ServiceStart",
+    "kube-proxy.restart": "kubeproxy:KubeProxyRestart",
+    "kube-proxy.priority": "kubeproxy:KubeProxyPriority",
+    "service.selector": "cluster:ServiceSelector",
+    "service.target-port": "cluster:ServiceTargetPort",
+    "service.traffic-policy": "cluster:ServicePolicy",
+    "pod.dns-policy": "cluster:PodDnsPolicy",
+    "policy.allow": "cluster:PolicyAllow",
+    "policy.allow-first": "cluster:PolicyAllowFirst",
+    "resolver.nameserver": "names:ResolverNameserver",
+    "resolver.ndots": "names:ResolverNdots",
+    "resolver.search": "names:ResolverSearch",
+    "hosts.add": "names:HostsAdd",
+    "dns.forward": "forwarders:DnsForward",
 }
+"""Operation → its module here and its class: a run offers three of them, and start-up is not for the others."""
+
+
+class Operations(Mapping[str, type[Operation]]):
+    """Operations by name, each imported when it is first asked for."""
+
+    def __getitem__(self, name: str) -> type[Operation]:
+        module, _, cls = WHERE[name].partition(":")
+        found: type[Operation] = getattr(import_module(f"engine.remedies.{module}"), cls)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(WHERE)
+
+    def __len__(self) -> int:
+        return len(WHERE)
+
+
+OPERATIONS: Final = Operations()
 """Operations that rules may name under ``remedies``."""
 
 __all__ = ["OPERATIONS", "Operation", "Parameter", "Site"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
+from engine import remedies
 from engine.errors import RuleError
 from engine.facts import Fact, FactBase
-from engine.remedies import OPERATIONS, Site
+from engine.remedies import OPERATIONS, WHERE, Operation, Site
 from tests.engine.remedies.conftest import operation
 
 NOTHING = FactBase([])
@@ -72,6 +76,7 @@ PARAMETERS = {
     "nft.move": {"table": "inet t", "chain": "c", "rule": "accept", "position": "1"},
     "kube-proxy.restart": {"address": "10.96.0.10", "port": "53", "protocol": "udp"},
     "kube-proxy.priority": {"address": "10.96.0.10", "port": "53", "protocol": "udp"},
+    "dns.forward": {"program": "dnsmasq", "file": "/etc/dnsmasq.conf", "old": "10.0.0.53", "new": "192.0.2.53"},
     "policy.allow": {"namespace": "shop", "side": "ingress", "peer_kind": "pod", "port": "80", "protocol": "tcp"},
     "policy.allow-first": {"namespace": "shop", "side": "ingress", "peer_kind": "pod", "port": "80", "protocol": "tcp"},
 }
@@ -86,6 +91,18 @@ def test_operation(name: str) -> None:
     for parameter in [key for key, declared in made.PARAMETERS.items() if declared.required]:
         with pytest.raises(RuleError, match=f"{name} needs {parameter}"):
             operation(name, NOTHING, **{**PARAMETERS[name], parameter: ""})
+
+
+def test_every_operation_is_listed() -> None:
+    """Each class with a name in a module of remedies is found under that name."""
+    made = {cls.NAME: f"{path.stem}:{cls.__name__}" for path in Path(remedies.__file__).parent.glob("*.py") for cls in classes(path.stem)}
+    assert made == WHERE
+
+
+def classes(module: str) -> list[type[Operation]]:
+    """Operations that a module defines."""
+    held = vars(import_module(f"engine.remedies.{module}")).values() if module != "__init__" else ()
+    return [c for c in held if isinstance(c, type) and issubclass(c, Operation) and "NAME" in vars(c) and c.__module__.endswith(f".{module}")]
 
 
 def test_values_are_quoted() -> None:

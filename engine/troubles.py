@@ -1,0 +1,47 @@
+"""Faults of networks as programs put them into words: in logs, events, conditions, and in what a user pastes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+SAID: Final = (
+    ("ipam-exhausted", (r"no (?:ip )?addresses available in range set|no available ip addresses|range(?: set)? is full.{0,40}ipam")),
+    ("no-plugin", (r"failed to find plugin [\\\"']*(?P<detail>[\w.-]+)|exec: [\\\"']*/opt/cni/bin/(?P<other>[\w.-]+)")),
+    (
+        "no-config",
+        (
+            r"cni config uninitiali[sz]ed|cni plugin not initiali[sz]ed|no networks found in /etc/cni|no valid networks found in"
+            r"|no cni configuration file in|unable to update cni config"
+            # What the agent of the plug-in leaves on the node when it has started.
+            r"|(?:subnet\.env|calico/nodename): no such file"
+        ),
+    ),
+    ("no-pod-cidr", (r"pod ?cidr not assigned|cidrnotavailable|no remaining cidrs left|cidr allocation failed|failed to allocate cidr")),
+    ("bird", (r"(?:bird6? is not ready: )?bgp not established with (?P<detail>[0-9a-f.:, ]+)|bird6? is not ready|bird6?\.ctl: connect")),
+    (
+        "ipvs-modules",
+        (
+            r"(?:can'?t|cannot) use (?:the )?ipvs proxier|ipvs proxier will not be used|required kernel modules? (?:are )?not loaded"
+            r"|kernel modules? \[?[\\\"']*ip_vs[^\n]{0,60}(?:not loaded|missing)|missing kernel modules?[^\n]{0,20}ip_vs"
+            r"|failed to load kernel module[^\n]{0,20}ip_vs"
+        ),
+    ),
+    (
+        "conntrack-tool",
+        (r"conntrack[\\\"']*:? executable file not found|conntrack not found in (?:system )?path|error looking for path of conntrack"),
+    ),
+    ("bridge-address", (r"(?:failed to set bridge addr: )?[\\\"']*(?P<detail>[\w.-]+)[\\\"']* already has an ip address different from")),
+    ("host-port-taken", (r"didn'?t have free ports for the requested pod ports|cannot open hostport (?P<detail>\d+)")),
+)
+"""What programs say of these faults → name of the fault, in lower case; the first that fits."""
+
+
+def told_of(text: str) -> tuple[str, str] | None:
+    """Name of the fault that a message tells of, and what it is about; ``None`` for any other message."""
+    lowered = text.lower()
+    for name, pattern in SAID:
+        found = re.search(pattern, lowered)
+        if found:
+            return name, next((str(value).strip(" ,.") for value in found.groups() if value), "")
+    return None
