@@ -202,7 +202,8 @@ def parse_section(section: Section, source: Source, place: Place, inner: str) ->
     if section.format == IGNORED:
         return []
     if section.format == CNI_LISTING:
-        return [] if "No such file" in section.text else [Fact("collected", {"what": "cni_configs", "scope": "all"}, place.node, place.stack, source)]
+        scope = "names" if re.search(r"\.(?:conf|conflist|json)\s", f"{section.text} ") else "all"
+        return [] if "No such file" in section.text else [Fact("collected", {"what": "cni_configs", "scope": scope}, place.node, place.stack, source)]
     if section.format == "cni" and not source.command:
         source.command = f"cat {inner if inner.startswith('/') else '/etc/cni/net.d/' + re.sub(r'^.*(?:/|net.d_)', '', inner)}"
     if section.format in NEVER_EMPTY and not section.text.strip():

@@ -428,10 +428,21 @@ def _rename(placed: Placed, renameable: AbstractSet[str]) -> None:
     nodes = {fact.node for fact in placed.facts}
     for node in renameable & nodes:
         names = {str(f.get("hostname")) for f in placed.facts if f.kind == "host" and f.node == node and f.stack == HOST and f.get("hostname")}
+        by = "its host name" if names else "the only node of the cluster's objects"
+        names = names or _only_member(placed.facts, nodes)
         if len(names) != 1 or (name := names.pop()) in nodes:
             continue
         placed.facts = [fact.at(name, fact.stack) if fact.node == node else fact for fact in placed.facts]
-        placed.notes.append(f"{node}: named {name} after its host name")
+        placed.notes.append(f"{node}: named {name} after {by}")
+
+
+def _only_member(facts: Sequence[Fact], nodes: AbstractSet[str]) -> set[str]:
+    """The one node that the API's objects speak of, where the state of one machine was given that nobody named."""
+    if len(nodes - {""}) != 1:
+        return set()
+    fields = {"k8s_node": "name", "pod": "node_name"}
+    told = {str(name) for f in facts if f.kind in fields and (name := f.get(fields[f.kind]))}
+    return told if len(told) == 1 else set()
 
 
 def _resolve_peers(placed: Placed, peers: Mapping[Place, Mapping[int, str]]) -> None:

@@ -37,7 +37,7 @@ KINDS: Final[dict[str, Kind]] = {
             "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | component_log | kernel_log | containers | container_networks | dns_config | hosts | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
-            "a namespace (pods …), 'running' or 'sandboxes' (containers), "
+            "a namespace (pods …), 'running' or 'sandboxes' (containers), 'names' (cni_configs: some are there; what is in them is told elsewhere, or not), "
             "'nft-native' (nft list ruleset), or a sysctl key that does not exist",
             "backend": "str: legacy | nft (netfilter only, absent if the output does not tell)",
             "family": "int: 4 | 6, where the listing is of one family",

@@ -215,3 +215,11 @@ def test_listings_of_one_machine_are_not_doubted() -> None:
     assert run([*listing("a", eth0="10.0.0.1"), six]).warnings == []
     assert run([*listing("a", docker0="172.17.0.1"), *listing("b", docker0="172.18.0.1")]).warnings == []
     assert run([*listing("a", eth0="10.0.0.1", eth1=same), *listing("b", eth0="10.0.0.2", eth1=same)]).warnings == []
+
+
+def test_the_only_node_of_the_cluster() -> None:
+    """A machine that nobody named is the one node that the API's objects speak of; of two nodes it may be either."""
+    pods = [Fact("pod", {"namespace": "shop", "name": f"web-{n}", "node_name": "n7"}, "") for n in range(2)]
+    for other, named in (("n7", "n7"), ("n8", "pasted")):
+        facts = [link("pasted", "eth0", 2), *pods, Fact("k8s_node", {"name": other}, "")]
+        assert {fact.node for fact in place(facts, {}, {"pasted"}, {}).facts if fact.kind == "link"} == {named}

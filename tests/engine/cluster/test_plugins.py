@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from collectors.evidence import read
+from engine.cluster import Cluster
 from engine.cluster.plugins import (
     bgp_gaps,
     captured_addresses,
@@ -19,7 +21,11 @@ from engine.cluster.plugins import (
     troubles,
 )
 from engine.facts import ChainText, Fact, RuleLine
+from engine.pipeline import fact_base
 from tests.engine.cluster.conftest import cluster, ends, held, node, pod, service
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST = Fact("netns", {"name": "host"}, "n1")
 LEASES = Fact("cni_leases", {"network": "podnet", "addresses": tuple(f"10.30.0.{i}" for i in range(2, 7))}, "n1")
@@ -184,3 +190,11 @@ def test_troubles() -> None:
     made = cluster(node("n1", "10.0.0.1"), pod("shop/web", "", {}, phase="Pending"), event, event, log, sick)
     assert [(f.get("name"), f.node, f.get("full"), f.get("said_by")) for f in troubles(made)] == [
         ("ipam-exhausted", "n2", None, "kubelet"), ("ipam-exhausted", "n1", "shop/web", "event"), ("no-config", "n3", None, "node")]
+
+
+def test_a_listing_of_names(tmp_path: Path) -> None:
+    """Files that were listed are there, whatever is in them; a folder without a configuration's name has none."""
+    for names, gaps in (("10-flannel.conflist\ncalico-kubeconfig\n", []), ("10-flannel.conflist.bak\n", ["no-config"]), ("", ["no-config"])):
+        text = "[root@n1 ~]# kubectl get nodes\nNAME   STATUS     ROLES    AGE   VERSION\nn1     NotReady   <none>   9d    v1.20.4\n"
+        (tmp_path / "post.txt").write_text(f"{text}[root@n1 ~]# ls /etc/cni/net.d\n{names}", encoding="utf-8")
+        assert [f.get("what") for f in cni_gaps(Cluster(fact_base(read([tmp_path]))))] == gaps
