@@ -150,9 +150,6 @@ def _gaps_of(cluster: Cluster, host: str) -> Iterator[Fact]:
     if not useful and not configs and listing.get("scope") == "names":
         # The folder's listing shows some, and nobody printed what is in them.
         return
-    if not useful and not configs and listing.get("scope") == "names":
-        # The folder's listing shows some, and nobody printed what is in them.
-        return
     if not useful:
         broken = next((f for f in configs if f.get("error") and not f.get("disabled")), None)
         aside = next((f for f in configs if f.get("disabled")), None)
