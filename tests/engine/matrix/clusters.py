@@ -139,18 +139,7 @@ class Small:
             lambda: self.pod(n, p).filter("-A INPUT -s 10.244.0.0/16 -j DROP"),
             lambda: self.pod(n, p).shows("ip neigh", f"10.244.{n}.{q + 2} dev eth0 lladdr 02:00:00:00:00:99 REACHABLE"),
             lambda: self.pod(n, p).shows("ip neigh", f"10.244.{n}.1 dev eth0 FAILED"),
-            lambda: self.policies[where].update(FORWARD="DROP"),
-            lambda: self.filter[where].insert(0, f"-A FORWARD -s {one}/32 -j DROP"),
-            lambda: self.filter[where].insert(0, f"-A FORWARD -s {one}/32 -d {other}/32 -j REJECT --reject-with icmp-host-prohibited"),
-            lambda: self.filter[where].append(f"-A FORWARD -d 10.244.{m}.0/29 -j DROP"),
-            lambda: self.filter[where].insert(0, f"-A FORWARD ! -s 10.244.{n}.0/24 -d {other} -j DROP"),
-            lambda: self.filter[where].insert(0, "-A FORWARD -m set ! --match-set allowed src -j DROP"),
-            lambda: self.filter[where].insert(0, "-A FORWARD -m recent --name x --rcheck -j DROP"),
-            lambda: self.filter[where].insert(0, f"-A INPUT -m iprange --src-range 10.244.{n}.3-10.244.{n}.4 -j DROP"),
-            lambda: self.filter[where].insert(0, "-A INPUT -i cni0 -p tcp -m tcp --dport 80 -j REJECT"),
-            lambda: self.nat[where].append("-A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE"),
-            lambda: self.nat[where].append(f"-A POSTROUTING -s {one}/32 -j SNAT --to-source 192.168.0.{where}"),
-            lambda: self.nat[where].append(f"-A PREROUTING -d {other}/32 -j DNAT --to-destination {one}"),
+            *self._filters((n, m, where), (p, q)),
             lambda: setattr(self.pod(n, p).devices["eth0"], "mac", self.pod(m, q).devices["eth0"].mac),
             lambda: setattr(self.pod(n, p).devices["eth0"], "addresses", (f"10.244.{n}.{q + 2}/24",)),
             lambda: self.host(n).rule(f"100:\tfrom {one} lookup 100").route("unreachable default table 100"),
@@ -177,6 +166,25 @@ class Small:
         ]
         assert len(flaws) == FLAWS
         (random.choice(flaws) if which is None else flaws[which])()
+
+    def _filters(self, nodes: tuple[int, int, int], pods: tuple[int, int]) -> list[Callable[[], object]]:
+        """Flaws of netfilter: on the third node, about a pod on the first and one on the second."""
+        (n, m, where), (p, q) = nodes, pods
+        one, other = self.address(n, p), self.address(m, q)
+        return [
+            lambda: self.policies[where].update(FORWARD="DROP"),
+            lambda: self.filter[where].insert(0, f"-A FORWARD -s {one}/32 -j DROP"),
+            lambda: self.filter[where].insert(0, f"-A FORWARD -s {one}/32 -d {other}/32 -j REJECT --reject-with icmp-host-prohibited"),
+            lambda: self.filter[where].append(f"-A FORWARD -d 10.244.{m}.0/29 -j DROP"),
+            lambda: self.filter[where].insert(0, f"-A FORWARD ! -s 10.244.{n}.0/24 -d {other} -j DROP"),
+            lambda: self.filter[where].insert(0, "-A FORWARD -m set ! --match-set allowed src -j DROP"),
+            lambda: self.filter[where].insert(0, "-A FORWARD -m recent --name x --rcheck -j DROP"),
+            lambda: self.filter[where].insert(0, f"-A INPUT -m iprange --src-range 10.244.{n}.3-10.244.{n}.4 -j DROP"),
+            lambda: self.filter[where].insert(0, "-A INPUT -i cni0 -p tcp -m tcp --dport 80 -j REJECT"),
+            lambda: self.nat[where].append("-A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE"),
+            lambda: self.nat[where].append(f"-A POSTROUTING -s {one}/32 -j SNAT --to-source 192.168.0.{where}"),
+            lambda: self.nat[where].append(f"-A PREROUTING -d {other}/32 -j DNAT --to-destination {one}"),
+        ]
 
     def _reroute(self, n: int, m: int, route: str) -> None:
         """A node sends what is for another's pods elsewhere."""
