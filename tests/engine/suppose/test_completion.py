@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -64,7 +64,7 @@ def supposed(folder: Path, symptom: str, **files: str) -> tuple[Fact, ...]:
     return suppose(fact_base(read([folder])), symptom).facts
 
 
-def fields(facts: tuple[Fact, ...], kind: str, stack: str = HOST) -> list[dict[str, object]]:
+def fields(facts: tuple[Fact, ...], kind: str, stack: str = HOST) -> list[dict[str, Any]]:
     """Fields of the facts of a kind on a stack."""
     return [dict(f.fields) for f in facts if f.kind == kind and f.stack == stack]
 
