@@ -126,7 +126,7 @@ def test_published_ports_of_rules(tmp_path: Path) -> None:
     rules = "-N CNI-DN-0123\n-A CNI-DN-0123 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.88.0.14:80\n"
     facts = supposed(tmp_path, "port 8080 times out", post=f"# iptables -t nat -S CNI-DN-0123\n{rules}")
     (container,) = fields(facts, "container")
-    assert (container["runtime"], container["endpoints"][0]["address"], container["ports"][0]["host_port"]) == ("podman", "10.88.0.14", 8080)  # type: ignore[index]  # a dict of the schema
+    assert (container["runtime"], container["endpoints"][0]["address"], container["ports"][0]["host_port"]) == ("podman", "10.88.0.14", 8080)
 
 
 def test_the_node_of_a_container(tmp_path: Path) -> None:
