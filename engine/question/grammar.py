@@ -308,7 +308,32 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
         gap = clause[sided[index].end : sided[index + 1].start].strip()
         if not sided[index].side and gap in phrases.CONJUNCTIONS:
             sided[index] = sided[index]._replace(side=sided[index + 1].side)
-    return _opposite(sided)
+    return _opposite(_turned(clause, sided))
+
+
+@cache
+def _passive() -> re.Pattern[str]:
+    """What stands between who is asked and who asks: "X cannot be reached by Y", "X refuses Y", "X 无法被 Y 访问"."""
+    cannot = r"(?:can(?:not|'t| not)|could(?:n't| not)|(?:is|are|was|were)(?:n't| not| never)?|isn't)"
+    done = r"(?:(?:be(?:ing)? )?(?:reached|accessed|called|contacted|pinged|opened|connected to|seen|found))"
+    state = r"(?:reachable|unreachable|accessible|inaccessible|available|unavailable|open|closed|blocked|filtered|down|dead)"
+    passive = rf"{cannot} (?:{done} by|{state} (?:by|for|to|from))"
+    active = r"(?:refuses|rejects|ignores|drops|blocks|does(?:n't| not) (?:accept|answer|let in|see|hear|take))"
+    whose = r"(?:(?:the |any |all )?(?:new )?(?:connections?|requests?|packets?|calls?|traffic)? ?(?:of|from|by) )?"
+    article = r"(?:(?:the|my|our|a|an|pod|container|host|client|node|machine) )*"
+    return re.compile(rf"[\s'\"(:,]*(?:(?:port \d+ )?(?:{passive} |{active} {whose}){article}|(?:无法|不能|没法)被\s*)['\"(]*")
+
+
+def _turned(clause: str, mentions: list[Mention]) -> list[Mention]:
+    """With a passive between two names the first is asked, the second asks."""
+    turned = list(mentions)
+    for at in range(len(turned) - 1):
+        gap = clause[turned[at].end : turned[at + 1].start]
+        refuses = MASK in gap and not gap.strip(f"{MASK} ") and re.match(r"\s*的\s*(?:连接|请求|访问|包)", clause[turned[at + 1].end :])
+        if refuses or _passive().fullmatch(gap):
+            turned[at] = turned[at]._replace(side=TARGET)
+            turned[at + 1] = turned[at + 1]._replace(side=SENDER)
+    return turned
 
 
 def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequence[Marker], *, last: bool) -> str:
