@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from collectors.evidence import Evidence
     from engine.diagnosis import Diagnosis
-    from engine.findings import Question
+    from engine.findings import Finding, Question
     from engine.matrix import Matrix, Options
     from engine.model import Network
     from engine.request import Request
@@ -106,18 +106,26 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     shown = tuple(
         f._replace(certainty=Certainty.LIKELY if f.certainty is Certainty.PROVEN else f.certainty)
         for f in outcome.findings
-        if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id not in FALLBACKS
+        if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id not in FALLBACKS and not _contradicted(f, question, outcome)
     )
     if not shown:
         # Causes of flows whose port nobody named stay what they are: possible ones, of an error that somebody named.
         held = tuple(f for f in outcome.findings if f.standing is Standing.UNDECIDED and f.evidence and f.id not in FALLBACKS)
-        held = tuple(f for f in held if f.flows and all(question.flows[n].guessed for n in f.flows))
+        held = tuple(f for f in held if f.flows and all(question.flows[n].guessed for n in f.flows) and not _contradicted(f, question, outcome))
         question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
         return (question, outcome._replace(findings=held)) if held and question.error_class else None
     # What a program says itself counts for more than the walk of a flow that was guessed.
     shown = tuple(f for f in shown if not f.flows) or shown
     question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
     return question, outcome._replace(findings=shown, verdict=Verdict.CAUSE_FOUND, missing=())
+
+
+def _contradicted(finding: Finding, question: Question, outcome: Diagnosis) -> bool:
+    """Whether the client reported another error than the walk predicts for every flow of a finding: too much to suppose at once."""
+    from engine.diagnosis import COMPARABLE
+
+    sees = {outcome.traces[number].client_sees for number in finding.flows}
+    return bool(sees) and question.error_class in COMPARABLE and not sees & {question.error_class, "depends", "connected"}
 
 
 def _not_ruled_out(question: Question, outcome: Diagnosis) -> Diagnosis:
