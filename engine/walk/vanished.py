@@ -52,15 +52,18 @@ def _crossings(network: Network, facts: Sequence[Fact]) -> Iterator[Crossing]:
 
 
 def _lost(crossing: Crossing, flow: Fact) -> Iterator[Fact]:
+    """What both tables say of the same connections; a later one that was answered shows that what waits is left from before."""
     sender, receiver, src, dst = crossing.sender, crossing.receiver, crossing.src, crossing.dst
-    waiting = [e for e in _entries(sender, src, dst, flow) if e.fields.get("unreplied")]
-    if not waiting or not receiver.collected("conntrack") or not sender.collected("conntrack"):
+    mine = _entries(sender, src, dst, flow)
+    if not mine or not all(e.fields.get("unreplied") for e in mine) or not receiver.collected("conntrack") or not sender.collected("conntrack"):
         return
     there = _entries(receiver, src, dst, flow)
+    ports = {e.fields.get("reply_dport") for e in mine}
+    answered = [e for e in there if not e.fields.get("unreplied") and e.fields.get("sport") in ports]
     if not there and not _own(sender, crossing.out, src):
-        yield _made(flow, sender, waiting[0], direction="request", device=crossing.out, src=src, dst=dst, to_node=receiver.node)
-    elif there and not any(e.fields.get("unreplied") for e in there) and not _own(receiver, crossing.into, dst):
-        yield _made(flow, receiver, there[0], direction="reply", device=crossing.into, src=dst, dst=src, to_node=sender.node)
+        yield _made(flow, sender, mine[0], direction="request", device=crossing.out, src=src, dst=dst, to_node=receiver.node)
+    elif answered and not _own(receiver, crossing.into, dst):
+        yield _made(flow, receiver, answered[0], direction="reply", device=crossing.into, src=dst, dst=src, to_node=sender.node)
 
 
 def _entries(stack: NetStack, src: str, dst: str, flow: Fact) -> list[Fact]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SENT = "tcp 6 118 SYN_SENT src=10.1.0.5 dst=10.2.0.8 sport=41000 dport=80 [UNREPLIED] src=10.2.0.8 dst=10.1.0.5 sport=80 dport=41000 mark=0 use=1"
 TAKEN = "tcp 6 59 SYN_RECV src=10.1.0.5 dst=10.2.0.8 sport=41000 dport=80 src=10.2.0.8 dst=10.1.0.5 sport=80 dport=41000 mark=0 use=1"
+LATER = TAKEN.replace("41000", "55092").replace("59 SYN_RECV", "116 TIME_WAIT")
 OTHER = SENT.replace("10.2.0.8", "10.2.0.9")
 
 
@@ -54,10 +55,13 @@ def test_an_answer_that_does_not_arrive() -> None:
         (SENT, None),
         (SENT, TAKEN.replace("sport=80 dport=41000 mark", "sport=80 dport=41000 [UNREPLIED] mark")),
         (SENT.replace("dport=80", "dport=81").replace("sport=80 ", "sport=81 "), ""),
+        (SENT, LATER),
+        (f"{SENT}\n{LATER}", LATER),
+        (f"{SENT}\n{LATER}", OTHER),
     ],
 )
 def test_nothing_is_missing(first: str, second: str | None) -> None:
-    """Answered, another destination or port, a table that nobody listed, a server that has not answered yet: none of them says so."""
+    """Answered, another destination or port, a table that nobody listed, no answer yet, an entry that a mended fault left: none of them says so."""
     trace = nodes(first, second).walk("n1/web", "10.2.0.8")
     assert trace.client_sees == "connected"
     assert not [f for f in trace.facts if f.kind == "vanished"]
