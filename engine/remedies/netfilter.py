@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 SAFE_WORDS = re.compile(r"[A-Za-z0-9 .,:/_+!=-]+")
 """Rules whose words neither the shell nor systemd reads in a way of its own."""
+TABLE = Parameter("filter, nat, mangle or raw; filter if absent", required=False)
+VARIANT = {
+    "backend": Parameter("legacy or nft, where both hold the table", required=False),
+    "family": Parameter("4 or 6; 4 if absent", required=False),
+}
+"""Which of the tables of that name: the parameters of every operation on iptables' rules."""
 
 
 class _OnChain(Operation):
@@ -120,12 +126,11 @@ class IptablesInsert(_Adding):
 
     NAME: ClassVar[str] = "iptables.insert"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "table": TABLE,
         "chain": Parameter("chain to insert into"),
         "rule": Parameter("the rule's words as iptables-save writes them, or a list of such rules"),
         "position": Parameter("position of the first rule, from 1; 1 if absent", required=False),
-        "backend": Parameter("legacy or nft, where both hold the table", required=False),
-        "family": Parameter("4 or 6; 4 if absent", required=False),
+        **VARIANT,
     }
 
     @property
@@ -146,11 +151,10 @@ class IptablesAppend(_Adding):
 
     NAME: ClassVar[str] = "iptables.append"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "table": TABLE,
         "chain": Parameter("chain to append to"),
         "rule": Parameter("the rule's words as iptables-save writes them, or a list of such rules"),
-        "backend": Parameter("legacy or nft, where both hold the table", required=False),
-        "family": Parameter("4 or 6; 4 if absent", required=False),
+        **VARIANT,
     }
 
     def commands(self) -> tuple[str, ...]:
@@ -166,13 +170,12 @@ class IptablesMove(_OnChain):
 
     NAME: ClassVar[str] = "iptables.move"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "table": TABLE,
         "chain": Parameter("chain that holds both"),
         "rule": Parameter("the words of the rule that comes too late"),
         "number": Parameter("its position, where the chain has such a rule more than once", required=False),
         "position": Parameter("position, from 1, that it shall have; of a rule that stands before it"),
-        "backend": Parameter("legacy or nft, where both hold the table", required=False),
-        "family": Parameter("4 or 6; 4 if absent", required=False),
+        **VARIANT,
     }
 
     @property
@@ -228,11 +231,10 @@ class IptablesDelete(_OnChain):
     NAME: ClassVar[str] = "iptables.delete"
     RISK: ClassVar[str] = "medium"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "table": Parameter("filter, nat, mangle or raw; filter if absent", required=False),
+        "table": TABLE,
         "chain": Parameter("chain that holds the rule"),
         "rule": Parameter("the rule's words as iptables-save writes them"),
-        "backend": Parameter("legacy or nft, where both hold the table", required=False),
-        "family": Parameter("4 or 6; 4 if absent", required=False),
+        **VARIANT,
     }
 
     def _place(self, facts: FactBase) -> int | None:

@@ -273,11 +273,8 @@ class NftMove(NftDelete):
     NAME: ClassVar[str] = "nft.move"
     RISK: ClassVar[str] = "low"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
-        "table": Parameter("family and name: inet firewalld"),
-        "chain": Parameter("chain that holds both"),
-        "rule": Parameter("the words of the rule that comes too late, as nft prints them"),
-        "number": Parameter("its position, from 1, where the chain has such a rule more than once", required=False),
-        "position": Parameter("position, from 1, that it shall have; of a rule that stands before it"),
+        **NftDelete.PARAMETERS,
+        "position": Parameter("position, from 1, that the rule shall have; of a rule that stands before it"),
     }
 
     @property
