@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
 from collectors.containers import listed, merged
 from collectors.members import Limits, Members, decode, load
+from collectors.objects import settled
 from collectors.place import Place
 from collectors.prompts import Prompted
 from engine.errors import EvidenceError
@@ -179,7 +180,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
     if not any(fact.kind != "unparsed" for fact in facts):
         message = f"nothing in {shown} is recognisable as the output of a network command"
         raise EvidenceError(message, HINT)
-    facts = merged(listed(drop_configured(prompted.named(facts))))
+    facts = settled(merged(listed(drop_configured(prompted.named(facts)))))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
     return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), (*layout.notes, *placed.notes))
 

@@ -404,6 +404,11 @@ KINDS: Final[dict[str, Kind]] = {
         "A Kubernetes event.",
         {"namespace": "str", "object": "str: Pod/web-1", "type": "str: Normal | Warning", "reason": "str", "message": "str", "count": "int", "last": "str: when it was last seen"},
     ),
+    "supposed_namespace": Kind(
+        "Objects of tables without a NAMESPACE column, and the namespace that they were taken to be in.",
+        {"namespace": "str", "names": "tuple[str]",
+         "by": "str: names (other listings show them there) | context (of the other such tables) | only (people run things in no other) | default (kubectl's own)"},
+    ),
     "service_cidr": Kind("A ServiceCIDR object.", {"name": "str", "cidrs": "tuple[str]"}),
     "ippool": Kind("A calico IP pool.", {"name": "str", "cidr": "str", "nat_outgoing": "bool", "disabled": "bool", "ipip": "str", "vxlan": "str",
                                          "block_size": "int", "node_selector": "str"}),

@@ -164,7 +164,10 @@ def _claim(out: Emitter, seen: dict[str, set[str]], listed: set[str]) -> None:
     if call.piped or words[:1] != ["get"] or len(words) != 2 or "/" in words[1] or _FILTERS & options.keys():
         return
     every = {"-A", "--all-namespaces", "--all-namespaces=true"} & options.keys() or call.program == "calicoctl"
-    scope = "all" if every else options.get("-n") or options.get("--namespace") or "default"
+    said = re.search(r"^No resources found in ([a-z0-9-]+) namespace", out.source.text, re.MULTILINE)
+    shown = {space for spaces in seen.values() for space in spaces}
+    named = kubetable.namespace_in([*call.options, *call.words]) or (said[1] if said else "")
+    scope = "all" if every else named or (next(iter(shown)) if len(shown) == 1 else kubetable.UNSAID)
     for word in words[1].split(","):
         resource = word.partition(".")[0].lower()
         plural = _WORDS.get(resource, resource)

@@ -10,7 +10,7 @@ from collectors.parsers.text import clean_lines
 from engine.inet import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from collectors.parsers.emit import Emitter
 
@@ -20,14 +20,20 @@ _PHASES = {
 }
 _NOTHING = frozenset({"", "<none>", "<unset>", "<pending>", "<unknown>", "None", "-"})
 
+UNSAID = ""
+"""Namespace of what a table without a NAMESPACE column lists, where the command line names none: that of kubectl's context."""
+
+
 def read(out: Emitter, before: int = 0) -> dict[str, set[str]]:
-    """Emit the facts of every table in the source (of the lines before ``before``, unless it is 0); gives the namespaces seen, by resource."""
+    """Emit the facts of every table in the source (of the lines before ``before``, unless it is 0); gives the namespaces seen, by resource.
+
+    Facts of a table that does not tell its namespace have none: :mod:`collectors.objects` places them.
+    """
     seen: dict[str, set[str]] = {}
     columns: list[tuple[str, int]] = []
     resource = ""
     call = invocation(out.source.command, "kubectl", "oc")
-    words = [*call.options, *call.words] if call else []
-    usual = next((words[at + 1] for at, word in enumerate(words[:-1]) if word in {"-n", "--namespace"}), "default")
+    usual = namespace_in([*call.options, *call.words] if call else []) or UNSAID
     for number, line in clean_lines(out.source.text):
         if before and number >= before:
             break
@@ -44,6 +50,16 @@ def read(out: Emitter, before: int = 0) -> dict[str, set[str]]:
         elif not columns:
             out.unparsed.add(number, line)
     return seen
+
+
+def namespace_in(words: Sequence[str]) -> str:
+    """The namespace that the words of a command line ask for (``-n shop``, ``-nshop``, ``--namespace=shop``); "" if they name none."""
+    for at, word in enumerate(words):
+        if word in {"-n", "--namespace"} and at + 1 < len(words):
+            return words[at + 1]
+        if found := re.fullmatch(r"(?:--namespace=|-n=?)([a-z0-9][a-z0-9-]*)", word):
+            return found[1]
+    return ""
 
 
 def _row(line: str, columns: list[tuple[str, int]]) -> dict[str, str]:
@@ -72,6 +88,8 @@ def _add(out: Emitter, number: int, resource: str, row: dict[str, str], namespac
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:/-]*", name) or not all(re.fullmatch(_FORMS[c], row[c]) for c in _FORMS.keys() & row.keys()):
         return False
     kind, fields = _READERS[resource](row, name, namespace)
+    if namespace == UNSAID:
+        fields = {key: value for key, value in fields.items() if key not in {"namespace", "full"}}
     if "LABELS" in row and kind not in {"k8s_event", "network_policy"}:
         fields["labels"] = _labels(row["LABELS"])
     out.add(kind, {key: value for key, value in fields.items() if value is not None}, number)

@@ -70,11 +70,27 @@ def understand(
     inventory = Inventory(facts)
     notes = Notes()
     cast = Cast(inventory, notes, _node(inventory, node))
+    _say_namespaces(facts, notes)
     heard = completed(hear(symptom, inventory.knows, options), options, inventory, notes)
     flows = _Asking(cast, heard, options).flows()
     mentioned = tuple(dict.fromkeys(m.text for m in (*heard.roles.senders, *heard.roles.targets) if m.known))
     question = Question(symptom, heard.error, flows, tuple(notes.assumptions), () if flows else tuple(notes.missing), mentioned)
     return question._replace(about_names=heard.names, name=heard.name)
+
+
+def _say_namespaces(facts: FactBase, notes: Notes) -> None:
+    """Where objects of tables without a NAMESPACE column were taken to be."""
+    why = {
+        "names": ("where other listings show them", "其他输出显示它们在该命名空间"),
+        "context": ("as what was printed the same way", "与同样打印的其他对象一致"),
+        "only": ("the only namespace of users in the evidence", "证据中唯一的用户命名空间"),
+        "default": ("kubectl's own; a listing with -A would tell", "kubectl 的默认命名空间；带 -A 的列表可以确认"),
+    }
+    for fact in facts.of_kind("supposed_namespace"):
+        (en, zh), (reason, told), space = listed(fact.get("names", ())), why[str(fact.get("by"))], fact.get("namespace")
+        notes.assume(
+            f"{en}: printed without a namespace, taken to be in {space} ({reason}).", f"{zh}：输出中没有命名空间，按 {space} 处理（{told}）。"
+        )
 
 
 def hear(symptom: str, known: Callable[[str], bool], options: Options) -> Heard:

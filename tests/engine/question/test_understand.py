@@ -386,3 +386,16 @@ def test_a_program_on_loopback_shows_its_port(state: str, guessed: bool) -> None
     ]
     flows = understand("n2 cannot connect to mysql on 10.1.0.2: connection refused", FactBase(facts)).flows
     assert {(flow.port, flow.guessed) for flow in flows if flow.dst == "10.1.0.2"} == {(3306, guessed)}
+
+
+@pytest.mark.parametrize(("by", "en", "zh"), [
+    ("names", "where other listings show them", "其他输出"), ("context", "printed the same way", "同样打印"), ("only", "the only namespace", "唯一"),
+    ("default", "kubectl's own", "kubectl 的默认"),
+])
+def test_supposed_namespaces_are_said(by: str, en: str, zh: str) -> None:
+    """Where objects printed without a namespace were taken to be is an assumption, in both languages, with the reason."""
+    fact = Fact("supposed_namespace", {"namespace": "shop", "names": ("web-1", "db-0"), "by": by})
+    (said,) = (a.text for a in understand("web cannot reach db", FactBase([fact])).assumptions if "shop" in a.text["en"])
+    assert said["en"].startswith("web-1, db-0: printed without a namespace, taken to be in shop (")
+    assert en in said["en"]
+    assert zh in said["zh"]

@@ -1,0 +1,121 @@
+"""Objects of tables without a NAMESPACE column belong where the rest of the evidence shows them, and an object printed twice is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.evidence import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.facts import Fact
+
+PODS = """NAME                   READY   STATUS    RESTARTS   AGE   IP           NODE   NOMINATED NODE   READINESS GATES
+web-6c8f9d7b5d-x2v4k   1/1     Running   0          3d    10.244.1.7   n1     <none>           <none>
+db-0                   1/1     Running   0          3d    10.244.2.9   n2     <none>           <none>
+"""
+SERVICES = """NAME   TYPE        CLUSTER-IP     EXTERNAL-IP   PORT(S)    AGE
+db     ClusterIP   10.96.12.40    <none>        5432/TCP   3d
+"""
+ENDPOINTS = """NAME   ENDPOINTS         AGE
+db     10.244.2.9:5432   3d
+"""
+API = "kubernetes   ClusterIP   10.96.0.1      <none>        443/TCP    9d\n"
+DESCRIBED = """Name:              db
+Namespace:         shop
+Labels:            app=db
+Selector:          app=db
+Type:              ClusterIP
+IP:                10.96.12.40
+Port:              <unset>  5432/TCP
+TargetPort:        5432/TCP
+Endpoints:         10.244.2.9:5432
+"""
+DENY = """NAMESPACE     NAME   POD-SELECTOR   AGE
+shop          deny   app=db         1d
+kube-system   dns    k8s-app=dns    1d
+"""
+
+
+def facts_of(folder: Path, **files: str) -> list[Fact]:
+    """Facts of a folder with these files (``__`` in a name stands for ``-``)."""
+    for name, text in files.items():
+        (folder / f"{name.replace('__', '-')}.txt").write_text(text)
+    return list(read([folder]).facts)
+
+
+def spaces(facts: list[Fact], kind: str) -> dict[str, str]:
+    """Namespace of every object of a kind."""
+    return {str(f.get("service") if kind == "endpoints" else f.get("name")): str(f.get("namespace")) for f in facts if f.kind == kind}
+
+
+def test_names_that_another_listing_shows(tmp_path: Path) -> None:
+    """A described Service tells the namespace of its endpoints' table; the endpoint's address that of the pods."""
+    facts = facts_of(tmp_path, kubectl_get_pods=PODS, kubectl_get_svc=SERVICES, kubectl_get_endpoints=ENDPOINTS, kubectl_describe_svc_db=DESCRIBED)
+    assert spaces(facts, "pod") == {"web-6c8f9d7b5d-x2v4k": "shop", "db-0": "shop"}
+    assert spaces(facts, "service") == spaces(facts, "endpoints") == {"db": "shop"}
+    assert {f.get("full") for f in facts if f.kind == "pod"} == {"shop/web-6c8f9d7b5d-x2v4k", "shop/db-0"}
+    assert {(f.get("namespace"), f.get("by")) for f in facts if f.kind == "supposed_namespace"} == {("shop", "names")}
+
+
+def test_unknown_names_belong_to_the_only_namespace_of_people(tmp_path: Path) -> None:
+    """Where nothing shows the names, the one namespace that is no system's is meant, and that is said."""
+    facts = facts_of(tmp_path, kubectl_get_pods=PODS, netpol=DENY)
+    assert set(spaces(facts, "pod").values()) == {"shop"}
+    said = [f for f in facts if f.kind == "supposed_namespace"]
+    assert [(f.get("by"), f.get("names")) for f in said] == [("only", ("web-6c8f9d7b5d-x2v4k", "db-0"))]
+
+
+def test_a_command_line_tells(tmp_path: Path) -> None:
+    """``-n shop`` of one command holds for the tables whose names it shows; an option is no supposition."""
+    terminal = f"$ kubectl -n shop get svc\n{SERVICES}$ kubectl get ep --namespace=shop\n{ENDPOINTS}"
+    facts = facts_of(tmp_path, terminal=terminal, kubectl_get_pods=PODS)
+    assert set(spaces(facts, "pod").values()) == {"shop"}
+    assert spaces(facts, "service") == spaces(facts, "endpoints") == {"db": "shop"}
+
+
+@pytest.mark.parametrize("more", [{}, {"kubectl_get_svc": SERVICES + API, "netpol": DENY}])
+def test_default_stays_where_nothing_else_is_told(tmp_path: Path, more: dict[str, str]) -> None:
+    """Nothing told means kubectl's own namespace; the table that lists the API's Service is certainly of it, whatever else there is."""
+    facts = facts_of(tmp_path, kubectl_get_pods=PODS, **more)
+    assert set(spaces(facts, "pod").values()) == {"default"}
+    assert not [f for f in facts if f.kind == "supposed_namespace"]
+
+
+def test_several_namespaces_decide_nothing(tmp_path: Path) -> None:
+    """Two namespaces of people leave unknown names where kubectl would look, and that is said."""
+    facts = facts_of(tmp_path, kubectl_get_pods=PODS, netpol=DENY + "bank          deny   app=db         1d\n")
+    assert set(spaces(facts, "pod").values()) == {"default"}
+    assert [f.get("by") for f in facts if f.kind == "supposed_namespace"] == ["default"]
+
+
+def test_a_whole_listing_speaks_against_its_namespace(tmp_path: Path) -> None:
+    """A name that a whole listing of a namespace lacks is not in that namespace."""
+    other = PODS.replace("web-6c8f9d7b5d-x2v4k", "job-6c8f9d7b5d-x2v4k").replace("10.244.", "10.245.").replace("db-0", "mq-0")
+    facts = facts_of(tmp_path, terminal=f"$ kubectl get pods -n shop -o wide\n{other}$ kubectl get pods -o wide\n{PODS}")
+    assert spaces(facts, "pod") == {"job-6c8f9d7b5d-x2v4k": "shop", "mq-0": "shop", "web-6c8f9d7b5d-x2v4k": "default", "db-0": "default"}
+
+
+def test_the_listing_of_a_table_moves_with_it(tmp_path: Path) -> None:
+    """What a table says of its completeness holds for the namespace that its objects turned out to be in."""
+    facts = facts_of(tmp_path, terminal=f"$ kubectl get pods -o wide\n{PODS}$ kubectl get netpol -A\n{DENY}")
+    assert [f.get("scope") for f in facts if f.kind == "collected" and f.get("what") == "pods"] == ["shop"]
+    facts = facts_of(tmp_path, terminal=f"$ kubectl get pods\nNo resources found in shop namespace.\n$ kubectl get netpol -A\n{DENY}")
+    assert [f.get("scope") for f in facts if f.kind == "collected" and f.get("what") == "pods"] == ["shop"]
+
+
+def test_an_object_printed_twice_is_one(tmp_path: Path) -> None:
+    """Two tables of the same pods give each pod once, with what either shows."""
+    wide = "NAMESPACE   " + PODS.replace("\n", "\nshop        ", 2)
+    narrow = "".join(f"{line[:50].rstrip()}\n" for line in PODS.splitlines())
+    facts = facts_of(tmp_path, pods_wide=wide, pods_narrow=narrow, kubectl_describe_svc_db=DESCRIBED, kubectl_get_svc=SERVICES)
+    pods = [f for f in facts if f.kind == "pod"]
+    assert {(f.get("full"), f.get("ips"), f.get("node_name")) for f in pods} == {
+        ("shop/web-6c8f9d7b5d-x2v4k", ("10.244.1.7",), "n1"), ("shop/db-0", ("10.244.2.9",), "n2"),
+    }
+    assert len(pods) == 2
+    services = [f for f in facts if f.kind == "service"]
+    assert [(f.get("cluster_ips"), f.get("selector")) for f in services] == [(("10.96.12.40",), {"app": "db"})]
