@@ -155,6 +155,8 @@ class Scenario:
     options: Sequence[str] = ()
     """Further options of ``diagnose``."""
     certainty: str = "proven"
+    verified: str = "restores-flow"
+    """What the model says of the first remedy: ``not-checked`` where controllers and agents of a cluster act on it; "" = the rule prints none."""
     predicted: str = ""
     """What the walk says the client sees; "" = what it really sees.  ``depends`` where the fault lies on a machine that is no evidence."""
     finding_node: str = ""

@@ -1,5 +1,7 @@
 """The part of a cluster that printed remedies need: finding pods by address, and deleting them, upon which the kubelet creates them anew.
 
+A node that is drained keeps the pods of DaemonSets, which are all that there are; that its object was deleted matters when its kubelet is restarted.
+
 Everything else answers as kubectl does without a cluster.
 """
 
@@ -56,23 +58,37 @@ def retarget(service: str, port: int) -> None:
     subprocess.run(["kubeproxy", "sync"], check=True)
 
 
+def of_nodes(words: list[str], arguments: list[str]) -> bool:
+    """Answer what is about a node; whether it was."""
+    if words[:2] == ["delete", "node"]:
+        Path("/run/lab/node-deleted").touch()
+    return words[:2] == ["delete", "node"] or (words[:1] == ["drain"] and "--ignore-daemonsets" in arguments)
+
+
+def of_services(words: list[str], arguments: list[str]) -> bool:
+    """Answer what is about a Service or its proxy; whether it was."""
+    if words[:2] == ["patch", "service"] and "targetPort" in arguments[-1]:
+        retarget(f"{arguments[arguments.index('-n') + 1]}/{words[2]}", json.loads(arguments[-1])[0]["value"])
+        return True
+    if words[:1] == ["delete"] and "k8s-app=kube-proxy" in arguments:
+        delete(["kube-proxy"])
+        return True
+    if words[:3] == ["patch", "daemonset", "kube-proxy"]:
+        subprocess.run(["kubeproxy", "sync"], check=True)
+        return True
+    return False
+
+
 def main(arguments: list[str]) -> None:
     """Answer one command line."""
     words = operands(arguments)
+    if of_nodes(words, arguments) or of_services(words, arguments):
+        return
     if words == ["apply"] and arguments[-2:] == ["-f", "-"]:
         subprocess.run(["felix", "apply"], check=True)
         return
-    if words[:2] == ["patch", "service"] and "targetPort" in arguments[-1]:
-        retarget(f"{arguments[arguments.index('-n') + 1]}/{words[2]}", json.loads(arguments[-1])[0]["value"])
-        return
     if words[:2] == ["delete", "networkpolicy"]:
         subprocess.run(["felix", "delete", arguments[arguments.index("-n") + 1], words[2]], check=True)
-        return
-    if words[:1] == ["delete"] and "k8s-app=kube-proxy" in arguments:
-        delete(["kube-proxy"])
-        return
-    if words[:3] == ["patch", "daemonset", "kube-proxy"]:
-        subprocess.run(["kubeproxy", "sync"], check=True)
         return
     if words[:1] == ["delete"] and len(words) > 1:
         delete([word.partition("/")[2] for word in words[1:] if "/" in word] or words[2:])

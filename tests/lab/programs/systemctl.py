@@ -1,6 +1,6 @@
 """What the lab knows of systemd.
 
-Usage: systemctl restart docker (dockerd anew, with the options that it had) | systemctl restart flanneld |
+Usage: systemctl restart docker (dockerd anew, with the options that it had) | systemctl restart flanneld | systemctl restart kubelet |
 systemctl start|stop redis-server (with /etc/redis/redis.conf) | systemctl restart dnsmasq (with /etc/dnsmasq.conf)
 """
 
@@ -16,6 +16,9 @@ OPTIONS = Path("/run/lab/docker/options")
 """Written by dockerup."""
 REDIS = Path("/run/redis.pid")
 DNSMASQ = Path("/run/dnsmasq.pid")
+DELETED = Path("/run/lab/node-deleted")
+"""Written by ``kubectl delete node``."""
+REGISTER = Path("/etc/lab/register.sh")
 SECONDS = 10.0
 
 
@@ -63,8 +66,16 @@ def flannel() -> int:
     return subprocess.run(["flanneld", "restart"], check=False).returncode
 
 
+def kubelet() -> int:
+    """A node whose object was deleted registers anew; what the cluster then does to it stands in the lab file's script."""
+    if not DELETED.exists():
+        return 0
+    DELETED.unlink()
+    return subprocess.run(["sh", "-e", str(REGISTER)], check=False).returncode
+
+
 JOBS = {
-    ("restart", "flanneld"): flannel,
+    ("restart", "flanneld"): flannel, ("restart", "kubelet"): kubelet,
     ("restart", "docker"): docker, ("restart", "docker.service"): docker,
     ("restart", "dnsmasq"): dnsmasq,
     ("start", "redis-server"): start_redis, ("stop", "redis-server"): stop_redis,
