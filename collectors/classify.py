@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from collectors.prompts import host_of
+from collectors.shells import NEW_CONTAINER, shell_at
 
 IGNORED: Final = "ignored"
 """Format of files that are known and hold nothing that becomes a fact."""
@@ -32,6 +33,7 @@ PARSERS: Final = {
     "xtmonitor": "xtmonitor:parse",
     "cards": "cards:parse",
     "kernel_log": "kernellog:parse",
+    "capture": "tcpdump:parse",
     "ufw": "frontends:parse_ufw",
     "firewalld": "frontends:parse_firewalld",
     "link": "iplink:parse",
@@ -143,6 +145,7 @@ WORDS: Final = {
     "wg": "wireguard",
     "ethtool": "cards",
     "dmesg": "kernel_log",
+    "tcpdump": "capture",
     "syslog": "kernel_log",
     "ufw": "ufw",
     "wireguard": "wireguard",
@@ -271,6 +274,7 @@ PROGRAMS: Final = (
     "nstat",
     "ethtool",
     "dmesg",
+    "tcpdump",
     "ufw",
     "ping",
     "curl",
@@ -333,15 +337,6 @@ INSIDE: Final = re.compile(
     r"|kubectl\s+(?:-n\s+\S+\s+)?exec\s+(?:-\w+\s+)*?(?:-n\s+\S+\s+)?(?:pods?/)?(?P<pod>[a-z0-9][\w.-]*))\s"
 )
 """Command prefixes that lead into another network namespace."""
-SHELL_PROMPT: Final = re.compile(r"[ \t]*(?:/[\w./-]{0,40} [#$]|(?:ba)?sh-\d\.\d{1,2}[#$])(?: |$)", re.MULTILINE)
-"""Prompts of the shells in small images, which name no host: ``/ #``, ``sh-4.4#``."""
-ENTERED: Final = re.compile(
-    r"(?:docker|podman|nerdctl)[ \t]+(?:exec[ \t]+(?:-u[ \t]+\S+[ \t]+|--?[\w=-]+[ \t]+){0,9}(?P<container>[\w.-]+)|run)[ \t][^\n]*"
-)
-ENTERED_WITHIN: Final = 20_000
-"""Characters before a prompt in which the command is looked for that opened the shell."""
-NEW_CONTAINER: Final = "container"
-"""Name of a container that was made for one command."""
 
 
 def namespace_of(command: str) -> str:
@@ -480,7 +475,7 @@ IP_LINE: Final = (
     rf"ip{OPTIONS}(?:[ \t]+[^ \t\n-][^ \t\n]*{OPTIONS})?[ \t]+(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|netns[ \t]+exec)\b"
 )
 OWN_LINE: Final = (
-    rf"(?:{IP_LINE}|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
+    rf"(?:{IP_LINE}|tcpdump[ \t]|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
     r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|ethtool[ \t]+-\w|dmesg\b|"
     r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|"
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
@@ -586,6 +581,14 @@ SIGNATURES: Final = (
             r"|^(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
             # Any line of dmesg but those of a packet's trace.
             r"|^\[ *\d{1,9}\.\d{6}\] (?![^\n]{0,80}TRACE: )"
+        ),
+    ),
+    (
+        "capture",
+        (
+            rf"^tcpdump: (?:verbose|listening)|^listening on \S+, link-type|"
+            rf"^(?:\d{{4}}-\d\d-\d\d )?(?:\d\d:\d\d:\d\d|\d{{9,10}})\.\d{{6,9}} (?:[\w.@-]{{1,20}} +(?:In|Out|B|M|P) +)?"
+            rf"(?:IP6? [^ \n]|ARP, |(?:{MAC} > {MAC}, )?ethertype )"
         ),
     ),
     ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
@@ -799,9 +802,9 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
         if kind in {"heading", "prompt"}:
             heading = from_command(command) or Hint("", command)
             begin = _line_end(text, offset)
-            host = host_of(text[offset:begin]) or host
-            within, entered_at = _shell_of(text, offset)
-            host = entered_at or host
+            within, opened_on = shell_at(text, offset)
+            # The prompt of a container's shell names the container, not the machine that it runs on.
+            host = opened_on or ("" if within else host_of(text[offset:begin])) or host
             if kind == "prompt" and text[begin:end].strip():
                 made.append(replace(_section(text, "", "", begin, end), host=host))
             # An output of its format follows, or one of another format at once (a heading that announces too little): it takes these lines.
@@ -820,18 +823,6 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
 def _inside(section: Section, host: str, within: str) -> Section:
     """A section under a prompt of a host, or of a shell inside a container."""
     return replace(section, host=host, netns=section.netns or within)
-
-
-def _shell_of(text: str, at: int) -> tuple[str, str]:
-    """The container whose shell the prompt at ``at`` is, by the prompt's form, and the host that it was opened on; "" for any other prompt."""
-    if SHELL_PROMPT.match(text, at) is None:
-        return "", ""
-    before = text[max(0, at - ENTERED_WITHIN) : at]
-    entered = list(ENTERED.finditer(before))
-    if not entered:
-        return NEW_CONTAINER, ""
-    line = before[before.rfind("\n", 0, entered[-1].start()) + 1 : entered[-1].end()]
-    return entered[-1]["container"] or NEW_CONTAINER, host_of(line)
 
 
 def _command_for(kind: str, heading: Hint, hint: Hint | None, before: list[Section]) -> str:

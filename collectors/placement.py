@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from collectors.contained import contained
 from collectors.place import Place
 from engine.facts import HOST, Fact, Source
 from engine.inet import family_of, in_prefix, is_address
@@ -458,10 +459,15 @@ def _state_stacks(placed: Placed) -> None:
     """Emit a ``netns`` fact for every stack that has none yet."""
     stated = {(fact.node, fact.stack) for fact in placed.facts if fact.kind == "netns"}
     seen: dict[tuple[str, str], Source] = {}
+    own: dict[str, list[Fact]] = defaultdict(list)
     for fact in placed.facts:
         if fact.node and fact.kind not in SILENT:
             seen.setdefault((fact.node, fact.stack), fact.source)
+            if fact.stack == HOST:
+                own[fact.node].append(fact)
+    above = {node for node, stack in (*stated, *seen) if stack != HOST}
     for (node, stack), source in seen.items():
         if (node, stack) not in stated:
-            role = "host" if stack == HOST else "container"
+            alone = node not in above and not any(fact.kind in NODE_KINDS for fact in own[node])
+            role = "host" if stack == HOST and not (alone and contained(own[node])) else "container"
             placed.facts.append(Fact("netns", {"name": stack, "role": role}, node, stack, source, 0, f"network namespace {stack} of {node}"))

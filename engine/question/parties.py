@@ -100,7 +100,10 @@ class Cast:
 
     def _stacks(self) -> list[Endpoint]:
         known = {(e.node, e.stack): e for e in self._runtime()}
-        return [known.get((n.endpoint.node, n.endpoint.stack), n.endpoint) for n in self.inventory.stack_endpoints if n.endpoint.kind == "stack"]
+        # A container of which only its own view was given stands where a machine would.
+        alone = [e for e in self.hosts() if e.stack == HOST and self.inventory.role(e.node, HOST) == "container"]
+        stacks = [n.endpoint for n in self.inventory.stack_endpoints if n.endpoint.kind == "stack"]
+        return [*(known.get((e.node, e.stack), e) for e in stacks), *alone]
 
     def _runtime(self) -> list[Endpoint]:
         return [n.endpoint for n in self.inventory.container_endpoints if n.endpoint.stack != HOST and (n.endpoint.addresses or n.endpoint.seen)]

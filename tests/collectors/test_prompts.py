@@ -123,3 +123,21 @@ def test_prompts_of_containers_are_their_own_stacks(tmp_path: Path) -> None:
     assert ways == {(HOST, "10.0.0.1"), ("web", "172.17.0.1"), ("container", "172.18.0.1")}
     assert [(f.node, f.stack) for f in facts if f.kind == "dns_config"] == [("n1", "973e8db14687")]
     assert [f.stack for f in facts if f.kind == "neighbor"] == [HOST]
+
+
+def test_what_was_typed_in_a_container_is_not_the_hosts(tmp_path: Path) -> None:
+    """After ``docker exec … bash`` the outputs are the container's, on the machine whose prompt the command was typed at."""
+    paste = write(
+        tmp_path / "paste.txt", prompted("n1", "ip addr", NODE), "root@n1:~# docker exec -it web bash\n", prompted("web", "ip route", ROUTE),
+        "root@web:/# exit\n", prompted("n1", "ip rule", "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n"),
+    )
+    facts = read([paste.parent]).facts
+    assert {(f.node, f.stack) for f in facts if f.kind == "route"} == {("n1", "web")}
+    assert {(f.node, f.stack) for f in facts if f.kind == "routing_rule"} == {("n1", "host")}
+
+
+def test_a_containers_own_view_is_a_containers(tmp_path: Path) -> None:
+    """Devices and addresses that a runtime made show a container where neither prompt nor command says so."""
+    write(tmp_path / "web.txt", "$ ip addr\n", WEB.replace("10.244.1.11", "172.17.0.2"))
+    roles = {f.get("role") for f in read([tmp_path]).facts if f.kind == "netns"}
+    assert roles == {"container"}
