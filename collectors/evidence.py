@@ -43,7 +43,7 @@ CLUSTER_LISTINGS: Final = frozenset({
     "nodes", "pods", "services", "endpoints", "endpointslices", "networkpolicies", "ippools", "configmaps", "daemonsets", "deployments",
     "namespaces", "events", "statefulsets", "replicasets", "servicecidrs", "globalnetworkpolicies", "ciliumnetworkpolicies",
     "ciliumclusterwidenetworkpolicies", "felixconfigurations", "bgpconfigurations", "bgppeers", "tiers", "networksets", "globalnetworksets",
-    "blockaffinities", "ipamblocks", "hostendpoints",
+    "blockaffinities", "ipamblocks", "hostendpoints", "adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies",
 })
 CNI_FOLDER: Final = re.compile(r"(?:^|/)net\.d$")
 HINT: Final = "name the files after the commands that printed them (ip_addr, iptables-save), or make a bundle: diagnose collect -o bundle.tar.gz"

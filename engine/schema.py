@@ -378,7 +378,7 @@ KINDS: Final[dict[str, Kind]] = {
     "namespace": Kind("A Kubernetes Namespace.", {"name": "str", "labels": "dict", "annotations": "dict", "phase": "str: Active | Terminating"}),
     "network_policy": Kind(
         "A network policy.",
-        {"flavour": "str: kubernetes | calico | calico-global | cilium | cilium-global", "namespace": "str: absent for those of the whole cluster", "name": "str",
+        {"flavour": "str: kubernetes | calico | calico-global | cilium | cilium-global | admin | admin-baseline | cluster-admin | cluster-baseline", "namespace": "str: absent for those of the whole cluster", "name": "str",
          "spec": "dict: as the API has it; absent if only its name was printed", "specs": "tuple[dict]: of a cilium policy with several"},
     ),
     "workload": Kind(
@@ -869,7 +869,7 @@ KINDS: Final[dict[str, Kind]] = {
         "Network policies turn the flow away; placed on the node of the pod that they select, with the line of the policy.",
         {"flow": "int", "direction": "str", "side": "str: egress (of the sender) | ingress (of the receiver)", "namespace": "str", "pod": "str", "pod_labels": "str",
          "policies": "tuple[str]: those that select the pod", "policy": "str: the one that decided, else the first", "flavour": "str: as in network_policy",
-         "decided": "str: rule (one denies) | isolated (none allows)", "tier": "str: of that policy, if it is calico's", "order": "float: of that policy", "port": "int: on the receiving pod", "protocol": "str",
+         "decided": "str: rule (one denies) | isolated (none allows)", "tier": "str: of that policy, if it is calico's", "order": "float: of that policy", "priority": "int: of that policy, if it is an administrator's", "port": "int: on the receiving pod", "protocol": "str",
          "share": "str: all | some of a Service's backends", "enforcer": "str: what makes policies count; '' if the evidence does not tell",
          "peer": "str: address of the other end", "peer_kind": "str: pod | node | outside", "peer_name": "str", "peer_namespace": "str", "peer_labels": "str",
          "peer_namespace_labels": "str: absent if not seen", "service": "str: namespace/name, if one was asked for"},

@@ -11,6 +11,7 @@ GROUPED: Final = (
     "endpointslices.discovery.k8s.io", "networkpolicies.networking.k8s.io", "daemonsets.apps", "deployments.apps", "ingresses.networking.k8s.io",
     "servicecidrs.networking.k8s.io",
     "adminnetworkpolicies.policy.networking.k8s.io", "baselineadminnetworkpolicies.policy.networking.k8s.io",
+    "clusternetworkpolicies.policy.networking.k8s.io",
     "ippools.crd.projectcalico.org", "felixconfigurations.crd.projectcalico.org", "globalnetworkpolicies.crd.projectcalico.org",
     "networkpolicies.crd.projectcalico.org", "globalnetworksets.crd.projectcalico.org", "networksets.crd.projectcalico.org",
     "tiers.crd.projectcalico.org",

@@ -32,6 +32,8 @@ PLURALS = {
     "BGPConfiguration": "bgpconfigurations", "BGPPeer": "bgppeers", "Tier": "tiers", "NetworkSet": "networksets",
     "GlobalNetworkSet": "globalnetworksets",
     "BlockAffinity": "blockaffinities", "IPAMBlock": "ipamblocks", "HostEndpoint": "hostendpoints",
+    "AdminNetworkPolicy": "adminnetworkpolicies", "BaselineAdminNetworkPolicy": "baselineadminnetworkpolicies",
+    "ClusterNetworkPolicy": "clusternetworkpolicies",
 }
 """Kinds that become facts → what their ``collected`` facts say."""
 _WORDS = {
@@ -39,13 +41,15 @@ _WORDS = {
     "no": "nodes", "po": "pods", "svc": "services", "ep": "endpoints", "ipp": "ippools", "cm": "configmaps", "ns": "namespaces",
     "netpol": "networkpolicies",
     "ds": "daemonsets", "deploy": "deployments", "sts": "statefulsets", "rs": "replicasets", "ev": "events", "gnp": "globalnetworkpolicies",
-    "cnp": "ciliumnetworkpolicies", "ccnp": "ciliumclusterwidenetworkpolicies", "np": "networkpolicies",
+    "cnp": "ciliumnetworkpolicies", "ccnp": "ciliumclusterwidenetworkpolicies", "np": "networkpolicies", "anp": "adminnetworkpolicies",
+    "banp": "baselineadminnetworkpolicies",
 }
 """Other words for them on a command line."""
 _FILTERS = frozenset({"-l", "--selector", "--field-selector", "-w", "--watch"})
 _CLUSTER_WIDE = frozenset({
     "nodes", "ippools", "namespaces", "servicecidrs", "globalnetworkpolicies", "ciliumclusterwidenetworkpolicies", "felixconfigurations",
     "bgpconfigurations", "bgppeers", "tiers", "globalnetworksets", "blockaffinities", "ipamblocks", "hostendpoints",
+    "adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies",
 })
 _VALUED = frozenset({"-o", "--output", "-n", "--namespace", "-l", "--selector", "--field-selector", "--context", "--kubeconfig", "--sort-by"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.jsontext import dict_of, dicts_of, int_of, text_of, texts_of
@@ -36,8 +37,24 @@ def cilium_global_policy(item: dict[str, Any], metadata: dict[str, Any]) -> Iter
     yield _policy(item, metadata, "cilium-global")
 
 
+def admin_policy(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
+    """An AdminNetworkPolicy."""
+    yield _policy(item, metadata, "admin")
+
+
+def baseline_policy(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
+    """A BaselineAdminNetworkPolicy."""
+    yield _policy(item, metadata, "admin-baseline")
+
+
+def cluster_policy(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
+    """A ClusterNetworkPolicy, which stands for either of these; other groups have a kind of this name."""
+    if text_of(item, "apiVersion").partition("/")[0] == "policy.networking.k8s.io":
+        yield _policy(item, metadata, "cluster-baseline" if text_of(dict_of(item, "spec"), "tier") == "Baseline" else "cluster-admin")
+
+
 def _policy(item: dict[str, Any], metadata: dict[str, Any], flavour: str) -> Made:
-    spec, wide = dict_of(item, "spec"), flavour.endswith("-global")
+    spec, wide = dict_of(item, "spec"), flavour.endswith("-global") or flavour.startswith(("admin", "cluster"))
     name = text_of(metadata, "name")
     fields: dict[str, Any] = {
         "flavour": flavour,
@@ -50,15 +67,19 @@ def _policy(item: dict[str, Any], metadata: dict[str, Any], flavour: str) -> Mad
 
 def policy_text(flavour: str, name: str, spec: dict[str, Any]) -> str:
     """The line of evidence of a policy: whom it selects, and how many rules it has for which direction."""
+    subject = dict_of(spec, "subject")
     selector = spec.get("podSelector") or spec.get("endpointSelector") or spec.get("selector") or {}
+    if subject:
+        selector = ",".join(f"{kind} {json.dumps(told, separators=(',', ':'))}" for kind, told in subject.items())
     if isinstance(selector, dict):
         pairs = [f"{key}={value}" for key, value in dict_of(selector, "matchLabels").items()]
         pairs += [f"{text_of(e, 'key')} {text_of(e, 'operator')} ({','.join(texts_of(e, 'values'))})" for e in dicts_of(selector, "matchExpressions")]
         selector = ",".join(pairs) or "<all pods>"
-    kinds = ",".join(texts_of(spec, "policyTypes") or texts_of(spec, "types"))
+    kinds = f"types {','.join(texts_of(spec, 'policyTypes') or texts_of(spec, 'types')) or '-'}"
+    kinds = f"priority {spec.get('priority', '-')}" if subject else kinds
     rules = " ".join(f"{side} rules {len(dicts_of(spec, side))}" for side in ("ingress", "egress") if side in spec)
     word = "networkpolicy" if flavour == "kubernetes" else f"{flavour} policy"
-    return f"{word} {name} selects {selector} types {kinds or '-'} {rules}"[:SHOWN_LENGTH]
+    return f"{word} {name} selects {selector} {kinds} {rules}"[:SHOWN_LENGTH]
 
 
 def ippool(item: dict[str, Any], metadata: dict[str, Any]) -> Iterator[Made]:
@@ -167,5 +188,6 @@ READERS: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[Made]]] =
     "NetworkPolicy": policy, "GlobalNetworkPolicy": global_policy, "CiliumNetworkPolicy": cilium_policy,
     "CiliumClusterwideNetworkPolicy": cilium_global_policy, "IPPool": ippool, "FelixConfiguration": felix, "BGPConfiguration": bgp, "BGPPeer": bgp,
     "Tier": tier, "NetworkSet": network_set, "GlobalNetworkSet": network_set, "BlockAffinity": affinity, "IPAMBlock": block,
-    "HostEndpoint": host_endpoint,
+    "HostEndpoint": host_endpoint, "AdminNetworkPolicy": admin_policy, "BaselineAdminNetworkPolicy": baseline_policy,
+    "ClusterNetworkPolicy": cluster_policy,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.cluster import expressions
+from engine.cluster import admin, cilium, expressions
 from engine.cluster.policies import ALLOW, DENY, EGRESS, INGRESS, NEXT, PASS, has_port
 from engine.cluster.selectors import both, either
 from engine.inet import family_of, in_prefix
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 KUBERNETES_ORDER = 1000.0
 """Order of Kubernetes' own policies among calico's."""
-FLAVOURS = ("kubernetes", "calico", "calico-global", "cilium", "cilium-global")
+FLAVOURS = ("kubernetes", "calico", "calico-global", "cilium", "cilium-global", *admin.FLAVOURS)
+WIDE = frozenset({"calico-global", "cilium-global", *admin.FLAVOURS})
+"""Flavours whose policies have no namespace."""
+TIERS = {**dict.fromkeys(admin.BEFORE, "adminnetworkpolicy"), **dict.fromkeys(admin.AFTER, "baselineadminnetworkpolicy")}
+"""Tiers of calico's that hold the policies of administrators; newer releases call them kube-admin and kube-baseline."""
+ADMIN_ORDER = 1000.0
+"""Order of the first of these tiers, unless the tier itself was seen; the other one is behind the default tier."""
 ACTIONS = {"allow": ALLOW, "deny": DENY, "pass": PASS, "log": NEXT}
 
 
@@ -31,15 +37,19 @@ def tiers(cluster: Cluster, namespace: str) -> list[list[Fact]]:
     """Policies that may select pods of a namespace, in the order in which they are asked, tier by tier."""
     grouped: dict[str, list[Fact]] = {}
     for flavour in FLAVOURS:
-        for policy in cluster.policies_in("" if flavour.endswith("-global") else namespace, flavour):
-            grouped.setdefault(str(policy.get("spec", {}).get("tier") or DEFAULT), []).append(policy)
-    orders = {str(f.get("name")): _number(f.get("order")) for f in cluster.facts.of_kind("calico_tier")}
-    # The default tier is the last one unless its order says otherwise.
-    names = sorted(grouped, key=lambda name: (orders.get(name, float("inf")), name == DEFAULT, name))
+        for policy in cluster.policies_in("" if flavour in WIDE else namespace, flavour):
+            if not flavour.startswith("cilium") or cilium.counts(cluster):
+                grouped.setdefault(TIERS.get(flavour) or str(policy.get("spec", {}).get("tier") or DEFAULT), []).append(policy)
+    orders = {TIERS["admin"]: ADMIN_ORDER} | {str(f.get("name")): _number(f.get("order")) for f in cluster.facts.of_kind("calico_tier")}
+    # The default tier is the last one unless its order says otherwise, but for the baseline of administrators.
+    last = [DEFAULT, TIERS["admin-baseline"]]
+    names = sorted(grouped, key=lambda name: (orders.get(name, float("inf")), last.index(name) + 1 if name in last else 0, name))
     return [sorted(grouped[name], key=_order) for name in names]
 
 
 def _order(policy: Fact) -> tuple[float, str]:
+    if policy.get("flavour") in admin.FLAVOURS:
+        return admin.priority(policy), str(policy.get("name"))
     if not str(policy.get("flavour")).startswith("calico"):
         return KUBERNETES_ORDER, f"knp.default.{policy.get('name')}"
     return _number(policy.get("spec", {}).get("order")), str(policy.get("name"))

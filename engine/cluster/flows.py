@@ -290,7 +290,7 @@ def _denials(cluster: Cluster, place: _Place, targets: Sequence[tuple[str, int]]
     for address, port in targets:
         target = end_at(cluster, address)
         for ruling in judge(cluster, place.source, target, port, place.flow.protocol):
-            if ruling.allowed is False:
+            if ruling.allowed is False and (ruling.policies or ruling.decider):
                 denied.setdefault(ruling.side, []).append((ruling, target, port))
     for rulings in denied.values():
         yield _denial(cluster, place, rulings[0], everywhere=len(rulings) == len(targets))
@@ -327,9 +327,10 @@ def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *,
 
 
 def _rank(policy: Fact) -> dict[str, Any]:
-    """Tier and order of a policy of calico's."""
-    spec = policy.get("spec", {}) if str(policy.get("flavour")).startswith("calico") else {}
-    return {name: spec[name] for name in ("tier", "order") if isinstance(spec.get(name), str | int | float)}
+    """Tier and order of a policy of calico's, priority of an administrator's."""
+    spec = policy.get("spec", {})
+    names = ("tier", "order") if str(policy.get("flavour")).startswith("calico") else ("priority",)
+    return {name: spec[name] for name in names if isinstance(spec.get(name), str | int | float)}
 
 
 def _peer_fields(cluster: Cluster, peer: End) -> Mapping[str, Any]:

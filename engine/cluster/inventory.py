@@ -348,6 +348,13 @@ class Cluster:
         return dict(found)
 
     @cached_property
+    def enforcer(self) -> str:
+        """What makes policies count (:func:`engine.cluster.policies.enforcer`)."""
+        from engine.cluster.policies import find_enforcer
+
+        return find_enforcer(self)
+
+    @cached_property
     def pools(self) -> tuple[Fact, ...]:
         """Calico's IP pools, each once."""
         return tuple(_merged(self.facts.of_kind("ippool"), lambda f: str(f.get("name"))).values())

@@ -2,11 +2,14 @@
 
 The port is the one on the receiving pod (policies are applied behind the translation of a Service's address).  Established connections are let
 through whatever the policies say.  Source: the NetworkPolicy API, https://kubernetes.io/docs/concepts/services-networking/network-policies/;
-calico's order of tiers and policies, https://docs.tigera.io/calico/latest/network-policy/policy-tiers/tiered-policy.
+calico's order of tiers and policies, https://docs.tigera.io/calico/latest/network-policy/policy-tiers/tiered-policy; the policies of administrators
+that are asked before and after them, https://network-policy-api.sigs.k8s.io/reference/spec/ (:mod:`engine.cluster.admin`).
 """
 
 from __future__ import annotations
 
+import re
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.cluster.selectors import both, either, selects
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from engine.facts import Fact
 
 EGRESS, INGRESS = "egress", "ingress"
+KUBERNETES = "kubernetes"
+"""Flavour of Kubernetes' own policies."""
 ALLOW, DENY, PASS, NEXT = "allow", "deny", "pass", "next"
 """What a policy does with a packet: decides, hands it to the next tier, or has no rule for it."""
 
@@ -31,6 +36,8 @@ ENFORCERS = {
     "ovnkube-node": "ovn-kubernetes", "kube-network-policies": "kube-network-policies", "romana": "romana",
 }
 """DaemonSets (or pods) that make policies count → what they are called."""
+AGENT = re.compile(r"cilium-[a-z0-9]{5}")
+"""Pods of cilium's DaemonSet."""
 CHAINS = {
     "cali-FORWARD": "calico", "KUBE-NWPLCY-DEFAULT": "kube-router", "KUBE-ROUTER-FORWARD": "kube-router", "WEAVE-NPC": "weave",
     "CILIUM_FORWARD": "cilium",
@@ -107,6 +114,11 @@ def allowed(rulings: Iterable[Ruling]) -> bool | None:
 
 def enforcer(cluster: Cluster) -> str:
     """What makes policies count in this cluster: a name, ``none`` (flannel alone does not), or "" if the evidence does not tell."""
+    return cluster.enforcer
+
+
+def find_enforcer(cluster: Cluster) -> str:
+    """The same, looked for."""
     names = [str(f.get("name", "")) for f in cluster.workloads("DaemonSet")] + [p.name for p in cluster.pods.values() if "-" in p.name]
     for prefix, name in ENFORCERS.items():
         if any(each == prefix or each.startswith(f"{prefix}-") for each in names):
@@ -133,12 +145,13 @@ def _side(cluster: Cluster, packet: Packet) -> Ruling:
 
 def tiers(cluster: Cluster, packet: Packet, pod: Pod) -> Ruling:
     """Ask the policies tier by tier; those of Kubernetes itself are in calico's default tier."""
-    from engine.cluster import calico
+    from engine.cluster import calico, cilium
 
-    outcomes: set[str] = set()
-    applying: list[Fact] = []
-    decider: Fact | None = None
-    for tier in calico.tiers(cluster, pod.namespace):
+    if cilium.idle(cluster):
+        return Ruling(packet.side, allowed=True)
+    outcomes, decider = cilium.denials(cluster, packet, pod)
+    applying: list[Fact] = [decider] if decider is not None else []
+    for tier in calico.tiers(cluster, pod.namespace) if decider is None else ():
         found, decided, chosen = _tier(cluster, packet, pod, tier)
         applying += chosen
         decider = decided or decider
@@ -147,55 +160,75 @@ def tiers(cluster: Cluster, packet: Packet, pod: Pod) -> Ruling:
             break
     else:
         # Nothing more applies: the pod is not isolated in this direction.
-        outcomes.add(ALLOW)
+        outcomes |= {ALLOW} if decider is None else set()
     verdict = outcomes == {ALLOW} if len(outcomes) == 1 else None
-    if verdict is True and not applying and not _complete(cluster, pod.namespace):
+    if verdict is True and decider is None and not _complete(cluster, pod.namespace):
         verdict = None
-    return Ruling(packet.side, verdict, pod, tuple(applying), decider, _settle(cluster, pod) if verdict is None else "")
+    return Ruling(packet.side, verdict, pod, tuple(applying), decider, _settle(cluster, pod, applying) if verdict is None else "")
 
 
 def _tier(cluster: Cluster, packet: Packet, pod: Pod, tier: Iterable[Fact]) -> tuple[set[str], Fact | None, list[Fact]]:
     """Outcomes that are possible in one tier, the policy that surely decided, and those that select the pod."""
+    from engine.cluster import admin
+
     outcomes: set[str] = set()
     applying: list[Fact] = []
     isolated: bool | None = False
-    for policy in tier:
-        applies = _applies(cluster, packet, pod, policy)
-        if applies is False:
-            continue
-        isolated = either((isolated, applies))
-        applying += [policy] if applies else []
-        found = _outcomes(cluster, packet, policy) | ({NEXT} if applies is None else set())
-        outcomes |= found - {NEXT}
-        if NEXT not in found:
-            return outcomes, policy if len(outcomes) == 1 else None, applying
+    for rank in admin.ranks(tier):
+        certain: list[tuple[Fact, set[str]]] = []
+        for policy in rank:
+            applies = _applies(cluster, packet, pod, policy)
+            if applies is False:
+                continue
+            isolated = either((isolated, both((applies, _isolates(packet, pod, policy)))))
+            applying += [policy] if applies else []
+            found = _outcomes(cluster, packet, pod, policy) | ({NEXT} if applies is None else set())
+            outcomes |= found - {NEXT}
+            certain += [(policy, found)] if NEXT not in found else []
+        if certain:
+            decided = certain[0][0] if len(outcomes) == 1 and outcomes != {PASS} else None
+            return outcomes, decided, applying
     # Who is isolated and allowed by nobody is denied; who is not goes on to the next tier.
     outcomes |= {True: {DENY}, False: {PASS}, None: {DENY, PASS}}[isolated]
     return outcomes, None, applying
 
 
 def _applies(cluster: Cluster, packet: Packet, pod: Pod, policy: Fact) -> bool | None:
-    """Whether a policy isolates the pod in the packet's direction."""
-    from engine.cluster import calico, cilium
+    """Whether a policy has a say in the pod's connections in the packet's direction."""
+    from engine.cluster import admin, calico, cilium
 
-    flavour = policy.get("flavour")
-    if flavour == "kubernetes":
+    flavour = str(policy.get("flavour"))
+    if flavour == KUBERNETES:
         spec = policy.get("spec", {})
         return both((packet.side in types_of(spec), selects(spec.get("podSelector") or {}, pod.labels)))
-    if str(flavour).startswith("calico"):
+    if flavour in admin.FLAVOURS:
+        return admin.applies(cluster, packet.side, pod, policy)
+    if flavour.startswith("calico"):
         return calico.applies(cluster, packet.side, pod, policy)
     return cilium.applies(cluster, packet.side, pod, policy)
 
 
-def _outcomes(cluster: Cluster, packet: Packet, policy: Fact) -> set[str]:
-    """What a policy that applies may do with the packet."""
-    from engine.cluster import calico
+def _isolates(packet: Packet, pod: Pod, policy: Fact) -> bool | None:
+    """Whether a policy that applies denies what nobody allows."""
+    from engine.cluster import admin, cilium
 
     flavour = str(policy.get("flavour"))
-    if flavour == "kubernetes":
-        answer = permits(cluster, packet, policy)
-        return {ALLOW} if answer else {NEXT} if answer is False else {ALLOW, NEXT}
-    return calico.outcomes(cluster, packet, policy) if flavour.startswith("calico") else {ALLOW, DENY}
+    if flavour.startswith("cilium"):
+        return cilium.isolates(packet.side, pod, policy)
+    return flavour not in admin.FLAVOURS
+
+
+def _outcomes(cluster: Cluster, packet: Packet, pod: Pod, policy: Fact) -> set[str]:
+    """What a policy that applies may do with the packet."""
+    from engine.cluster import admin, calico, cilium
+
+    flavour = str(policy.get("flavour"))
+    if flavour.startswith("calico"):
+        return calico.outcomes(cluster, packet, policy)
+    if flavour in admin.FLAVOURS:
+        return admin.outcomes(cluster, packet, policy)
+    answer = permits(cluster, packet, policy) if flavour == KUBERNETES else cilium.permits(cluster, packet, pod, policy)
+    return {ALLOW} if answer else {NEXT} if answer is False else {ALLOW, NEXT}
 
 
 def _complete(cluster: Cluster, namespace: str) -> bool:
@@ -203,11 +236,15 @@ def _complete(cluster: Cluster, namespace: str) -> bool:
     return cluster.listed("networkpolicies", namespace)
 
 
-def _settle(cluster: Cluster, pod: Pod) -> str:
+def _settle(cluster: Cluster, pod: Pod, applying: Iterable[Fact]) -> str:
     if not _complete(cluster, pod.namespace):
         return LIST_POLICIES
     if pod.labels is None:
         return LIST_PODS
+    if any(str(policy.get("flavour")).startswith("cilium") for policy in applying):
+        # Layer 7, names and the state of its programs: the agent of the pod's node alone tells.
+        agents = (p.name for p in cluster.pods_on(pod.node) if p.namespace == "kube-system" and AGENT.fullmatch(p.name))
+        return f"kubectl exec -n kube-system {next(agents, 'ds/cilium')} -- hubble observe --verdict DROPPED --pod {quote(pod.full)}"
     return LIST_NAMESPACES if not cluster.namespaces else LIST_PODS
 
 
@@ -242,9 +279,11 @@ def _some_peer(cluster: Cluster, packet: Packet, peers: Any, namespace: str) -> 
 
 
 def _is_peer(cluster: Cluster, end: End, peer: Mapping[str, Any], namespace: str) -> bool | None:
+    from engine.cluster import cilium
+
     block = peer.get("ipBlock")
     if isinstance(block, dict):
-        return _in_block(end.address, block)
+        return both((_in_block(end.address, block), cilium.cidrs_mean(cluster, end) if enforcer(cluster) == "cilium" else True))
     pod = end.pod
     if pod is None:
         return False

@@ -46,6 +46,26 @@ def test_policies_of_the_cluster(recorded: Recorded) -> None:
     assert (fact.get("flavour"), fact.get("specs")) == ("cilium-global", ({"ingress": []},))
 
 
+@pytest.mark.parametrize(
+    ("kind", "tier", "flavour"),
+    [
+        ("AdminNetworkPolicy", None, "admin"),
+        ("BaselineAdminNetworkPolicy", None, "admin-baseline"),
+        ("ClusterNetworkPolicy", "Admin", "cluster-admin"),
+        ("ClusterNetworkPolicy", "Baseline", "cluster-baseline"),
+    ],
+)
+def test_policies_of_administrators(recorded: Recorded, kind: str, tier: str | None, flavour: str) -> None:
+    """They have no namespace, and the line of evidence tells subject and priority; another group's kind of the same name is none of them."""
+    spec = {"priority": 7, "subject": {"namespaces": {}}, "ingress": [{"action": "Deny"}], **({"tier": tier} if tier else {})}
+    fact = one(recorded, kind, "policy.networking.k8s.io/v1alpha1", spec)
+    assert fact.fields == {"flavour": flavour, "name": "x", "spec": spec}
+    assert fact.text == f"{flavour} policy x selects namespaces {{}} priority 7 ingress rules 1"
+    if tier:
+        item = {"apiVersion": "crd.antrea.io/v1beta1", "kind": kind, "metadata": {"name": "x"}, "spec": {"priority": 5}}
+        assert [f.kind for f in recorded.text(parse, json.dumps(item))] == []
+
+
 def test_line_of_evidence(recorded: Recorded) -> None:
     """Whom it selects, for which direction, with how many rules."""
     selector = {"matchLabels": {"app": "db"}, "matchExpressions": [{"key": "tier", "operator": "In", "values": ["a"]}]}

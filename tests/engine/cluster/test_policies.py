@@ -166,21 +166,6 @@ def test_own_name_of_a_namespace() -> None:
     assert (verdict(made, TOOL), verdict(made, WEB)) == (True, False)
 
 
-def test_cilium_is_not_evaluated() -> None:
-    """A cilium policy that selects the pod leaves the answer open; one that does not changes nothing."""
-    spec = {"endpointSelector": {"matchLabels": {"k8s:app": "db"}}, "ingress": [{"fromEntities": ["world"]}]}
-    assert verdict(small(policy("shop/c", spec, "cilium")), WEB) is None
-    assert verdict(small(policy("shop/c", spec, "cilium")), WEB, TOOL) is True
-    assert verdict(small(policy("ops/c", spec, "cilium")), WEB) is True
-    assert verdict(small(policy("c", spec, "cilium-global")), WEB) is None
-    foreign = {"endpointSelector": {"matchLabels": {"reserved:host": ""}}, "ingress": [{}]}
-    assert verdict(small(policy("shop/c", foreign, "cilium")), WEB) is None
-    nodes: dict[str, Any] = {"nodeSelector": {}, "ingress": [{}]}
-    assert verdict(small(policy("c", nodes, "cilium-global")), WEB) is True
-    several = Fact("network_policy", {"flavour": "cilium", "namespace": "shop", "name": "c", "specs": (spec,)})
-    assert verdict(small(several), WEB) is None
-
-
 def test_enforcer() -> None:
     """Agents are known by their DaemonSets, pods or chains; flannel alone enforces nothing."""
     assert enforcer(small()) == ""
