@@ -307,12 +307,17 @@ class Diagnoser:
         traces = {n: self._walk(network, self._flow_after(n, state.network, network), n) for n in candidate.flows}
         failing = [n for n in candidate.flows if state.traces[n].client_sees != "connected"] or list(candidate.flows)
         lives = all(_lives(traces[n], candidate.match) for n in failing)
-        if lives and not self._fires_again(candidate, changed, traces):
+        # An open walk does not show that the flow dies.
+        may_live = lives or all(_lives(traces[n], candidate.match) or _outcome(traces[n], candidate.match) == "depends" for n in failing)
+        beyond = any(f.kind in BEYOND for f in candidate.match.facts())
+        gone = (may_live or beyond) and not self._fires_again(candidate, changed, traces)
+        if lives and gone:
             return Verified.RESTORES_FLOW, changed
-        if any(f.kind in BEYOND for f in candidate.match.facts()) and not self._fires_again(candidate, changed, traces):
+        if beyond and gone:
             return Verified.NOT_CHECKED, None  # the fault is gone; what it does to the flow shows beyond the evidence
         moved = any(_deaths(traces[n]) != _deaths(state.traces[n]) or traces[n].client_sees != state.traces[n].client_sees for n in failing)
-        return (Verified.NO_EFFECT, changed if moved else None)
+        shown = Verified.REMOVES_FAULT if gone else Verified.NOT_CHECKED if may_live and not lives else Verified.NO_EFFECT
+        return shown, changed if moved else None
 
     def _flow_after(self, number: int, before: Network, after: Network) -> Flow:
         """The flow, with a source address that still exists (a recreated pod has another), to the name server that is asked then."""
@@ -396,7 +401,7 @@ class Diagnoser:
 
         rule, match = candidate.rule, candidate.match
         main = main_of(match)
-        plans = tuple(self._with_others(p) if candidate.together and p.verified is Verified.NO_EFFECT else p for p in candidate.plans)
+        plans = tuple(self._with_others(p) if candidate.together and p.verified in {Verified.NO_EFFECT, Verified.REMOVES_FAULT} else p for p in candidate.plans)
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
         try:
             title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}

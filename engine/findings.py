@@ -34,7 +34,10 @@ class Verified(Enum):
     """What the what-if showed for a remedy."""
 
     RESTORES_FLOW = "restores-flow"
+    REMOVES_FAULT = "removes-fault"
+    """The fault is gone on the model; whether the flow then lives is as open as the evidence leaves it."""
     NO_EFFECT = "no-effect"
+    """The flow dies on the model all the same."""
     NOT_CHECKED = "not-checked"
 
 

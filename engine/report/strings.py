@@ -33,6 +33,10 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "risk-medium": ("medium", "中"),
     "risk-high": ("high", "高"),
     "verified-restores-flow": ("Checked on the model: restores the flow.", "已在模型上验证：可恢复该流。"),
+    "verified-removes-fault": (
+        "Checked on the model: removes this fault; whether the flow then gets through, the evidence leaves open.",
+        "已在模型上验证：可消除该问题；流量随后能否通过，现有证据不足以判断。",
+    ),
     "verified-no-effect": ("Checked on the model: does not restore the flow by itself.", "已在模型上验证：单独执行不能恢复该流。"),
     "verified-not-checked": ("Not checked on the model.", "未在模型上验证。"),
     "certainty-proven": ("proven: on the model the flow dies here and lives once this is mended", "已证明：在模型上该流终止于此，修复后恢复"),

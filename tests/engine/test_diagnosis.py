@@ -80,6 +80,16 @@ def test_half_a_remedy_restores_nothing() -> None:
     assert (finding.certainty, finding.remedies[0].verified) == (Certainty.LIKELY, Verified.NO_EFFECT)
 
 
+def test_an_open_walk_shows_only_that_the_fault_is_gone() -> None:
+    """Where the mended walk is open, the remedy removes the fault and nothing more is said: neither that the flow lives nor that it does not."""
+    world = filtered(FORWARD="DROP")
+    world.stack("server").unseen("iptables-save")
+    before, after = (diagnosed(each, POLICY) for each in (world, filtered(FORWARD="DROP")))
+    assert [d.findings[0].remedies[0].verified for d in (before, after)] == [Verified.REMOVES_FAULT, Verified.RESTORES_FLOW]
+    useless = RemedySpec("iptables.insert", {"en": "no use"}, {"chain": "FORWARD", "rule": "-s 9.9.9.9 -j ACCEPT"})
+    assert first(diagnosed(world, rule("policy", remedies=[useless], where={"by": "policy"}))).remedies[0].verified is Verified.NO_EFFECT
+
+
 def test_finding_and_plan() -> None:
     """Texts are rendered from the bindings; the plan has command, undo, check, risk and its place."""
     world = filtered("router", "-A FORWARD -s 10.1.0.0/24 -j DROP")
