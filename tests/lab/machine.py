@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ PROGRAMS = Path(__file__).resolve().parent / "programs"
 COMMAND_SECONDS = 60.0
 XTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 
-# /run is new (ip netns, docker and flannel keep their state there), /etc and /var/lib are copies on write, /sys shows this
-# machine's devices; process 1 lets the kernel reap orphans and ends with its standard input.
+# /run is new (ip netns, docker and flannel keep their state there), /etc, /root and /var/lib are copies on write, /sys shows this machine's devices.
+# The rest of the system's disk is read only, save the folder for temporary files, where bundles are handed out: what one lab wrote
+# there, another that runs at the same time would read.  Process 1 lets the kernel reap orphans and ends with its standard input.
 _INIT = """
 set -e
 mount -t tmpfs tmpfs /run
@@ -30,10 +32,14 @@ mkdir -p /run/netns /run/lock /run/lab/bin /run/lab/cgroup
 mount --rbind /sys/fs/cgroup /run/lab/cgroup
 mount -t sysfs sysfs /sys
 mount --move /run/lab/cgroup /sys/fs/cgroup
-for dir in etc var/lib; do
+mkdir /run/lab/tmp
+mount --bind "$1" /run/lab/tmp
+for dir in etc root var/lib; do
   mkdir -p /run/lab/$dir/up /run/lab/$dir/work
   mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/lab/$dir/up,workdir=/run/lab/$dir/work /$dir
 done
+mount --move /run/lab/tmp "$1"
+mount -o remount,bind,ro /
 rm -rf /etc/cni /etc/docker /etc/containers /etc/sysctl.d /var/lib/cni /var/lib/containers /var/lib/docker /var/lib/kubelet
 mkdir -p /etc/cni/net.d /etc/docker /etc/sysctl.d
 hostname "$0"
@@ -61,7 +67,7 @@ class Machine:
         self.name = name
         self._servers: list[subprocess.Popen[str]] = []
         self._unshare = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, name],
+            ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, name, tempfile.gettempdir()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         assert self._unshare.stdout is not None

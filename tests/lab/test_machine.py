@@ -56,6 +56,22 @@ def test_machine_is_private(machine: Machine) -> None:
     assert not any(Path(path).exists() for path in ("/run/netns/only-here", "/etc/only-here", "/etc/cni/net.d/only-here"))
 
 
+def test_no_file_is_shared(machine: Machine, tmp_path: Path) -> None:
+    """What a machine writes is seen by no other machine and not by the system; where it would be, it cannot write."""
+    other = Machine("other")
+    try:
+        for folder in ("etc", "root", "run", "var/lib"):
+            machine.must(f"echo x > /{folder}/only-here")
+            assert other.run(f"test -e /{folder}/only-here").returncode == 1
+            assert not Path(f"/{folder}/only-here").exists()
+    finally:
+        other.close()
+    for folder in ("/", "/usr"):
+        assert "Read-only file system" in machine.run(f"echo x > {folder}/only-here").stderr
+    machine.must(f"echo x > {tmp_path}/bundle")
+    assert (tmp_path / "bundle").read_text() == "x\n"
+
+
 def test_machine_ends_with_a_killed_test() -> None:
     """When the test process is killed, the machine and its servers end; no name is left to sweep."""
     holder = subprocess.Popen([sys.executable, "-c", _HOLD_A_MACHINE], stdout=subprocess.PIPE, text=True, cwd=ROOT)
