@@ -401,7 +401,8 @@ class Diagnoser:
 
         rule, match = candidate.rule, candidate.match
         main = main_of(match)
-        plans = tuple(self._with_others(p) if candidate.together and p.verified in {Verified.NO_EFFECT, Verified.REMOVES_FAULT} else p for p in candidate.plans)
+        alone = {Verified.NO_EFFECT, Verified.REMOVES_FAULT} if candidate.together else set()
+        plans = tuple(self._with_others(p) if p.verified in alone else p for p in candidate.plans)
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
         try:
             title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
