@@ -13,6 +13,7 @@ from engine.remedies.base import Operation, Parameter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from engine.model.network import Network
     from engine.model.stack import NetStack
 
 
@@ -107,6 +108,7 @@ class LinkUp(Operation):
         if peer is not None and carrier:
             change |= dict(_raised(facts, peer, up=None, carrier=True))
         change |= {fact: new for port in stack.ports.get(here.link.name, ()) for fact, new in _forwarding(facts, Port(stack, port))}
+        change |= dict(_unheard(facts, network, [here] if peer is None else [here, peer]))
         added = [
             made
             for address in facts.at("address", stack.node, stack.name)
@@ -130,6 +132,21 @@ class LinkUp(Operation):
         if not here.stack.is_bridge(here.link.name):
             return True
         return any(port.up is not False and port.carrier is not False for port in here.stack.ports.get(here.link.name, ()))
+
+
+def _unheard(facts: FactBase, network: Network, ports: Iterable[Port]) -> Iterator[tuple[int, Fact | None]]:
+    """Neighbours that did not answer over a dead wire are asked again once it works: their entries say nothing any more."""
+    wires: dict[tuple[str, str, str], None] = {}
+    for port in ports:
+        bridge = port.link.master or (port.link.name if port.stack.is_bridge(port.link.name) else "")
+        mates = [Port(port.stack, link) for link in port.stack.ports.get(bridge, ())] if bridge else []
+        ends = [other for each in (port, *mates) if (other := network.peer(each)) is not None]
+        wires.update(dict.fromkeys(each.key for each in (port, *mates, *ends)))
+        if bridge:
+            wires[port.stack.node, port.stack.name, bridge] = None
+    for fact in facts.of_kind("neighbor"):
+        if fact.get("state") in {"FAILED", "INCOMPLETE"} and (fact.node, fact.stack, fact.get("device")) in wires:
+            yield id(fact), None
 
 
 def _forwarding(facts: FactBase, port: Port) -> Iterator[tuple[int, Fact | None]]:
@@ -215,7 +232,8 @@ class LinkMaster(Operation):
         left = str(found[0].get("master") or "")
         if left and all(port.name == device or port.carrier is False for port in here.ports.get(left, ())):
             change |= {id(f): f.having(carrier=False) for f in _links(facts, node, stack, left)}
-        return facts.swap(change)
+        bridge = [Port(here, here.link(name)) for name in (device, self.text("master"))]
+        return facts.swap(change | dict(_unheard(facts, network, bridge)))
 
 
 class LinkHairpin(Operation):

@@ -123,6 +123,21 @@ def test_what_neighbours_remember() -> None:
     assert made.persist() == ()
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("link.up", {"dev": "veth1"}), ("link.master", {"dev": "veth1", "master": "cni0"})])
+def test_who_did_not_answer_is_asked_again(name: str, parameters: dict[str, str]) -> None:
+    """Once a wire works, unanswered entries at both its ends and on its bridge are gone; those of other wires, and answers, stay."""
+    world = World()
+    host = world.stack("n1").device("cni0", "10.1.0.1/24", kind="bridge").device("veth1", peer=2, master="cni0", index=11)
+    host.device("eth0", "10.9.0.1/24")
+    host.outputs["ip neigh"] = "10.1.0.5 dev cni0 FAILED\n10.1.0.6 dev cni0 lladdr 02:00:00:00:00:06 STALE\n10.9.0.7 dev eth0 INCOMPLETE"
+    web = world.stack("n1", "web").device("eth0", "10.1.0.5/24", peer=11, index=2)
+    web.outputs["ip neigh"] = "10.1.0.1 dev eth0 INCOMPLETE"
+    facts = world.facts()
+    after = operation(name, facts, **parameters).apply(facts)
+    assert after is not None
+    assert [(f.stack, f.get("address")) for f in after.of_kind("neighbor")] == [("host", "10.1.0.6"), ("host", "10.9.0.7")]
+
+
 def test_what_cannot_be() -> None:
     """A device that nobody saw, an address that is there or is not: the model promises nothing."""
     facts = node()
