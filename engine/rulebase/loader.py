@@ -43,7 +43,7 @@ def load(options: Sequence[str | Path] = (), *, tests: bool = False, today: date
     if tests:
         return _faultless(folders, None, tests=True, today=today)
     own = folders[0]
-    known = packed.load(own)
+    known = packed.load(own, places=len(folders) > 1)
     if known is None:
         known = _faultless([own], None, tests=False, today=today).rules
         packed.save(own, known)

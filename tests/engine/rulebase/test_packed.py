@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine import kept
 from engine.rulebase import loader, packed, sources
 from engine.rulebase.issues import RulebaseError
+from engine.rulebase.model import Mark, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from engine.rulebase.sources import Folder
@@ -43,13 +45,40 @@ def test_kept_rules_are_the_rules(own: Folder) -> None:
             assert getattr(one, name) == getattr(other, name)
 
 
+def placeless(value: Any) -> Any:
+    """A value as text that tells types apart (1, True), without the places of its parts."""
+    if isinstance(value, Mark):
+        return ""
+    if isinstance(value, dict):
+        return {key: placeless(part) for key, part in value.items() if not isinstance(part, Mark)}
+    if isinstance(value, tuple):
+        return (type(value).__name__, *(placeless(part) for part in value))
+    return repr(value)
+
+
+def said(rules: Sequence[Rule]) -> list[list[Any]]:
+    """What rules say, without the places of their parts."""
+    return [[placeless(getattr(rule, name)) for name in (*packed.FIELDS, "playbooks", "override")] for rule in rules]
+
+
+def test_without_places_nothing_else_is_lost(own: Folder) -> None:
+    """A run without rules of teams leaves the places of the parts behind, and nothing else; each rule still tells its file."""
+    rules = loader.read([own])[0].rules
+    packed.save(own, rules)
+    light = packed.load(own, places=False) or ()
+    assert [rule.origin for rule in light] == [rule.origin for rule in rules]
+    assert said(light) == said(rules)
+    assert any(pattern.at.line for rule in rules for pattern in rule.when)
+    assert not any(pattern.at.line for rule in light for pattern in rule.when)
+
+
 def test_the_second_run_reads_no_yaml(own: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first run reads the files and keeps what they say; the second one takes that; with tests, files are always read."""
     monkeypatch.delenv("NOROUTE_RULES", raising=False)
     monkeypatch.setattr(sources, "folders", lambda _options: [own])
     first = loader.load()
     monkeypatch.setattr(loader, "_faultless", lambda *_, **__: pytest.fail("read again"))
-    assert loader.load().rules == first.rules
+    assert said(loader.load().rules) == said(first.rules)
     with pytest.raises(pytest.fail.Exception):
         loader.load(tests=True)
 
