@@ -34,7 +34,7 @@ KINDS: Final[dict[str, Kind]] = {
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | component_log | kernel_log | containers | container_networks | dns_config | hosts | <k8s resource plural>",
+            "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | component_log | kernel_log | capture | containers | container_networks | dns_config | hosts | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), 'names' (cni_configs: some are there; what is in them is told elsewhere, or not), "
@@ -246,6 +246,13 @@ KINDS: Final[dict[str, Kind]] = {
         "What the kernel's log says of packets that it lost, or a LOG rule of a packet that it met; equal messages are one.",
         {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
          "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str"},
+    ),
+    "captured": Kind(
+        "What a packet capture (tcpdump's text) shows to be wrong; equal packets are one.",
+        {"name": "str: bad-checksum (of UDP) | icmp-error | arp-unanswered", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
+         "side": "str: received | sent, where the capture tells; a sender's shows checksums that its card has yet to write", "answered": "bool: what such packets carried got an answer",
+         "why": "str: of an ICMP error: prohibited | too-big | port | protocol | net | host", "by": "str: who reports the error, or asks for a MAC", "address": "str: that the error is about, or that nobody answered for",
+         "mtu": "int: that a too-big error names", "number": "int: IP protocol that was refused"},
     ),
     "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
