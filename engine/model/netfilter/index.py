@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from engine.model.packet import HookContext, Packet
 
-INDEX_FROM = 32
-"""Rules of a chain from which on an index pays."""
-
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _HOST = rf"(?:({_OCTET}(?:\.{_OCTET}){{3}})(?:/32)?|([0-9a-f:]+:[0-9a-f:.]*)(?:/128)?)"
 # Words without quotes; a value begins with no "!" (iptables before 1.4.3) and no "-" (the value is missing).

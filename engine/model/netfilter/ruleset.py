@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.facts import Lazy, LazyChains
-from engine.model.netfilter.index import INDEX_FROM, Index
 from engine.model.netfilter.rule import Rule, parse_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from engine.facts import ChainText, Fact
+    from engine.model.netfilter.index import Index
     from engine.model.packet import HookContext, Packet
 
 HOOK_TABLES = {
@@ -26,6 +26,8 @@ HOOK_TABLES = {
 
 TABLES = ("raw", "mangle", "nat", "filter", "security")
 BACKENDS = ("legacy", "nft")
+INDEX_FROM = 32
+"""Rules of a chain from which on an index pays."""
 
 
 class Chain:
@@ -57,6 +59,8 @@ class Chain:
         if len(self.rules) < INDEX_FROM:
             return iter(self.rules)
         if self._index is None:
+            from engine.model.netfilter.index import Index  # its expressions take longer to compile than a small ruleset to walk
+
             self._index = Index(self.text.heads())
         return map(self.rules.__getitem__, self._index.candidates(packet, context, in_set))
 

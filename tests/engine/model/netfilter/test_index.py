@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from engine.facts import ChainText, Fact, RuleLine
 from engine.inet import to_int
 from engine.model.netfilter import ruleset
-from engine.model.netfilter.index import INDEX_FROM, Index
-from engine.model.netfilter.ruleset import Table
+from engine.model.netfilter.index import Index
+from engine.model.netfilter.ruleset import INDEX_FROM, Table
 from engine.model.packet import HookContext, Packet
 from tests.engine.model.netfilter.helper import FORWARD, PING, SYN, UDP, Around, holds
 from tests.engine.walk.world import World, lan
