@@ -12,7 +12,6 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from collectors.parsers import iptables_listing
 from collectors.parsers.iptables_tables import (
     BASE_CHAINS,
     TABLES,
@@ -66,9 +65,12 @@ _COMPLAINT = re.compile(r"(?:\S*/)?(?:ip6?tables|xtables)[\w.-]*(?: v[\d.]+(?: \
 
 def parse(source: Source, place: Place) -> list[Fact]:
     """Facts of any output of iptables."""
-    if iptables_listing.looks_like(clean(source.text)):
-        return parse_list(source, place)
-    return parse_save(source, place)
+    return parse_list(source, place) if _is_listing(clean(source.text)) else parse_save(source, place)
+
+
+def _is_listing(text: str) -> bool:
+    """Whether a text without terminal escapes holds a chain as ``iptables -L`` prints it."""
+    return "Chain " in text and re.search(r"^[ \t]*+Chain \S+ \((?:policy [A-Z]|-?[0-9]+ ref)", text, re.MULTILINE) is not None
 
 
 def parse_save(source: Source, place: Place) -> list[Fact]:
@@ -80,6 +82,8 @@ def parse_save(source: Source, place: Place) -> list[Fact]:
 
 def parse_list(source: Source, place: Place) -> list[Fact]:
     """Facts of ``iptables -L``, with or without ``-n``, ``-v``, ``-x`` and ``--line-numbers``; several may follow each other."""
+    from collectors.parsers import iptables_listing
+
     reader = _Reader(source, place)
     listing = iptables_listing.read(reader.text)
     for number, line in listing.other:

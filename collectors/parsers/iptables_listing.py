@@ -82,11 +82,6 @@ class Listing:
     """Lines outside chains."""
 
 
-def looks_like(text: str) -> bool:
-    """Whether a text without terminal escapes holds a chain as ``iptables -L`` prints it."""
-    return "Chain " in text and re.search(r"^[ \t]*+Chain \S+ \((?:policy [A-Z]|-?[0-9]+ ref)", text, re.MULTILINE) is not None
-
-
 def read(text: str) -> Listing:
     """Chains and rows of one or several listings."""
     listing = Listing()
