@@ -232,6 +232,8 @@ def _ports() -> re.Pattern[str]:
 
 def spoken_port(folded: str) -> tuple[int, str]:
     """Port and protocol that the text names apart from a machine ("port 5432", ``5432/tcp``); (0, "") if none."""
+    if not any(digit in folded for digit in "0123456789"):
+        return 0, ""  # most sentences: the expression is not even compiled
     for match in _ports().finditer(folded):
         number = next((match[key] for key in "abcdefgh" if match[key]), "")
         if _port(number):
