@@ -33,6 +33,8 @@ class Way(NamedTuple):
     gateway: str
     found: Found
     mtu: int | None = None
+    near: int | None = None
+    """The gateway as the route names it: a packet without a source gets one of its subnet (``fib_info_update_nhc_saddr``)."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -82,6 +84,7 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
     hop = _pick(found, choices, stack, key.oif, (key.src, key.dst))
     gateway = hop.gateway
     next_hop = to_int(gateway) if gateway and (":" in gateway) == (key.family == 6) else key.dst
+    near = next_hop if gateway else None
     if key.family == 4 and gateway and stack.address_type(4, next_hop) == "LOCAL":
         # A gateway of one's own has scope host: the kernel takes the destination for on-link (rt_set_nexthop).
         gateway, next_hop = "", key.dst
@@ -89,7 +92,7 @@ def find_way(stack: NetStack, key: Key, choices: Choices) -> Way:
     kind = "local" if found.type == "anycast" else found.type
     if key.family == 6 and kind == "unicast" and hop.device == "lo":
         kind = "reject"  # IPv6 takes routes out by lo for blocking ones (fib6_is_reject)
-    return Way(kind, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None)
+    return Way(kind, hop.device, next_hop, gateway, found, found.route.mtu if found.route else None, near)
 
 
 def source_for(stack: NetStack, way: Way, family: int, dst: int) -> int | None:
@@ -105,8 +108,8 @@ def source_for(stack: NetStack, way: Way, family: int, dst: int) -> int | None:
     if way.type == "local" and route is not None:
         return route.dst.value if route.dst.length in {32, 128} else way.next_hop
     # IPv4 asks for the subnet of a gateway only; on-link destinations get the first address whatever its subnet.
-    for address in own if way.gateway else ():
-        if address.network.holds(way.next_hop):
+    for address in own:
+        if way.near is not None and address.network.holds(way.near):
             return address.value
     good = [a for a in own if a.scope == "global"] or [a for a in stack.addresses if a.family == family and a.scope == "global"] or own
     return good[0].value if good else None
