@@ -85,6 +85,10 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "the answer comes from {where}, the client asked {dst}:{port}",
         "应答来自 {where}，而客户端访问的是 {dst}:{port}",
     ),
+    "answer-to-other": (
+        "the answer is for {where}, the client asked from {own}",
+        "应答的目的是 {where}，而客户端是从 {own} 发出请求的",
+    ),
     "listener-unseen": (
         "whether something listens on {protocol} port {port} of {who} was not collected",
         "未采集 {who} 的 {protocol} {port} 端口上是否有程序监听",

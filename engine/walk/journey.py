@@ -334,14 +334,20 @@ class Journey:
         return good if self._is_mine(back) else "timeout"
 
     def _is_mine(self, back: End) -> bool:
-        """Whether the client's socket takes the answer: it must come from where the request was sent to."""
-        packet = back.packet
-        at_home = (back.stack.node, back.stack.name) == (self.flow.node, self.flow.stack)
-        if at_home and packet.src == to_int(self.flow.dst) and (packet.protocol in {"icmp", "icmpv6"} or packet.sport == self.flow.port):
-            return True
-        family = packet.family
+        """Whether the client's socket takes the answer: it must come from where the request was sent to, and be for where that came from."""
+        packet, family = back.packet, back.packet.family
         src = to_text(packet.src, family)
-        where = f"{src}:{packet.sport}" if packet.sport else src
+        at_home = (back.stack.node, back.stack.name) == (self.flow.node, self.flow.stack)
+        expected = packet.src == to_int(self.flow.dst) and (packet.protocol in ICMP or packet.sport == self.flow.port)
+        if not at_home or not expected:
+            where = f"{src}:{packet.sport}" if packet.sport else src
+            text = phrase("answer-from-other", where=where, dst=self.flow.dst, port=self.flow.port)
+        elif packet.protocol in ICMP or (packet.dst, packet.dport) == self._client():
+            return True
+        else:
+            source, port = self._client()
+            where = f"{to_text(packet.dst, family)}:{packet.dport}"
+            text = phrase("answer-to-other", where=where, own=f"{to_text(source, family)}:{port}")
         self.recorder.direction = "reply"
         self.recorder.fact(
             "drop",
@@ -359,7 +365,7 @@ class Journey:
             in_device=back.device,
             out_device="",
         )
-        self.recorder.step("socket", phrase("answer-from-other", where=where, dst=self.flow.dst, port=self.flow.port), "drop")
+        self.recorder.step("socket", text, "drop")
         return False
 
     def _refused(self, end: End) -> tuple[str, Walked | None]:
@@ -393,17 +399,21 @@ class Journey:
             return None
         return At(peer.stack, peer.link.name, error_packet(end), "frame", peer)
 
-    def _source(self) -> int:
-        """Source address of the client's socket."""
+    def _client(self) -> tuple[int, int]:
+        """Address and port of the client's socket."""
         sent = next((f for f in self.recorder.facts if f.kind in {"hop", "drop"} and f.fields.get("src")), None)
-        return to_int(self.flow.src or (str(sent.fields["src"]) if sent is not None else self.flow.dst))
+        source = to_int(self.flow.src or (str(sent.fields["src"]) if sent is not None else self.flow.dst))
+        return source, self.flow.sport or CLIENT_PORT
 
     def _is_told(self, error: Packet) -> bool:
         """Whether the client's socket takes the error: it must speak of what the client sent, with every translation undone."""
-        if error.inner is None:
-            return error.src == to_int(self.flow.dst) and error.sport == self.flow.port
-        asked = error.inner.dst == to_int(self.flow.dst) and (self.outside or error.inner.src == self._source())
-        return asked and (error.inner.protocol in {"icmp", "icmpv6"} or error.inner.dport == self.flow.port)
+        client, inner = self._client(), error.inner
+        server = (to_int(self.flow.dst), self.flow.port)
+        if inner is None:
+            return (error.src, error.sport) == server and (self.outside or (error.dst, error.dport) == client)
+        if inner.protocol in ICMP:
+            return inner.dst == server[0] and (self.outside or inner.src == client[0])
+        return (inner.dst, inner.dport) == server and (self.outside or (inner.src, inner.sport) == client)
 
     # --- sockets --------------------------------------------------------------------------------------------------
 

@@ -554,9 +554,9 @@ class Passage:
         name, options, family = rule.target.name, rule.target.options, self.packet.family
         if name == "MASQUERADE":
             address = masquerade_address(self.stack, context.out_device, self.next_hop, self.packet)
-            return Translation("source", address, None) if address is not None else None
+            return Translation("source", address, _port_of(options.get("--to-ports", ""), self.packet.sport)) if address is not None else None
         if name == "REDIRECT":
-            port = _first_port(options.get("--to-ports", ""))
+            port = _port_of(options.get("--to-ports", ""), self.packet.dport)
             if context.hook == "OUTPUT":
                 return Translation("destination", to_int("127.0.0.1" if family == 4 else "::1"), port)
             own = self.stack.addresses_of(context.in_device, family)
@@ -568,7 +568,7 @@ class Passage:
             mapped = target.value | (old & ~target.mask & ((1 << (32 if family == 4 else 128)) - 1))
             return Translation("source" if source else "destination", mapped, None)
         text = options.get("--to-source") or options.get("--to-destination") or ""
-        address, port = _target_address(text, family)
+        address, port = _target_address(text, family, self.packet.sport if name == "SNAT" else self.packet.dport)
         return Translation("source" if name == "SNAT" else "destination", address, port)
 
 
@@ -599,13 +599,17 @@ def masquerade_address(stack: NetStack, device: str, next_hop: int, packet: Pack
     return others[0].value if others else None
 
 
-def _first_port(text: str) -> int | None:
-    low = text.partition("-")[0]
-    return port_number(low) if low else None
+def _port_of(text: str, current: int) -> int | None:
+    """A port: of a range the packet's own if it lies inside, else the first (``nf_nat_l4proto_unique_tuple``)."""
+    low, _, high = text.partition("-")
+    if not low:
+        return None
+    first = port_number(low)
+    return current if first <= current <= port_number(high or low) else first
 
 
-def _target_address(text: str, family: int) -> tuple[int | None, int | None]:
-    """``10.0.0.2:80``, ``10.0.0.2-10.0.0.9:80-90``, ``:80``, ``[fd00::1]:80`` → first address and port."""
+def _target_address(text: str, family: int, current: int) -> tuple[int | None, int | None]:
+    """``10.0.0.2:80``, ``10.0.0.2-10.0.0.9:80-90``, ``:80``, ``[fd00::1]:80`` → first address, and port for a packet with port ``current``."""
     port = ""
     if family == 6:
         if text.startswith("["):
@@ -614,7 +618,7 @@ def _target_address(text: str, family: int) -> tuple[int | None, int | None]:
     else:
         text, _, port = text.partition(":")
     low = text.partition("-")[0]
-    return (to_int(low) if low else None), _first_port(port.partition("/")[0])
+    return (to_int(low) if low else None), _port_of(port.partition("/")[0], current)
 
 
 def _mask(text: str | None) -> int:
