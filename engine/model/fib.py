@@ -27,6 +27,9 @@ PLAIN = frozenset({"0", "0x0", "0x00", "default", "CS0"})
 ENDING_TYPES = frozenset({"unreachable", "prohibit", "blackhole"})
 """Route types that end a lookup with an error."""
 
+BLOCKING = ENDING_TYPES | {"throw"}
+"""Route types without a way."""
+
 
 class NextHop(NamedTuple):
     """One way of a route."""
@@ -235,12 +238,17 @@ class Fib:
                 continue
             if skip is not None and skip(route):
                 continue
-            if key.oif and route.type == "unicast" and all(h.device != key.oif for h in route.hops):
+            if key.oif and _elsewhere(route, key):
                 continue
             if route.type == "unicast" and all(h.dead for h in route.hops):
                 continue
             return None if route.dst.length <= shortest else route
         return None
+
+
+def _elsewhere(route: Route, key: Key) -> bool:
+    """Whether a route is none by the wanted device: blocking ones of IPv4 have no device, those of IPv6 lead to lo (``rt6_score_route``)."""
+    return (key.family == 6 or route.type not in BLOCKING) and all(h.device != key.oif for h in route.hops)
 
 
 def anycast(found: Found, value: int) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.inet import to_text
-from engine.model.fib import Key
+from engine.model.fib import Key, anycast
 from engine.model.nft.values import NAMES, ROUTE_TYPES
 from engine.model.packet import PROTOCOL_NUMBERS
 from engine.phrases import phrase
@@ -54,6 +54,8 @@ ABSENT = Absent()
 Single = int | str | Absent | Doubt | Bits | Chance
 
 PORTS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp"})
+LINK_LOCAL = 0x3FA
+"""First ten bits of link-local addresses (fe80::/10)."""
 STATES = {"INVALID": 1, "ESTABLISHED": 2, "RELATED": 4, "NEW": 8, "UNTRACKED": 64}
 
 
@@ -270,11 +272,14 @@ def _kind6(scene: Scene, value: int, device: str) -> str:
     """Type of an IPv6 address by the routes of all tables (``__nft_fib6_eval_type``)."""
     if value >> 120 == 0xFF:
         return "multicast"
-    kinds = scene.stack.address_kinds(value, device)
-    found = scene.stack.fib.lookup(Key(6, value, oif=device))
-    if "UNREACHABLE" in kinds:
+    # The device is looked for among the addresses; which way the route goes does not matter, but for link-local ones.
+    found = scene.stack.fib.lookup(Key(6, value, oif=device if value >> 118 == LINK_LOCAL else ""))
+    if found.type not in {"local", "unicast", "anycast"}:
         return found.type if found.type in {"blackhole", "prohibit", "throw"} else "unreachable"
-    return "anycast" if "ANYCAST" in kinds else "local" if "LOCAL" in kinds else "unicast"
+    if anycast(found, value):
+        return "anycast"
+    own = scene.stack.address_type(6, value, device) == "LOCAL" if device else found.type == "local"
+    return "local" if own else "unicast"
 
 
 def _fib_device(wanted: ast.Field, scene: Scene, value: int, device: str) -> Single:
