@@ -506,7 +506,8 @@ STAMP: Final = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S+ )"
 
 KLOG: Final = (
     rf"^(?:{STAMP}\S+ [\w.-]{{1,40}}\[\d+\]: |\S+ std(?:out|err) F )?"
-    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|time=\"[^\"\n]{10,40}\" level=(?:error|warning|fatal) msg="
+    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|(?:time=\"[^\"\n]{10,40}\" )?level=(?:error|warning|fatal|info) msg=\"?"
+    r"|(?:INFO|WARN|ERRO|FATA|DEBU): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ "
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?:INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] )"
     r"|^[ \t]*(?:\S+ (?:\S+ )?)?\[(?:INFO|WARNING|ERROR|FATAL)\] (?:plugin/|CoreDNS|linux/)|^(?:CoreDNS-\d|\.:53[ \t\r]*$)"
     r"|^(?:The connection to the server \S+ was refused|Unable to connect to the server: )"
@@ -605,7 +606,8 @@ SIGNATURES: Final = (
         "kubernetes",
         (
             r"^apiVersion:|^(?:NAMESPACE[ \t]+)?NAME[ \t]+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR|DESIRED|CIDR|ASN)\b|"
-            r"^(?:NAMESPACE[ \t]+)?LAST SEEN[ \t]+TYPE\b|"
+            r"^(?:NAMESPACE[ \t]+)?LAST SEEN[ \t]+TYPE\b|^[ \t]*Type[ \t]+Reason[ \t]+Age[ \t]+From[ \t]+Message\b|"
+            r"^[ \t]*(?:Warning|Normal)[ \t]+[A-Z]\w+[ \t]+(?:\d+[smhdy]|<invalid>|<unknown>)\S*(?: \(x\d+ over [^)\n]*\))?[ \t]+[\w-]+|"
             r"^Name:[ \t]+\S+[ \t\r]*$(?=\n(?:Namespace|Roles|Labels|Generate Name|Created on|Priority|CreationTimestamp|Annotations|Selector):)"
         ),
     ),

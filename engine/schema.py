@@ -800,7 +800,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "trouble": Kind(
         "What a log, an event, a pod or a node says of a fault of networks (computed).",
-        {"name": "str: ipam-exhausted | no-config | no-plugin | no-pod-cidr | bird | ipvs-modules | conntrack-tool | bridge-address | host-port-taken", "detail": "str: plug-in, peers …",
+        {"name": "str: ipam-exhausted | no-config | no-plugin | no-pod-cidr | bird | ipvs-modules | conntrack-tool | bridge-address | host-port-taken | policy-denied", "detail": "str: plug-in, peers …",
          "text": "str", "said_by": "str: event | pod | node | log, or the program", "full": "str: pod that it is about", "node_name": "str: Kubernetes node, '' if not told"},
         "engine",
     ),

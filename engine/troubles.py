@@ -6,7 +6,14 @@ import re
 from typing import Final
 
 SAID: Final = (
-    ("ipam-exhausted", (r"no (?:ip )?addresses available in range set|no available ip addresses|range(?: set)? is full.{0,40}ipam")),
+    (
+        "ipam-exhausted",
+        (
+            r"no (?:ip )?addresses available in (?:range set|network)|no available ip addresses|range(?: set)? is full.{0,40}ipam"
+            # The plug-ins of AWS, whose addresses are a network card's, and of calico, whose blocks are full.
+            r"|failed to assign an ip address to container|auto-?assigned 0 out of \d+ ipv[46]"
+        ),
+    ),
     ("no-plugin", (r"failed to find plugin [\\\"']*(?P<detail>[\w.-]+)|exec: [\\\"']*/opt/cni/bin/(?P<other>[\w.-]+)")),
     (
         "no-config",
@@ -32,6 +39,7 @@ SAID: Final = (
         (r"conntrack[\\\"']*:? executable file not found|conntrack not found in (?:system )?path|error looking for path of conntrack"),
     ),
     ("bridge-address", (r"(?:failed to set bridge addr: )?[\\\"']*(?P<detail>[\w.-]+)[\\\"']* already has an ip address different from")),
+    ("policy-denied", (r"connection from (?P<detail>[0-9a-f.:]+ to [0-9a-f.:]+) blocked by weave npc")),
     ("host-port-taken", (r"didn'?t have free ports for the requested pod ports|cannot open hostport (?P<detail>\d+)")),
 )
 """What programs say of these faults → name of the fault, in lower case; the first that fits."""

@@ -1,7 +1,8 @@
 """Logs of a cluster's components, alone or inside a journal's lines.
 
 klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's ``time="…" level=error msg="…"``, CoreDNS' ``[ERROR] plugin/errors: …``,
-calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …`` and what kubectl says when it reaches no API server.
+calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …``, cilium's ``level=warning msg="…"``, weave's
+``WARN: 2026/11/20 12:00:00.123 …`` and what kubectl says when it reaches no API server.
 Only warnings and errors that tell of networks become facts, equal ones once: a log repeats itself by the thousand.
 """
 
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(
     r"(?P<before>.*?)(?:(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d{1,9} +\d+ (?P<file>[\w.-]+\.go):\d+\] (?P<message>.*)"
-    r"|time=\"[^\"]{10,40}\" level=(?P<word>error|warning|fatal) msg=(?P<said>.*)"
+    r"|(?:time=\"[^\"]{10,40}\" )?\blevel=(?P<word>error|warning|fatal) msg=(?P<said>.*)"
+    r"|(?P<weaves>INFO|WARN|ERRO|FATA): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ (?P<weave>.*)"
     r"|\[(?P<coredns>INFO|WARNING|ERROR|FATAL)\] (?P<plugin>(?:plugin/|CoreDNS).*)"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?P<felix>INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] (?P<calico>.*)"
     r"|(?P<kubectl>(?:The connection to the server \S+ was refused|Unable to connect to the server:).*))"
 )
-_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "kubectl": "kubectl"}
+_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "kubectl": "kubectl"}
 """Group of a line's text → the program that alone writes so."""
+_LEVELS = ("level", "word", "coredns", "felix", "weaves")
 _PROGRAM = re.compile(r"([\w.-]+)\[\d+\]: *$")
 _TELLING = re.compile(
     r"ipvs|ip_vs|conntrack|connection tracking|iptables|no ip addresses available|cni|network plugin|networkplugin|networkready"
@@ -33,7 +36,9 @@ _TELLING = re.compile(
     r"|failed to find plugin|hostport|host port|nodeport|external ?ip"
     # What failed on the way, and to whom.
     r"|plugin/loop|i/o timeout|no route to host|connection refused|network is unreachable|server misbehaving|rpf check|nameserver limits"
-    r"|error adding route|was refused|no such host|using interface with name|external address",
+    r"|error adding route|direct node route|was refused|no such host|using interface with name|external address"
+    # Agents' own words for packets that they turned away by policy.
+    r"|blocked by weave npc",
     re.IGNORECASE,
 )
 _FAULT = re.compile(
@@ -54,7 +59,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
             continue
         writer = next((name for name in _ALWAYS if found[name]), "")
         said = found[writer] if writer else found["message"] or found["said"] or ""
-        level = str(found["level"] or found["word"] or found["coredns"] or found["felix"] or "E")[0].upper()
+        level = str(next((found[group] for group in _LEVELS if found[group]), "E"))[0].upper()
         if not _TELLING.search(said) or (level == "I" and not _said_by_information(said)):
             continue
         message = " ".join(said.split())[:MAX_LENGTH]

@@ -59,13 +59,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
     out = Emitter(source, place)
     documents, whole = _documents(out)
     if documents is None:
-        if kubedescribe.is_described(source.text):
-            # What was pasted in front may be tables.
-            kubetable.read(out, kubedescribe.read(out))
-            return out.done()
-        rows = kubetable.read(out)
-        if out.whole and source.text.strip():
-            _claim(out, rows, set(rows))
+        _text(out)
         return out.done()
     seen: dict[str, set[str]] = {}
     listed: set[str] = set()
@@ -84,6 +78,20 @@ def parse(source: Source, place: Place) -> list[Fact]:
     if whole:
         _claim(out, seen, listed)
     return out.done()
+
+
+def _text(out: Emitter) -> None:
+    """Read descriptions, their tables of events alone, or tables."""
+    text = out.source.text
+    if kubedescribe.is_described(text):
+        # What was pasted in front may be tables.
+        kubetable.read(out, kubedescribe.read(out))
+    elif kubedescribe.has_events(text) and "LAST SEEN" not in text:
+        kubedescribe.read_events(out)
+    else:
+        rows = kubetable.read(out)
+        if out.whole and text.strip():
+            _claim(out, rows, set(rows))
 
 
 def _documents(out: Emitter) -> tuple[list[tuple[int, dict[str, Any]]] | None, bool]:

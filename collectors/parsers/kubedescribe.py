@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collectors.parsers.emit import Emitter
 
 BEGIN = r"^Name:[ \t]+\S+[ \t\r]*\n(?:Namespace|Roles|Labels|Generate Name|Created on|Priority|CreationTimestamp|Annotations|Selector):"
+EVENT_ROW = r"^[ \t]*(?:Warning|Normal)[ \t]+[A-Z]\w+[ \t]+(?:\d+[smhdy]|<invalid>|<unknown>)\S*(?: \(x\d+ over [^)\n]*\))?[ \t]+[\w-]+"
+"""A row of the table of events at the end of a description, where nothing else of it was pasted."""
 _NOTHING = frozenset({"", "<none>", "<unset>", "<unknown>", "None"})
 
 
@@ -439,17 +441,43 @@ def _selector(text: str) -> dict[str, Any]:
 # --- events --------------------------------------------------------------------------------------------------------------
 
 
+_EVENT = re.compile(
+    r"(Normal|Warning)\s+(\S+)\s+(\S+(?: \(x(\d+) over [^)]*\))?)\s+"
+    # Who says so: "kubelet", in older versions "kubelet, node-1".
+    r"(?:\S+(?:, \S+)?\s{2,}|\S+\s+)(.*)$"
+)
+_ASSIGNED = re.compile(r"Successfully assigned (?:(?P<namespace>[\w-]+)/)?(?P<name>[\w.-]+) to \S+$")
+_SANDBOX = re.compile(r"set up pod \\?\"(?P<name>[\w.-]+)_(?P<namespace>[\w-]+)\\?\"")
+
+
 def _events(out: Emitter, described: Entry) -> None:
     """The table of events at the end."""
     kind = next((word for keys, word in _WORDS if all(described.has(key) for key in keys)), "Object")
     for entry in described.under("Events"):
-        found = re.match(r"(Normal|Warning)\s+(\S+)\s+(\S+(?: \(x(\d+) over [^)]*\))?)\s+(\S+)\s+(.*)$", _whole(entry))
-        if found:
-            fields = {
-                "namespace": _named(described)["namespace"], "object": f"{kind}/{described.get('Name')}", "type": found[1], "reason": found[2],
-                "message": found[6][:1000], "count": int(found[4] or 1), "last": found[3].partition(" ")[0],
-            }
-            out.add("k8s_event", fields, entry.number)
+        if found := _EVENT.match(_whole(entry)):
+            _event(out, entry.number, found, _named(described)["namespace"], f"{kind}/{described.get('Name')}")
+
+
+def _event(out: Emitter, number: int, found: re.Match[str], namespace: str, about: str) -> None:
+    fields = {
+        "namespace": namespace, "object": about, "type": found[1], "reason": found[2],
+        "message": found[5][:1000], "count": int(found[4] or 1), "last": found[3].partition(" ")[0],
+    }
+    out.add("k8s_event", fields, number)
+
+
+def has_events(text: str) -> bool:
+    """Whether a text holds rows of a description's table of events."""
+    return re.search(EVENT_ROW, text, re.MULTILINE) is not None
+
+
+def read_events(out: Emitter) -> None:
+    """Emit the events of a table whose object was cut away; its messages often tell which pod they are about."""
+    rows = [(number, found) for number, line in clean_lines(out.source.text) if (found := _EVENT.match(line.strip()))]
+    named = next((match for _, row in rows for pattern in (_ASSIGNED, _SANDBOX) if (match := pattern.search(row[5]))), None)
+    namespace, about = ((named["namespace"] or "default"), f"Pod/{named['name']}") if named else ("default", "")
+    for number, found in rows:
+        _event(out, number, found, namespace, about)
 
 
 _KINDS: tuple[tuple[tuple[str, ...], Callable[[Entry], Iterator[Made]]], ...] = (

@@ -20,6 +20,13 @@ from engine.troubles import told_of
         ('failed to set bridge addr: \\"cni0\\" already has an IP address different from 10.244.2.1/24', ("bridge-address", "cni0")),
         ("open /run/flannel/subnet.env: no such file or directory", ("no-config", "")),
         ("stat /var/lib/calico/nodename: no such file or directory: check that the calico/node container is running", ("no-config", "")),
+        ("network: add cmd: failed to assign an IP address to container", ("ipam-exhausted", "")),
+        ("error adding host side routes: failed to auto-assign: Auto-assigned 0 out of 1 IPv4s: []", ("ipam-exhausted", "")),
+        ("no IP addresses available in network: k8s-pod-network", ("ipam-exhausted", "")),
+        (
+            "TCP connection from 10.40.0.1:31567 to 10.36.0.12:3000 blocked by Weave NPC.",
+            ("policy-denied", "10.40.0.1:31567 to 10.36.0.12:3000"),
+        ),
         ("1 node(s) didn't have free ports for the requested pod ports", ("host-port-taken", "")),
     ],
 )

@@ -182,3 +182,31 @@ def test_unknown_objects(recorded: Recorded) -> None:
 def test_any_text(text: str) -> None:
     """Never raises, whatever follows a name."""
     parse(Source("pasted", f"Name:  x\nNamespace:  y\nType:  z\nSelector:  q\nSpec:\n{text}"), Place("n1"))
+
+
+BARE = """\
+stuck since an hour:
+
+Events:
+  Type     Reason                  Age                From                         Message
+  ----     ------                  ----               ----                         -------
+  Normal   Scheduled               32s                default-scheduler            Successfully assigned shop/web-1 to node-a
+  Warning  FailedCreatePodSandBox  31s (x4 over 40s)  kubelet, node-a.example.org  Failed create pod sandbox: no addresses left
+"""
+
+
+def test_events_alone() -> None:
+    """Where only the events of a description were pasted, their own words tell the pod, and who says so is no part of the message."""
+    assert [s.format for s in sections("pasted.txt", BARE)] == ["kubernetes"]
+    scheduled, failed = parse(Source("pasted.txt", BARE), Place("n1"))
+    assert (scheduled.get("object"), scheduled.get("namespace"), failed.get("object"), failed.get("count")) == ("Pod/web-1", "shop", "Pod/web-1", 4)
+    assert failed.get("message") == "Failed create pod sandbox: no addresses left"
+    assert failed.line == 7
+
+
+def test_a_row_of_events_alone() -> None:
+    """One row is enough, indented or not; the sandbox's message names the pod as name_namespace."""
+    row = 'Warning  FailedCreatePodSandBox  4m10s (x4 over 4m13s)   kubelet  failed to set up pod "web-1_shop" network: no addresses left\n'
+    assert [s.format for s in sections("pasted.txt", row)] == ["kubernetes"]
+    (event,) = parse(Source("pasted.txt", row), Place("n1"))
+    assert (event.get("object"), event.get("namespace")) == ("Pod/web-1", "shop")
