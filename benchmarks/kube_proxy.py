@@ -45,6 +45,8 @@ class Service:
     node_port: int = 0
     """0 = none."""
     protocol: str = "tcp"
+    local: tuple[str, ...] | None = None
+    """Endpoints on the node that it has, if its external traffic policy is Local."""
 
     @property
     def cluster_chain(self) -> str:
@@ -55,6 +57,11 @@ class Service:
     def entry_chain(self) -> str:
         """Chain for traffic from outside of the cluster."""
         return chain_name("EXT", self.name, self.protocol)
+
+    @property
+    def local_chain(self) -> str:
+        """Chain that balances between the endpoints on the node."""
+        return chain_name("SVL", self.name, self.protocol)
 
     def endpoint_chain(self, endpoint: str) -> str:
         """Chain of one endpoint."""
@@ -115,22 +122,39 @@ def _service(service: Service, rules: Rules) -> None:
     to = f'-d {service.address}/32 {words} cluster IP" -m {service.protocol} --dport {service.port}'
     rules["KUBE-SERVICES"].append(f"{to} -j {chain}")
     own = rules[chain] = [f"! -s {POD_NETWORK} {to} -j KUBE-MARK-MASQ"]
-    left = len(service.endpoints)
+    own += _shares(service, service.endpoints)
     for endpoint in service.endpoints:
-        target = service.endpoint_chain(endpoint)
-        share = f" -m statistic --mode random --probability {_probability(left)}" if left > 1 else ""
-        own.append(f'-m comment --comment "{service.name} -> {endpoint}"{share} -j {target}')
-        rules[target] = [
+        rules[service.endpoint_chain(endpoint)] = [
             f'-s {endpoint.partition(":")[0]}/32 -m comment --comment "{service.name}" -j KUBE-MARK-MASQ',
             f'{words}" -m {service.protocol} -j DNAT --to-destination {endpoint}',
         ]
-        left -= 1
     if service.node_port:
         rules["KUBE-NODEPORTS"].append(f'{words}" -m {service.protocol} --dport {service.node_port} -j {service.entry_chain}')
-        rules[service.entry_chain] = [
-            f'-m comment --comment "masquerade traffic for {service.name} external destinations" -j KUBE-MARK-MASQ',
-            f"-j {chain}",
-        ]
+        rules[service.entry_chain] = _entry(service)
+    if service.node_port and service.local:
+        rules[service.local_chain] = _shares(service, service.local)
+
+
+def _shares(service: Service, endpoints: Sequence[str]) -> list[str]:
+    """One endpoint of several, each as likely as the others."""
+    made = []
+    for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints, strict=True):
+        share = f" -m statistic --mode random --probability {_probability(left)}" if left > 1 else ""
+        made.append(f'-m comment --comment "{service.name} -> {endpoint}"{share} -j {service.endpoint_chain(endpoint)}')
+    return made
+
+
+def _entry(service: Service) -> list[str]:
+    """Where traffic from outside goes: everywhere, masqueraded; or, as it came, to the node's own endpoints (to all, if the cluster itself asks)."""
+    says, to = "-m comment --comment", f"{service.name} external destinations"
+    if service.local is None:
+        return [f'{says} "masquerade traffic for {to}" -j KUBE-MARK-MASQ', f"-j {service.cluster_chain}"]
+    return [
+        f'-s {POD_NETWORK} {says} "pod traffic for {to}" -j {service.cluster_chain}',
+        f'{says} "masquerade LOCAL traffic for {to}" -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ',
+        f'{says} "route LOCAL traffic for {to}" -m addrtype --src-type LOCAL -j {service.cluster_chain}',
+        *([f"-j {service.local_chain}"] if service.local else []),
+    ]
 
 
 def _probability(left: int) -> str:
@@ -154,7 +178,12 @@ def filtering(items: Sequence[Service]) -> Rules:
         ],
         "FORWARD": [firewall, '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD', portals, visible],
         "OUTPUT": [firewall, portals, "-j KUBE-FIREWALL"],
-        "KUBE-EXTERNAL-SERVICES": [],
+        "KUBE-EXTERNAL-SERVICES": [
+            f'-p {s.protocol} -m comment --comment "{s.name} has no local endpoints" -m addrtype --dst-type LOCAL -m {s.protocol} '
+            f"--dport {s.node_port} -j DROP"
+            for s in items
+            if s.node_port and s.endpoints and s.local == ()
+        ],
         "KUBE-FIREWALL": [
             f"! -s 127.0.0.0/8 -d 127.0.0.0/8 {localnet} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
         ],

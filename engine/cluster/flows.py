@@ -136,9 +136,10 @@ def _service_flow(cluster: Cluster, flow: Flow, number: int, meaning: Meaning, c
     if meaning.port is not None and choice.known:
         fields |= _counted(cluster, choice)
     asked = cluster.node_at(flow.dst)
-    # A client outside stands nowhere: the node that it asks decides.
-    node = flow.node or (asked.host or asked.name if asked is not None else "")
-    return Fact("service_flow", fields, node, (flow.stack if flow.node else "") or HOST, service.fact.source, service.fact.line, service.fact.text)
+    # A client outside of the cluster, on whatever machine: the node that it asks decides.
+    if asked is not None and (not flow.node or cluster.node_of(flow.node) is None):
+        return Fact("service_flow", fields, asked.host or asked.name, HOST, service.fact.source, service.fact.line, service.fact.text)
+    return Fact("service_flow", fields, flow.node, flow.stack or HOST, service.fact.source, service.fact.line, service.fact.text)
 
 
 def _ends(cluster: Cluster, flow: Flow, number: int, source: End) -> Iterator[Fact]:

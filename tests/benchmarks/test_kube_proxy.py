@@ -8,7 +8,10 @@ import subprocess
 
 import pytest
 
-from benchmarks.kube_proxy import chain_name, save, services
+from benchmarks.kube_proxy import Service, chain_name, save, services
+
+LOCAL = ("10.244.1.6:8080", "10.244.1.7:8080")
+"""Endpoints on the node."""
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,8 @@ def test_iptables_prints_it_so(backend: str) -> None:
     restore = f"iptables-{backend}-restore"
     if shutil.which(restore) is None or shutil.which("unshare") is None:
         pytest.skip(f"{restore} is not installed")
-    text = save(services(120), backend)
+    local = [Service(f"shop/{'a' * n}", f"10.96.200.{n}", 80, LOCAL, 32000 + n, local=LOCAL[:n]) for n in range(3)]
+    text = save([*services(120), *local], backend)
     command = ["unshare", "--net", "sh", "-c", f"{restore} && iptables-{backend}-save"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:

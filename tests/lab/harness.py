@@ -132,8 +132,18 @@ class Lab:
             self.machines[node.name].must(shlex.join(["diagnose", "collect", "-o", str(bundle)]))
             bundles.append(bundle)
         if self.scenario.objects:
-            bundles.append(objects.write({**objects.of(self.scenario), "networkpolicies": self._policies()}, folder / "cluster"))
+            bundles.append(objects.write({**self._objects(), "networkpolicies": self._policies()}, folder / "cluster"))
         return bundles
+
+    def _objects(self) -> dict[str, list[dict[str, Any]]]:
+        """The API's objects, with what kubectl patched on any of the cluster's nodes."""
+        told = [self.machines[node.name].run("cat /run/lab/services").stdout for node in objects.members(self.scenario)]
+        found = objects.of(self.scenario)
+        for patch in sorted(map(json.loads, "".join(told).splitlines()), key=lambda patch: float(patch["at"])):
+            for service in found["services"]:
+                if (service["metadata"]["namespace"], service["metadata"]["name"]) == (patch["namespace"], patch["name"]):
+                    service["spec"] |= patch["spec"]
+        return found
 
     def _policies(self) -> list[dict[str, Any]]:
         """The network policies that the agents of the cluster's nodes have been given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.lab.machine import Machines
@@ -67,8 +68,15 @@ def proxy_files(scenario: Scenario, node: Node) -> dict[str, str]:
     if scenario.proxy == "nftables":
         addresses = [link.address.partition("/")[0] for link in node.links.values() if link.address]
         return {"/etc/kubernetes/proxy/nftables": nftables.ruleset(services, addresses)}
-    kept = [line for line in save(services).splitlines() if not line.startswith((":", "-A")) or line.startswith((":KUBE", "-A KUBE"))]
-    return {"/etc/kubernetes/proxy/iptables": "\n".join([*kept, ""])}
+    own = {pod.address.partition("/")[0] for pod in node.pods.values()}
+    local = [replace(s, local=tuple(e for e in s.endpoints if e.partition(":")[0] in own) if s.node_port else None) for s in services]
+    return {"/etc/kubernetes/proxy/iptables": _kube_chains(save(services)), "/etc/kubernetes/proxy/iptables.local": _kube_chains(save(local))}
+
+
+def _kube_chains(saved: str) -> str:
+    """What kube-proxy gives to ``iptables-restore --noflush``: its own chains."""
+    kept = [line for line in saved.splitlines() if not line.startswith((":", "-A")) or line.startswith((":KUBE", "-A KUBE"))]
+    return "\n".join([*kept, ""])
 
 
 def _set_up(machines: Machines, scenario: Scenario, node: Node) -> None:

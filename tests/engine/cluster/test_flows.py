@@ -101,6 +101,7 @@ def test_node_port_from_outside() -> None:
     wanted = {"via": "node-port", "policy": "Local", "eligible_count": 0, "elsewhere": 1, "elsewhere_nodes": ("n2",), "node_port": 30432}
     assert fact.fields.items() >= wanted.items()
     assert fact.node == "n1"
+    assert one(facts_of(made, asked._replace(node="laptop"), 0), "service_flow").node == "n1"
     assert one(facts_of(made, asked._replace(dst="10.0.0.2"), 0), "service_flow").get("eligible_count") == 1
 
 

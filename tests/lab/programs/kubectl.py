@@ -11,9 +11,12 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 PODS = Path("/run/lab/kubelet")
+PATCHES = Path("/run/lab/services")
+"""What was patched on this machine, a JSON object a line; the harness lays it over the API's objects."""
 VALUED = {"-f", "-n", "--namespace", "--grace-period", "--context", "-o", "-l", "--field-selector", "--type", "-p"}
 BY_ADDRESS = re.compile(
     r'jsonpath=\{range \.items\[\?\(@\.status\.podIP=="([^"]+)"\)\]\}\{\.metadata\.namespace\}\{" "\}\{\.metadata\.name\}\{"\\n"\}\{end\}',
@@ -69,6 +72,12 @@ def of_services(words: list[str], arguments: list[str]) -> bool:
     """Answer what is about a Service or its proxy; whether it was."""
     if words[:2] == ["patch", "service"] and "targetPort" in arguments[-1]:
         retarget(f"{arguments[arguments.index('-n') + 1]}/{words[2]}", json.loads(arguments[-1])[0]["value"])
+        return True
+    if words[:2] == ["patch", "service"] and arguments[arguments.index("--type") + 1] == "merge":
+        patched = {"namespace": arguments[arguments.index("-n") + 1], "name": words[2], "at": time.time(), **json.loads(arguments[-1])}
+        with PATCHES.open("a") as file:
+            file.write(f"{json.dumps(patched)}\n")
+        subprocess.run(["kubeproxy", "sync"], check=True)
         return True
     if words[:1] == ["delete"] and "k8s-app=kube-proxy" in arguments:
         delete(["kube-proxy"])

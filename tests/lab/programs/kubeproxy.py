@@ -1,15 +1,19 @@
 """What kube-proxy does when it starts: it writes all Services of /etc/kubernetes/proxy, which the lab made from the API's objects.
 
-Usage: kubeproxy sync.  The files are kube-proxy's own input, to the letter: ``iptables`` for iptables-restore --noflush, ``nftables`` for nft -f.
+Usage: kubeproxy sync.  The files are kube-proxy's own input, to the letter: ``iptables`` for iptables-restore --noflush (``iptables.local`` while
+the Services with node ports have the external traffic policy Local), ``nftables`` for nft -f.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 FOLDER = Path("/etc/kubernetes/proxy")
+PATCHES = Path("/run/lab/services")
+"""What kubectl patched, a JSON object a line."""
 JUMPS = (
     ("nat", "PREROUTING", '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'),
     ("nat", "OUTPUT", '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'),
@@ -22,9 +26,15 @@ JUMPS = (
 )
 
 
+def policy() -> str:
+    """External traffic policy of the Services with node ports: what was patched last."""
+    patched = [json.loads(line)["spec"] for line in PATCHES.read_text().splitlines()] if PATCHES.exists() else []
+    return str(next((spec["externalTrafficPolicy"] for spec in reversed(patched) if "externalTrafficPolicy" in spec), "Cluster"))
+
+
 def sync() -> None:
     """Write every Service; what is there already is written over."""
-    rules = FOLDER / "iptables"
+    rules = FOLDER / ("iptables.local" if policy() == "Local" else "iptables")
     if rules.exists():
         subprocess.run(["iptables-restore", "--noflush"], input=rules.read_bytes(), check=True)
         for table, chain, words in JUMPS:
