@@ -371,8 +371,9 @@ class Journey:
     def _refused(self, end: End) -> tuple[str, Walked | None]:
         """An ICMP error or a reset goes back to the sender."""
         protocol = end.packet.protocol
-        if end.at_sender and end.errno:
-            return end.errno or seen_as(end.error, protocol), None
+        failed = end.errno if end.at_sender else ""
+        if failed and end.disposition is Disposition.REJECTED:
+            return failed, None
         self.recorder.direction = "error"
         start = self._bridged_reset(end)
         if start is None:
@@ -382,6 +383,8 @@ class Journey:
         if end.disposition is Disposition.DELIVERED:
             self.recorder.direction = "request"
             self._note_closed(end)
+        if failed:
+            return failed, walked  # send() fails, whatever becomes of the error
         good = seen_as(end.error, protocol)
         if back.disposition is Disposition.LEFT_EVIDENCE and self.outside:
             return good, walked

@@ -682,10 +682,12 @@ class Walker:
                 overlay=is_overlay(at.stack.link(out)),
                 source_prefix=source_prefix(self.network, before.src, family, to_text(before.src, family)),
             )
-        # Only a packet that OUTPUT sent another way is too big here: the stack tells its own sender by ICMP (ip_fragment).
+        # Only a packet that OUTPUT sent another way is too big here.
         refused = self._too_big(replace(at, how="forward"), way, passage.packet, passage.state, made_here=how == "output")
         if refused is not None:
-            return refused
+            # The stack tells its own sender by ICMP, and send() fails besides; TCP does not mind (ip_fragment, ip6_fragment).
+            fails = how == "output" and passage.packet.protocol != "tcp"
+            return replace(refused, at_sender=True, errno="EMSGSIZE") if fails else refused
         passage.confirm()
         self.recorder.leave(out)
         return self._transmit(replace(at, packet=passage.packet, state=passage.state), out, way)
