@@ -108,6 +108,7 @@ def place(facts: Sequence[Fact], loose: Mapping[str, str], renameable: AbstractS
     _move(placed, joined)
     _rename(placed, renameable)
     _resolve_peers(placed, peers)
+    _forget_names(placed, {name for folder, above in loose.items() for name in (folder, above)})
     _state_stacks(placed)
     return placed
 
@@ -453,6 +454,14 @@ def _resolve_peers(placed: Placed, peers: Mapping[Place, Mapping[int, str]]) -> 
             stack = peers.get(Place(fact.node, fact.stack), {}).get(fact.get("netnsid"))
             if stack is not None:
                 placed.facts[number] = fact.having(peer_stack=stack)
+
+
+def _forget_names(placed: Placed, loose: AbstractSet[str]) -> None:
+    """Without names of other ends' namespaces (``link-netns``) that no folder bears: people call folders otherwise, and indices still tell."""
+    stacks = {(fact.node, fact.stack) for fact in placed.facts}
+    for number, fact in enumerate(placed.facts):
+        if fact.kind == "link" and fact.node in loose and fact.get("peer_stack") and (fact.node, fact.get("peer_stack")) not in stacks:
+            placed.facts[number] = fact.having(peer_stack=None)
 
 
 def _state_stacks(placed: Placed) -> None:

@@ -80,6 +80,9 @@ def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, famil
         return
     if link.master and stack.is_bridge(link.master):
         yield Port(stack, stack.link(link.master))
+    if link.type == "vxlan" and link.master:
+        yield from _same_overlay(network, here, domain)
+        return
     if link.type in {"vxlan", "loopback"}:
         return
     peer = network.peer(here)
@@ -91,6 +94,19 @@ def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, famil
         if wire not in domain.asked:
             domain.asked.add(wire)
             yield from _same_wire(network, here, next_hop, family)
+
+
+def _same_overlay(network: Network, here: Port, domain: Domain) -> Iterator[Port]:
+    """VXLAN devices of the same network on other stacks' bridges: one segment; without any, frames leave the evidence."""
+    mates = [
+        Port(stack, link)
+        for stack in network.stacks.values()
+        for link in stack.links.values()
+        if stack is not here.stack and link.type == "vxlan" and link.master and link.vxlan_id == here.link.vxlan_id
+    ]
+    if not mates:
+        domain.open_ends.append(here)
+    yield from mates
 
 
 def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iterator[Port]:

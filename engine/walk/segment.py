@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.inet import to_text
 from engine.phrases import phrase
-from engine.walk import mtu, ndp
+from engine.walk import mtu, ndp, vxlan
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
 from engine.walk.place import At, End, unheard
 from engine.walk.recorder import line_of
@@ -149,6 +149,11 @@ def cross(walker: Walker, at: At, path: list[Port], station: Port, packet: Packe
     """
     for here, there in pairwise(path):
         inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
+        if not inside and here.link.type == there.link.type == "vxlan":
+            limit = mtu.port_limit(here.link, filtered=filtered)
+            if limit is not None and packet.size > limit.octets:
+                return _lost(walker, at, limit, packet, here.link.master, here.link.name)
+            return vxlan.bridged(walker, replace(at, packet=packet), here, there, station)
         if not inside:
             sent = _cut(here, packet) if filtered else packet
             lost = _frame_fits(walker, at, here, there, sent, filtered=filtered)

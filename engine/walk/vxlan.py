@@ -9,20 +9,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.inet import family_of, to_int, to_text
+from engine.model.fib import Found
 from engine.model.network import Port
 from engine.model.packet import Packet
 from engine.phrases import phrase
 from engine.walk import overlay, tunnels
 from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
-from engine.walk.routing import find_way
+from engine.walk.routing import Way, find_way
 from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
     from engine.model.links import Link
     from engine.model.stack import NetStack
-    from engine.walk.routing import Way
     from engine.walk.walker import Walker
+
+
+MULTICAST = ("224.", "239.", "ff")
+"""Beginnings of groups that a VXLAN device floods to."""
 
 
 def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
@@ -34,6 +38,33 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
         if peer is None:
             return _unknown(walker, at, link, way, found)
         found = found._replace(**peer._asdict()) if peer.mac else found._replace(remote=peer.remote)
+    return _wrapped(walker, at, link, way, found)
+
+
+def bridged(walker: Walker, at: At, here: Port, there: Port, station: Port) -> At | End:
+    """A frame that a bridge sends by its VXLAN port: to where the forwarding database has its MAC, or where unknown ones are flooded."""
+    stack, link = here.stack, here.link
+    table = [f for f in stack.facts("fdb") if f.fields.get("device") == link.name and f.fields.get("dst")]
+    exact = [f for f in table if station.link.mac and f.fields.get("mac") == station.link.mac]
+    flood = [f for f in table if f.fields.get("mac") == "00:00:00:00:00:00"]
+    entries = [Entry(str(f.fields["dst"]), "", None, f) for f in exact or flood]
+    if not entries and link.vxlan_remote and not link.vxlan_remote.startswith(MULTICAST):
+        entries = [Entry(link.vxlan_remote, "", None, link.fact)]
+    # A flooded frame goes to all of them; the copy counts that gets to the station's machine.
+    found = next((e for e in entries if there.stack.own(to_int(e.remote), family_of(e.remote)) is not None), next(iter(entries), None))
+    if found is None and there.link.vxlan_local and not stack.collected("fdb", link.name):
+        text = phrase("fdb-unseen", device=link.name, node=there.stack.node)
+        walker.recorder.assume(Unknown(stack.node, stack.name, "fdb", f"bridge fdb show dev {link.name}", text))
+        found = Entry(there.link.vxlan_local, "", None, None)
+    way = Way("unicast", link.name, at.packet.dst, "", Found("unicast"))
+    sent = replace(at, stack=stack, device=link.name, how="output")
+    gone = _unknown(walker, sent, link, way, Entry("", "", None, None)) if found is None else _wrapped(walker, sent, link, way, found)
+    return replace(gone, station=station) if isinstance(gone, At) else gone
+
+
+def _wrapped(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At | End:
+    """The outer packet goes to the remote VTEP, and the inner one comes out of it there."""
+    stack, packet = at.stack, at.packet
     walker.recorder.step("encapsulate", phrase("vxlan-to", device=link.name, vni=link.vxlan_id, remote=found.remote), "rewrite", found.lines)
     family = family_of(found.remote)
     outer = Packet(
@@ -132,7 +163,7 @@ def _vtep(stack: NetStack, link: Link, way: Way) -> Entry:
     flood = next((f for f in table if f.fields.get("mac") == "00:00:00:00:00:00"), None)
     if flood is not None:
         return Entry(str(flood.fields["dst"]), mac, entry, flood)
-    if link.vxlan_remote and not link.vxlan_remote.startswith(("224.", "239.", "ff")):
+    if link.vxlan_remote and not link.vxlan_remote.startswith(MULTICAST):
         return Entry(link.vxlan_remote, mac, entry, link.fact)
     return Entry("", mac, entry, None)
 

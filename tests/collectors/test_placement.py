@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from collectors.evidence import read
 from collectors.place import Place
 from collectors.placement import Placed, place
 from engine.facts import HOST, Fact, Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def link(node: str, name: str, index: int, peer: int | None = None, **fields: Any) -> Fact:
@@ -223,3 +227,14 @@ def test_the_only_node_of_the_cluster() -> None:
     for other, named in (("n7", "n7"), ("n8", "pasted")):
         facts = [link("pasted", "eth0", 2), *pods, Fact("k8s_node", {"name": other}, "")]
         assert {fact.node for fact in place(facts, {}, {"pasted"}, {}).facts if fact.kind == "link"} == {named}
+
+
+def test_a_folder_may_be_called_otherwise_than_its_namespace(tmp_path: Path) -> None:
+    """``link-netns`` names the namespace as iproute2 knows it; where no folder is called so, the indices of the pair tell the other end."""
+    outer = "8: veth1@if7: <BROADCAST,UP,LOWER_UP> mtu 1450 state UP\n    link/ether 02:00:00:00:00:08 brd ff:ff:ff:ff:ff:ff link-netns cni-1f2e\n"
+    inner = "7: eth0@if8: <BROADCAST,UP,LOWER_UP> mtu 1450 state UP\n    link/ether 02:00:00:00:00:07 brd ff:ff:ff:ff:ff:ff link-netnsid 0\n"
+    for folder, text in (("n1", outer), ("n1/netns/web", inner)):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "ip_addr").write_text(text)
+    (link,) = (f for f in read([tmp_path]).facts if f.kind == "link" and f.get("name") == "veth1")
+    assert "peer_stack" not in link.fields
