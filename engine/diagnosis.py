@@ -138,9 +138,12 @@ class Diagnoser:
         """
         error = self.question.error_class
         trace = walk(network, flow, number, error)
-        if trace.client_sees != "connected":
+        if trace.client_sees != "connected" and not flow.size:
             return trace
-        from engine.walk.sizes import lost_when_full, walk_full
+        from engine.walk.sizes import lost_when_full, walk_full, with_remedy
+
+        if trace.client_sees != "connected":
+            return with_remedy(network, flow, number, error, trace)
 
         if flow.protocol == "tcp":
             data = walk_full(network, flow._replace(size=DATA), number, error)

@@ -531,6 +531,8 @@ KINDS: Final[dict[str, Kind]] = {
             "size": "int: octets of the packet, on walks of full-size packets (and by too-big)",
             "mtu": "int: too-big: octets that would pass", "device": "str: too-big: device (or device of the route) whose MTU is exceeded",
             "tunnel": "str: device that made the packet: it is the outer one of a tunnel", "overhead": "int: octets by which that packet is larger than the inner one",
+            "passes": "int: of full-size packets: octets of the largest that pass every device of the way; absent if size is not all that stops them",
+            "narrow_devices": "tuple[str]: devices that would stop a full packet, with their MTU: 'vx1 on n2 (1300)'",
         },
         "walk",
     ),

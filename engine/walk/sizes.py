@@ -16,9 +16,10 @@ times out.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from engine.inet import to_int
+from engine.facts import HOST
+from engine.inet import family_of, to_int
 from engine.model.fib import Key
 from engine.model.links import TUNNEL_TYPES
 from engine.walk import narrow
@@ -77,7 +78,56 @@ def lost_when_full(network: Network, flow: Flow, number: int = 0, error_class: s
     trace = walk_full(network, flow._replace(size=0), number, error_class)
     if trace.client_sees == "connected":
         return ()
+    trace = with_remedy(network, flow, number, error_class, trace)
     return tuple(f.having(client_sees=trace.client_sees) for f in trace.facts if f.kind == "drop")
+
+
+def with_remedy(network: Network, flow: Flow, number: int, error_class: str, trace: Trace) -> Trace:
+    """A walk of full packets, its drops for their size with the size that passes, and every device that is too narrow."""
+    if not any(_too_big(fact) for fact in trace.facts):
+        return trace
+    passes = _that_passes(network, flow, number, error_class, trace)
+    if passes is None:
+        return trace
+    facts = (f.having(passes=passes.size, narrow_devices=passes.places) if _too_big(f) else f for f in trace.facts)
+    return trace._replace(facts=tuple(facts))
+
+
+def _too_big(fact: Fact) -> bool:
+    return fact.kind == "drop" and bool(fact.get("by") == "too-big" and fact.get("mtu") and fact.get("direction") != "error")
+
+
+class _Passes(NamedTuple):
+    """What gets through where full packets do not."""
+
+    size: int
+    """Octets of the largest packet of either end that does."""
+    places: tuple[str, ...]
+    """Devices that are too narrow for a full one, with their MTU, in the order in which smaller and smaller packets meet them."""
+
+
+def _that_passes(network: Network, flow: Flow, number: int, error_class: str, trace: Trace) -> _Passes | None:
+    """The largest packets that pass every device of the way; ``None`` if they die of anything else than their size."""
+    places: dict[str, None] = {}
+    for _ in range(MAX_LESSONS):
+        drops = [f for f in trace.facts if _too_big(f)]
+        sizes = [_fitting(network, drop, places) for drop in drops]
+        if not sizes or min(sizes) < LEAST[family_of(flow.dst)]:
+            return None
+        trace = walk_full(network, flow._replace(size=min(sizes)), number, error_class)
+        if trace.client_sees == "connected":
+            return _Passes(min(sizes), tuple(places))
+    return None
+
+
+def _fitting(network: Network, drop: Fact, places: dict[str, None]) -> int:
+    """Octets of a packet that the device passes which dropped a larger one; the device joins ``places``."""
+    stack = network.stack(drop.node, drop.stack)
+    own = stack.link(str(drop.get("device"))).mtu if stack is not None and drop.get("device") in stack.links else 0
+    limit = min(int(drop.get("mtu")), own or int(drop.get("mtu")))
+    where = drop.node if drop.stack == HOST else f"{drop.node}/{drop.stack}"
+    places[f"{drop.get('device')} on {where} ({limit})"] = None
+    return limit - int(drop.get("overhead", 0))
 
 
 def _uneven(network: Network) -> bool:

@@ -175,3 +175,58 @@ def test_cards_are_taken_to_lose_what_is_complained_of() -> None:
     trace = walk_full(world.network(), flow)
     assert (trace.client_sees, [unknown.what for unknown in trace.assumed]) == ("timeout", ["MTU of eth0"])
     assert walk_full(world.network(), flow._replace(size=0)).client_sees == "depends"
+
+
+def stretched(*, first: int = 1450, second: int = 1450, ports: int = 1450, **filters: str) -> World:
+    """Pods of one subnet on bridges of two nodes that a VXLAN device joins; pods announce 1450, the devices between them as said."""
+    world = World()
+    for number, mtu in ((1, first), (2, second)):
+        kind = f"vxlan id 7 remote 192.0.2.{3 - number} local 192.0.2.{number} dev eth0 dstport 4789"
+        node = world.host(f"n{number}", f"192.0.2.{number}/24").device("br0", kind="bridge")
+        node.device("vx1", kind=kind, master="br0", mtu=mtu).device("veth1", peer=2, index=11, master="br0", mtu=ports)
+        if f"n{number}" in filters:
+            node.filter(filters[f"n{number}"])
+        pod = world.stack(f"n{number}", "pod").device("eth0", f"10.1.0.{number}/24", peer=11, index=2, mtu=1450)
+        pod.listens("tcp 0.0.0.0:80")
+    return world
+
+
+BETWEEN = Flow("n1", "pod", "", "10.1.0.2", 80, "tcp")
+
+
+def test_bridges_joined_by_vxlan_are_one_segment() -> None:
+    """A frame goes into the tunnel at the bridge's VXLAN port and comes out at the other's, if the outer packet gets there."""
+    trace = walk_full(stretched().network(), BETWEEN)
+    assert trace.client_sees == "connected"
+    assert [(h.node, h.stack, h.out_device) for h in trace.request.hops if h.out_device] == [
+        ("n1", "pod", "eth0"), ("n1", "host", "vx1"), ("n1", "host", "eth0"), ("n2", "host", "veth1"),
+    ]
+    # The question for the pod's MAC is lost in the tunnel as well.
+    assert walk_full(stretched(n2="-A INPUT -p udp -m udp --dport 4789 -j DROP").network(), BETWEEN).client_sees == "EHOSTUNREACH"
+    alone = stretched()
+    del alone.stacks["n2", "host"], alone.stacks["n2", "pod"]
+    assert walk_full(alone.network(), BETWEEN).client_sees == "depends"
+
+
+def test_a_vxlan_port_is_as_narrow_as_it_says() -> None:
+    """A bridge sends nothing by its VXLAN port that is larger than that device's MTU; what comes out of the tunnel is not measured again."""
+    drops = lost_when_full(stretched(second=1300).network(), BETWEEN)
+    assert [(f.node, f.get("device"), f.get("direction"), f.get("size")) for f in drops] == [("n2", "vx1", "reply", 1450)]
+    assert [(f.get("passes"), f.get("narrow_devices")) for f in drops] == [(1300, ("vx1 on n2 (1300)",))]
+
+
+def test_the_size_that_passes_is_that_of_the_whole_way() -> None:
+    """Every device that is too narrow is named, also those that the full packet never came to; a packet of the least of them passes."""
+    world = stretched(first=1350, second=1300, ports=1400)
+    (request, reply) = lost_when_full(world.network(), BETWEEN)
+    assert (request.get("passes"), reply.get("passes")) == (1300, 1300)
+    assert request.get("narrow_devices") == ("veth1 on n1 (1400)", "veth1 on n2 (1400)", "vx1 on n1 (1350)", "vx1 on n2 (1300)")
+    world.stack("n1", "pod").devices["eth0"].mtu = 1300
+    assert not lost_when_full(world.network(), BETWEEN)
+
+
+def test_a_size_that_no_smaller_packet_helps() -> None:
+    """Where a rule stops large packets the MTUs are not what to change."""
+    world = narrow(NO_ICMP)
+    world.stack("server").filter("-A INPUT -m length --length 1000:65535 -j DROP")
+    assert all("passes" not in f.fields for f in lost_when_full(world.network(), FLOW))
