@@ -377,7 +377,8 @@ class Journey:
         self.recorder.direction = "error"
         start = self._bridged_reset(end)
         if start is None:
-            start = At(end.stack, "", error_packet(end), "output", state=attached(end), any_source=end.error == "tcp-reset")
+            reset = end.error == "tcp-reset"
+            start = At(end.stack, "", error_packet(end), "output", state=attached(end), heard_on=end.in_device, any_source=reset)
         back = self.walker.carry(start)
         walked = Walked(back.disposition, self.recorder.turn("done"))
         if end.disposition is Disposition.DELIVERED:

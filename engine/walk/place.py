@@ -31,6 +31,8 @@ class At:
     """Packets that left by lo: the decision by which they did; it is not made again (``skb_valid_dst``)."""
     made_here: bool = False
     """Such packets that this stack made: whatever their destination, they are delivered here (``__mkroute_output`` sets RTCF_LOCAL)."""
+    heard_on: str = ""
+    """ICMP errors: device by which what they speak of came in; IPv6 answers with an address of that one (``icmp6_send``)."""
     any_source: bool = False
     """Output: the source need not be an address of the stack (FLOWI_FLAG_ANYSRC)."""
 
@@ -59,6 +61,8 @@ class End:
     """Bridge port by which the packet came to the bridge of this stack, if it passed iptables there."""
     mtu: int = 0
     """Too big: what would pass (and what the ICMP error tells)."""
+    in_device: str = ""
+    """Device it arrived by, "" if this stack made it."""
 
 
 def unheard(family: int) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from engine.walk.netfilter import Passage, Verdict
 from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of, policy_line, rule_line
 from engine.walk.routing import Parameter, Way, find_way, forwarding, localnet_key, localnet_routed, martian, source_for, validate_source
+from engine.walk.source6 import select
 from engine.walk.trace import Disposition, Line, Unknown
 
 if TYPE_CHECKING:
@@ -164,7 +165,10 @@ class Walker:
             back_device=back,
         )
         told = limit.octets if limit is not None else 0
-        return End(disposition, at.stack, packet, out or at.device, errno, error, state, at.how == "output", mtu=told, physin=at.physin)
+        made_here = at.how == "output"
+        came_by = "" if made_here else at.device
+        where = out or at.device
+        return End(disposition, at.stack, packet, where, errno, error, state, made_here, mtu=told, physin=at.physin, in_device=came_by)
 
     def _too_big(self, at: At, way: Way, packet: Packet, state: State | None, *, made_here: bool) -> End | None:
         """A packet larger than its way lets out: told to its sender, unless it may be cut into fragments."""
@@ -323,7 +327,7 @@ class Walker:
         stack, packet = at.stack, at.packet
         way = find_way(stack, self.key(packet), self.choices)
         chooses = way.type in {"unicast", "local"} or packet.family == 6
-        source = packet.src or (source_for(stack, way, packet.family, packet.dst) if chooses else None)
+        source = packet.src or (self._source(at, way) if chooses else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
         failed = way.type not in SENDING
         refused = self._foreign(at, way) if packet.family == 6 and packet.src else None
@@ -355,15 +359,12 @@ class Walker:
             return self.unroutable(at, passage.way, passage.packet, passage.state)
         return self.post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
 
-    def _sourceless(self, at: At, way: Way) -> End:
-        """The device that a packet is to leave by has no address, if the addresses were seen at all."""
-        stack = at.stack
-        if stack.collected("addresses"):
-            return self.stop(at, "no-route", Disposition.NO_ROUTE, phrase("no-source"), way.lines, errno="EADDRNOTAVAIL")
-        why = phrase("addresses-unseen", where=stack.node if stack.is_host else stack.name)
-        self.choices.ask(("addresses", stack.node, stack.name), ("unknown",), Unknown(stack.node, stack.name, "addresses", "ip address", why))
-        self.recorder.step("route", why, "unknown", way.lines)
-        return End(Disposition.DEPENDS, stack, at.packet, at.device)
+    @staticmethod
+    def _source(at: At, way: Way) -> int | None:
+        """Source of a packet that has none; ICMPv6 errors take one of the device that the culprit came in by, unless the route names one."""
+        route, family, dst = way.found.route, at.packet.family, at.packet.dst
+        chosen = select(at.stack, dst, at.heard_on) if family == 6 and at.heard_on and not (route is not None and route.src) else None
+        return chosen if chosen is not None else source_for(at.stack, way, family, dst)
 
     def _from(self, at: At, way: Way, source: int | None, *, failed: bool) -> tuple[Way, Packet] | End:
         """The way of a packet that gets its source now.
