@@ -100,11 +100,11 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
     if ":" in probe.dst and ending and {place[0] for place in ending} <= {place[0] for place in course.translated_by}:
         return ""  # after DNAT of a bridged packet IPv6 sends redirects, and no parameter keeps it from that: other packets than the flow's
-    answered = course.reply is not None and course.reply.disposition is not Disposition.DELIVERED
+    lost = course.reply is not None and (course.astray or course.reply.disposition is not Disposition.DELIVERED)
     if ":" in probe.dst and Disposition.NEIGHBOR_FAILED in {course.request.disposition, course.reply.disposition if course.reply else None}:
         return ""  # questions for a neighbour that does not exist pass the same rules
     # ICMP errors about lost answers and lost errors are not walked: the client never learns of them.
-    if outcome.sees != "connected" and probe.protocol != "tcp" and not answered and not course.ended_by and ending and not _lost_outside(course):
+    if outcome.sees != "connected" and probe.protocol != "tcp" and not lost and not course.ended_by and ending and not _lost_outside(course):
         return "rule: an unforeseen one ended the packet"
     return ""
 

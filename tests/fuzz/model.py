@@ -44,6 +44,8 @@ class Course:
     """Rules that translate the request."""
     request: Walked
     reply: Walked | None
+    astray: bool = False
+    """The answer arrived where nobody waits for it: at another stack, or from or for another address or port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ def predict(network: Network, probe: Probe, sport: int) -> Prediction:
 def _course(run: Run, asked: list[Asked]) -> Course:
     ended = frozenset(_place(f) for f in run.facts if f.kind == "drop" and f.get("table"))
     translated = frozenset(_place(f) for f in run.facts if f.kind == "nat" and f.get("direction") == "request")
-    return Course(run.sees, prod(map(_chance, asked), start=Fraction(1)), frozenset(_sources(run)), ended, translated, run.request, run.reply)
+    astray = any(f.kind == "drop" and f.get("by") == "socket" and f.get("direction") == "reply" for f in run.facts)
+    chance = prod(map(_chance, asked), start=Fraction(1))
+    return Course(run.sees, chance, frozenset(_sources(run)), ended, translated, run.request, run.reply, astray)
 
 
 def _chance(asked: Asked) -> Fraction:
