@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
 from collectors.containers import listed, merged
@@ -49,8 +49,7 @@ CNI_FOLDER: Final = re.compile(r"(?:^|/)net\.d$")
 HINT: Final = "name the files after the commands that printed them (ip_addr, iptables-save), or make a bundle: diagnose collect -o bundle.tar.gz"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What was read."""
 
     facts: tuple[Fact, ...] = ()
@@ -61,11 +60,10 @@ class Evidence:
 
     def warned(self, warnings: Iterable[str]) -> Evidence:
         """The same evidence with more warnings in front."""
-        return replace(self, warnings=(*warnings, *self.warnings))
+        return self._replace(warnings=(*warnings, *self.warnings))
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file, and what is known about where it comes from."""
 
     path: str
@@ -272,8 +270,7 @@ def drop_configured(facts: list[Fact]) -> list[Fact]:
 # --- own bundles -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(NamedTuple):
     """How sources of a bundle are named in reports."""
 
     prefix: str = ""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from collectors.evidence import CNI_FOLDER, UNNAMED, File, Layout
 from collectors.place import Place
@@ -30,8 +29,7 @@ Key = tuple[str, ...]
 """The folder of a node or namespace, as path components."""
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A file below its node's folder."""
 
     key: Key

@@ -164,9 +164,7 @@ def arrange_tools(name: str, files: Mapping[str, bytes], layout: Layout, prefix:
 
 
 def _at(file: File, place: Place) -> File:
-    from dataclasses import replace
-
-    return replace(file, place=place)
+    return file._replace(place=place)
 
 
 def _roots(tool: Tool, files: Mapping[str, bytes]) -> set[str]:

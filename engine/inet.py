@@ -7,8 +7,8 @@ from __future__ import annotations
 
 # The module of the interpreter under ``socket``, which makes enumerations of a thousand constants first: 2 ms at every start.
 from _socket import AF_INET, AF_INET6, inet_ntoa, inet_ntop, inet_pton
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 BITS = {4: 32, 6: 128}
 """Address length in bits by family."""
@@ -46,8 +46,7 @@ def is_address(text: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(NamedTuple):
     """An IP prefix; host bits are zero."""
 
     family: int

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A question with the evidence and rules to answer it from."""
 
     symptom: str = ""
     """What the user sees, in their own words; "" if the ends were named by option alone."""
     bundles: tuple[Path, ...] = ()
     """Bundles, folders or archives; empty = this node, live."""
-    stacks: Mapping[str, str] = field(default_factory=dict)
+    stacks: Mapping[str, str] = {}
     """Folder of loose files → ``NODE`` or ``NODE/NETNS`` that it shows."""
     netns: tuple[str, ...] = ()
     """Network namespaces to read on a live node besides its own; empty = all."""

@@ -6,8 +6,7 @@ absence of the word is an observation.  It also omits what the command line filt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collectors.parsers.emit import Emitter
 from collectors.parsers.invocation import invocation
@@ -16,7 +15,7 @@ from collectors.parsers.text import clean_lines
 from engine.inet import is_address, prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from collectors.parsers.invocation import Invocation
     from collectors.place import Place
@@ -42,8 +41,7 @@ _NO_TABLE = "FIB table does not exist"
 _ANY = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What the command line asked for."""
 
     known: bool = False
@@ -55,7 +53,7 @@ class _Asked:
     family: int = 0
     filtered: bool = False
     """The listing is not the whole table."""
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = {}
     """Fields that every line has and none prints."""
 
 

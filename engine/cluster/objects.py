@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import is_address
@@ -16,8 +15,7 @@ FINISHED = frozenset({"Succeeded", "Failed"})
 """Phases of pods that have given their address back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A Kubernetes node."""
 
     name: str
@@ -43,8 +41,7 @@ class PodPort(NamedTuple):
     host_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(NamedTuple):
     """A pod."""
 
     namespace: str
@@ -89,8 +86,7 @@ class ServicePort(NamedTuple):
     node_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A Service."""
 
     namespace: str

@@ -5,8 +5,7 @@ Source: Linux ``net/netfilter/ipvs/ip_vs_ctl.c`` (ip_vs_service_find), ``ip_vs_r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import to_int
 
@@ -24,8 +23,7 @@ BY_WEIGHT = frozenset({"wrr", "mh"})
 """Schedulers that spread new clients in proportion to the weights; ``rr`` only leaves out weight 0, the others look at connections or addresses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """A real server."""
 
     address: int
@@ -41,8 +39,7 @@ class Server:
         return self.port or packet.dport
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A virtual service and its servers."""
 
     protocol: str

@@ -17,6 +17,8 @@ from engine.walk.recorder import rule_line
 from engine.walk.routing import find_way
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.model.netfilter.rule import Rule
     from engine.model.netfilter.ruleset import Chain
     from engine.model.packet import Packet
@@ -61,7 +63,7 @@ def clamped(passage: Passage) -> int:
     return min(sizes) - HEADERS[packet.family]
 
 
-def _ttl(value: int, prefix: str, options: dict[str, str]) -> int:
+def _ttl(value: int, prefix: str, options: Mapping[str, str]) -> int:
     if f"--{prefix}-set" in options:
         return int(options[f"--{prefix}-set"])
     change = int(options.get(f"--{prefix}-inc", 0)) - int(options.get(f"--{prefix}-dec", 0))

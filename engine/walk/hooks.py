@@ -7,8 +7,7 @@ Measured on Linux 6.18: of equal priority what was registered last runs first; a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.phrases import phrase
@@ -34,8 +33,7 @@ _PER_TABLE = 10_000
 """Base chains of one table, at most, that keep their order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One function on a hook."""
 
     priority: int

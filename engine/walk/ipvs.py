@@ -9,8 +9,8 @@ Not modelled: ``snat_reroute`` with policy routes by source, connections that we
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import to_text
 from engine.model.fib import Key
@@ -36,8 +36,7 @@ NO_ROUTE = {4: "icmp-host-unreachable", 6: "icmp6-addr-unreachable"}
 CONNTRACK = "net.ipv4.vs.conntrack"
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """A connection that IPVS gave to a server."""
 
     asked: Tuple

@@ -257,7 +257,7 @@ def _verdict(passage: Passage, place: Place, made: ast.Verdict) -> Outcome:
         return _taken(passage, place, f"{made.name} {made.target}", phrase("chain-unlisted", chain=made.target))
     found = traverse(passage, called, place.context, base, place.depth + 1)
     if found is not None:
-        return replace(found, jumps=((chain, rule), *found.jumps))
+        return found._replace(jumps=((chain, rule), *found.jumps))
     return Flow.RETURN if made.name == "goto" else Flow.BREAK
 
 
@@ -435,7 +435,7 @@ def _address(wanted: ast.Expression, port: int | None, kind: str, old: int) -> T
     """An address (of a range the first), with its port where a map gives both; a prefix keeps the host bits."""
     match wanted:
         case ast.Concat((address, second)):
-            return replace(_address(address, None, kind, old), port=_port_of(second, 0))
+            return _address(address, None, kind, old)._replace(port=_port_of(second, 0))
         case ast.Prefix(text, length):
             net = prefix(f"{text}/{length}")
             return Translation(kind, net.value | (old & ~net.mask & (net.last ^ net.value)), port)

@@ -5,8 +5,8 @@ Source: Linux ``net/ipv4/netfilter/ip_tables.c`` (traversal), ``nf_conntrack_cor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import prefix, to_int, to_text
 from engine.model.links import is_overlay
@@ -22,7 +22,7 @@ from engine.walk.source6 import select
 from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from engine.model.nft.ruleset import NftChain, NftRule
     from engine.model.stack import NetStack
@@ -41,8 +41,7 @@ MAX_DEPTH = 64
 """Jumps inside each other; the kernel refuses rulesets that loop, a dump may still show one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """End of a chain."""
 
     name: str
@@ -62,8 +61,7 @@ class Verdict:
         return (*self.jumps, (self.chain, self.rule)) if self.chain is not None and self.rule is not None else self.jumps
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """What a nat rule asks for."""
 
     type: str
@@ -196,7 +194,7 @@ class Passage:
         decided = verdict.chain.name if verdict.chain else chain.name
         detail = {"table": chain.table.name, "base": chain.name, "chain": decided, "policy": verdict.rule is None, "decision": verdict.name.upper()}
         self.recorder.step("netfilter", summary, shown, lines, **detail, spec=verdict.rule.spec if verdict.rule else "")
-        return replace(verdict, base=chain.name)
+        return verdict._replace(base=chain.name)
 
     def _traverse(self, chain: Chain, context: HookContext, base: str, depth: int) -> Verdict | None:  # noqa: C901 - the kernel's loop, kept in one piece
         """Verdict of a chain, ``None`` if it returns or falls off its end."""
@@ -217,7 +215,7 @@ class Passage:
             if called is not None:
                 verdict = self._traverse(called, context, base, depth + 1)
                 if verdict is not None:
-                    return replace(verdict, jumps=((chain, rule), *verdict.jumps))
+                    return verdict._replace(jumps=((chain, rule), *verdict.jumps))
                 if rule.target.goto:
                     return None  # a goto pushes nothing: falling off returns to the caller of this chain
                 continue
@@ -625,7 +623,7 @@ def _mask(text: str | None) -> int:
     return int(text, 0) if text else 0xFFFFFFFF
 
 
-def _mark_words(options: dict[str, str]) -> tuple[int, int]:
+def _mark_words(options: Mapping[str, str]) -> tuple[int, int]:
     """(value, mask) of MARK's options: new mark = (mark & ~mask) ^ value."""
     for name in ("--set-xmark", "--set-mark"):
         if name in options:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,8 +39,7 @@ class Line(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One hook or decision inside a stack."""
 
     what: str
@@ -53,7 +51,7 @@ class Step:
     """``pass`` | ``drop`` | ``reject`` | ``rewrite`` | ``unknown``"""
     lines: tuple[Line, ...] = ()
     """The lines that decided."""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = {}
     """Fields of the derived fact that this step becomes (see :mod:`engine.schema`)."""
 
 

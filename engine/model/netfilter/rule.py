@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import prefix, to_int
@@ -12,7 +11,7 @@ from engine.model.packet import PROTOCOL_NUMBERS
 from engine.phrases import phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from engine.facts import RuleLine
 
@@ -92,14 +91,13 @@ NO_VERDICT = frozenset(
 """Targets after which evaluation goes on and nothing that the model follows has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What a rule does with a packet that fits."""
 
     name: str
     """ACCEPT, DROP, REJECT, MASQUERADE …, a chain's name, or "" (count only)."""
     goto: bool = False
-    options: dict[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = {}
 
 
 class Rule(NamedTuple):

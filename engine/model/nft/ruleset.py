@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.model.netfilter.rule import Target
 
@@ -22,8 +22,7 @@ COMPAT_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
 """Names of the tables that iptables-nft keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class NftRule:
+class NftRule(NamedTuple):
     """One rule at its place."""
 
     number: int
