@@ -287,6 +287,9 @@ PROGRAMS: Final = (
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
+ALIASES: Final = {"k": "kubectl", "microk8s.kubectl": "kubectl"}
+"""Other words that people type for some of them."""
+
 
 @lru_cache(maxsize=4096)
 def from_name(path: str) -> Hint | None:
@@ -412,7 +415,7 @@ def from_command(command: str) -> Hint | None:
     inside = INSIDE.search(command[:MAX_COMMAND])
     words = command[inside.end() if inside else 0 :].split()
     for at in range(len(words)):
-        program = words[at].rpartition("/")[2]
+        program = ALIASES.get(words[at], words[at].rpartition("/")[2])
         if IPTABLES.fullmatch(program):
             return Hint("iptables", command)
         if program == "ip" and (found := _ip_object(words, [word.lower() for word in words], at + 1, [])):
@@ -483,7 +486,7 @@ OWN_LINE: Final = (
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
     r"journalctl\b|ufw[ \t]+status|firewall-cmd[ \t]+--(?:list-all|zone)|docker[ \t]+info\b|(?:tail|head|less|grep)[ \t][^\n]{1,60}/var/log/|"
     r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
-    r"crictl[ \t]+\w|(?:kubectl|oc)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
+    r"crictl[ \t]+\w|(?:(?:microk8s[. ]|k3s )?kubectl|oc|k)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
     # One target, and no more words than ports: "# ping the database" is a remark.
     r"(?:ping6?|curl|nc|ncat|telnet|nslookup|dig)[ \t]+(?:[-+][^ \t\n]+[ \t]+(?:\d+[ \t]+)?){0,6}@?[\w:/.-]+(?:[ \t]+[\d@][\w.:]*)?$|"
     r"getent[ \t]+a?hosts(?:v[46])?[ \t]+[^ \t\n]+$|"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from posixpath import basename
 from typing import NamedTuple
 
@@ -41,16 +42,17 @@ def invocation(command: str, *programs: str) -> Invocation | None:
 
     What leads into another namespace or user (``sudo``, ``nsenter …``, ``ip netns exec NAME``) is passed over.
     """
-    words, piped = _own_words(command.split())
+    # A shell needs no space around its pipes.
+    words, piped = _own_words(re.sub(r"\|+", r" \g<0> ", command).split())
     # "ip netns exec NAME …" and "docker exec NAME …" run another program, which may even bear the namespace's name.
     first = words.index("exec") + 2 if "exec" in words else 0
-    start = next((at for at in range(first, len(words)) if basename(words[at]) in _PROGRAMS), None)
-    if start is None or basename(words[start]) not in programs:
+    start = next((at for at in range(first, len(words)) if _program(words[at]) in _PROGRAMS), None)
+    if start is None or _program(words[start]) not in programs:
         return None
     options: list[str] = []
     family = 0
     at = start + 1
-    takes_values = basename(words[start]) in {"ip", "bridge"}
+    takes_values = _program(words[start]) in {"ip", "bridge"}
     while at < len(words) and words[at].startswith("-"):
         option = words[at]
         if takes_values and option in _IP_VALUED and at + 1 < len(words):
@@ -59,7 +61,12 @@ def invocation(command: str, *programs: str) -> Invocation | None:
         options.append(option)
         family = _FAMILIES.get(option, family)
         at += 1
-    return Invocation(basename(words[start]), tuple(options), tuple(words[at:]), family, piped)
+    return Invocation(_program(words[start]), tuple(options), tuple(words[at:]), family, piped)
+
+
+def _program(word: str) -> str:
+    """The program that a word runs; everybody's short word for kubectl, and microk8s' own, are kubectl."""
+    return "kubectl" if word in {"k", "microk8s.kubectl"} else basename(word)
 
 
 def _own_words(words: list[str]) -> tuple[list[str], bool]:

@@ -23,14 +23,13 @@ from collectors.parsers.iptables_tables import (
     cut_tables,
     family_of_text,
     invocations,
-    mentions_nat,
     name_tables,
 )
 from collectors.parsers.text import SAMPLE_LENGTH, Unparsed, clean
 from engine.facts import ChainText, Fact, LazyChains, LazyRules, RuleLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from collectors.place import Place
     from engine.facts import Source
@@ -96,7 +95,7 @@ def parse_list(source: Source, place: Place) -> list[Fact]:
         mine = [blocks[id(chain)] for chain in table.chains]
         table.torn = any(block.torn for block in mine)
         table.columns = "no-interfaces" if any(block.hides_interfaces for block in mine) else ""
-    reader.settle(tables, lambda table: any(mentions_nat(row) for chain in table.chains for _, row in blocks[id(chain)].rows))
+    reader.settle(tables, lambda table: (row for chain in table.chains for _, row in blocks[id(chain)].rows))
     return reader.facts()
 
 
@@ -270,7 +269,7 @@ class _Reader:
             for table in tables:
                 table.torn = section.torn
             loose.extend(tables)
-        self.settle(loose, lambda table: any(mentions_nat(self.text[start:end]) for chain in table.chains for start, end, _, _ in chain.spans))
+        self.settle(loose, lambda table: (self.text[start:end] for chain in table.chains for start, end, _, _ in chain.spans))
         for dump in self._dumps.values():
             for table in dump.tables:
                 for chain in filter(_has_rules, table.chains):
@@ -283,12 +282,12 @@ class _Reader:
             chain.spans.append((start, cut, line, count - 1))
         self.unparsed.add(line + count - 1, self.text[max(cut, start) : end])
 
-    def settle(self, tables: list[Table], nat: Callable[[Table], bool]) -> None:
-        """Name tables that came without a name and put them where they belong."""
+    def settle(self, tables: list[Table], rows: Callable[[Table], Iterator[str]]) -> None:
+        """Name tables that came without a name, by what they hold if nothing else tells, and put them where they belong."""
         if not tables:
             return
         family = self.hint.family or family_of_text(self.text)
-        for table in name_tables(tables, self.told, nat, self.unparsed):
+        for table in name_tables(tables, self.told, rows, self.unparsed):
             self._dump_of(table.invocation.family or family, table.invocation.backend).tables.append(table)
 
     def _dump_of(self, family: int, backend: str) -> Dump:

@@ -107,10 +107,10 @@ def _documents(out: Emitter) -> tuple[list[tuple[int, dict[str, Any]]] | None, b
         return None, False
     from collectors.parsers.plainyaml import mappings, read_yaml
 
-    # Warnings that kubectl printed first would not be YAML; blank lines keep the numbers right.
+    # Tables, and warnings that kubectl printed first, would not be YAML; blank lines keep the numbers right.
     before = text[: found.start()].split("\n")
-    for number, line in enumerate(before, 1):
-        out.unparsed.add(number, line)
+    if len(before) > 1:
+        kubetable.read(out, len(before))
     decoded = read_yaml("\n" * (len(before) - 1) + text[found.start() :])
     if decoded.error:
         out.unparsed.add(decoded.error_line, decoded.error)

@@ -42,6 +42,13 @@ def read(out: Emitter, before: int = 0) -> dict[str, set[str]]:
         if re.match(r"(?:NAME(?:SPACE)?|LAST SEEN)\s", line):
             columns = [(match[0], match.start()) for match in re.finditer(r"\S+(?: \S+)*", line)]
             resource = _resource({name for name, _ in columns})
+        elif not columns and call and (bare := headless([*call.options, *call.words], line)):
+            # The header went when somebody searched the table (``| grep web``).
+            resource, row = bare
+            if _add(out, number, resource, row, row.get("NAMESPACE", usual)):
+                seen.setdefault(resource, set()).add(row.get("NAMESPACE", usual))
+            else:
+                out.unparsed.add(number, line)
         elif columns and resource:
             row = _row(line, columns)
             if not _add(out, number, resource, row, row.get("NAMESPACE", usual)):
@@ -50,6 +57,23 @@ def read(out: Emitter, before: int = 0) -> dict[str, set[str]]:
         elif not columns:
             out.unparsed.add(number, line)
     return seen
+
+
+def headless(words: Sequence[str], line: str) -> tuple[str, dict[str, str]] | None:
+    """Resource and cells of a row without a header, by the command line; ``None`` if it does not have the cells that kubectl prints then."""
+    asked = next((word for before, word in zip(words, words[1:], strict=False) if before == "get"), "")
+    found = next((resource for resource, names in _ASKED.items() if asked.partition("/")[0].lower() in names), "")
+    if not found:
+        return None
+    cells = re.split(r"\s{2,}|\t", line.strip())
+    spaces = found in _NAMESPACED and any(word in {"-A", "--all-namespaces"} for word in words)
+    more = ["LABELS"] if "--show-labels" in words else []
+    for plain in _PLAIN[found]:
+        columns = [*(["NAMESPACE"] if spaces else []), *plain, *more]
+        row = dict(zip(columns, cells, strict=False))
+        if len(columns) == len(cells) and all(re.fullmatch(_FORMS[name], row[name]) for name in _FORMS.keys() & row.keys()):
+            return found, row
+    return None
 
 
 def namespace_in(words: Sequence[str]) -> str:
@@ -230,6 +254,22 @@ _COLUMNS = {
 }
 _FORMS = {"READY": r"\d{1,6}(?:/\d{1,6})?", "CLUSTER-IP": r"None|<none>|[0-9a-fA-F.:,]*", "AGE": r"[\dsmhdy]*|<\w+>", "DESIRED": r"\d{1,6}"}
 """What the cells of some columns look like: a line that has them otherwise belongs to another output."""
+_ASKED: dict[str, frozenset[str]] = {
+    "pods": frozenset({"po", "pod", "pods"}), "services": frozenset({"svc", "service", "services"}), "nodes": frozenset({"no", "node", "nodes"}),
+    "namespaces": frozenset({"ns", "namespace", "namespaces"}), "endpoints": frozenset({"ep", "endpoints"}),
+}
+"""Resources that people search the tables of → words for them on a command line."""
+_NAMESPACED = frozenset({"pods", "services", "endpoints"})
+_POD, _NODE = ["NAME", "READY", "STATUS", "RESTARTS", "AGE"], ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
+_SERVICE = ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]
+_PLAIN = {
+    "pods": [_POD, [*_POD, "IP", "NODE"], [*_POD, "IP", "NODE", "NOMINATED NODE"], [*_POD, "IP", "NODE", "NOMINATED NODE", "READINESS GATES"]],
+    "services": [_SERVICE, [*_SERVICE, "SELECTOR"]],
+    "nodes": [_NODE, [*_NODE, "INTERNAL-IP", "EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"]],
+    "namespaces": [["NAME", "STATUS", "AGE"]],
+    "endpoints": [["NAME", "ENDPOINTS", "AGE"]],
+}
+"""The columns that kubectl prints of them, plain and wide, in the versions that are about."""
 _DAEMONS = (("desired", "DESIRED"), ("ready", "READY"), ("available", "AVAILABLE"))
 _KIND_WORDS = {
     "replicaset": "ReplicaSet", "daemonset": "DaemonSet", "statefulset": "StatefulSet", "networkpolicy": "NetworkPolicy",

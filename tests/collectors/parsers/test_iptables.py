@@ -550,3 +550,12 @@ def test_lines_that_were_searched_for(line: str, table: str) -> None:
     """Rules without a word of their table are of the one that alone has such a chain or target."""
     (fact,) = (f for f in parse(Source("pasted", line + "\n"), Place("n1")) if f.kind == "netfilter_table")
     assert fact.get("table") == table
+
+
+def test_a_reject_names_the_filter_table() -> None:
+    """A chain that many tables may have is filter's if it rejects; without such a rule its table stays unknown."""
+    head = "Chain KUBE-SERVICES (1 references)\n pkts bytes target     prot opt in     out     source               destination\n"
+    reject = "    0     0 REJECT     tcp  --  any    any     anywhere             192.0.2.10           tcp dpt:80 reject-with icmp-port-unreachable\n"
+    returns = "    0     0 RETURN     tcp  --  any    any     anywhere             192.0.2.10           tcp dpt:80\n"
+    assert [f.get("table") for f in parse(Source("x", head + reject), Place("n1")) if f.kind == "netfilter_table"] == ["filter"]
+    assert [f.kind for f in parse(Source("x", head + returns), Place("n1"))] == ["unparsed"]

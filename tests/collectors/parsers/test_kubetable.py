@@ -109,3 +109,37 @@ def test_lines_of_another_output() -> None:
     facts = parse(Source("pasted", text, "kubectl get pods -o wide"), Place("n1"))
     assert [f.get("name") for f in facts if f.kind == "pod"] == ["db-0"]
     assert [f.get("count") for f in facts if f.kind == "unparsed"] == [1]
+
+
+ROWS = {
+    "kubectl get pods -n shop | grep web": ("web-1   0/1   Running   3 (2m ago)   41m", {"full": "shop/web-1", "ready": False}),
+    "kubectl get po -A -owide --show-labels|grep web": (
+        "shop   web-1   1/1   Running   0   10m   10.1.0.5   n1   <none>   <none>   app=web",
+        {"full": "shop/web-1", "ips": ("10.1.0.5",), "node_name": "n1", "labels": {"app": "web"}},
+    ),
+    "kubectl get po -o wide | grep web": ("web-1   1/1   Running   0   10m   10.1.0.5   n1", {"name": "web-1", "node_name": "n1"}),
+    "kubectl get svc -n shop | grep web": ("web   ClusterIP   10.96.4.4   <none>   80/TCP   5d", {"cluster_ips": ("10.96.4.4",)}),
+    "kubectl get ns -A --show-labels | grep sh": ("shop   Active   11d   team=shop", {"name": "shop", "labels": {"team": "shop"}}),
+    "kubectl get no | grep n1": ("n1   NotReady   worker   5d   v1.28.3", {"name": "n1", "ready": False}),
+}
+
+
+@pytest.mark.parametrize("command", ROWS)
+def test_rows_without_a_header(command: str) -> None:
+    """Who searches a table loses its header: the command line tells the columns, and nothing is claimed to be whole."""
+    line, fields = ROWS[command]
+    (fact,) = parse(Source("x", line + "\n", command), Place("n1"))
+    assert fields.items() <= fact.fields.items()
+
+
+@pytest.mark.parametrize("line", ["web-1 is broken again", "web-1   Running   0   10m", "web-1   so   what   0   10m"])
+def test_what_is_no_row(line: str) -> None:
+    """A line without the cells of that table is not understood."""
+    assert [f.kind for f in parse(Source("x", line + "\n", "kubectl get pods | grep web"), Place("n1"))] == ["unparsed"]
+
+
+def test_a_table_before_a_document() -> None:
+    """What stands in front of YAML may be a table; the YAML is read all the same."""
+    text = "NAME    STATUS   AGE   LABELS\nshop    Active   11d   <none>\n```yaml\napiVersion: v1\nkind: Namespace\nmetadata: {name: till, labels: {a: b}}\n"
+    facts = [f for f in parse(Source("x", text, "kubectl get ns --show-labels"), Place("n1")) if f.kind == "namespace"]
+    assert [(f.get("name"), f.line) for f in facts] == [("shop", 2), ("till", 4)]
