@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.invocation import invocation
@@ -61,7 +62,7 @@ def read(out: Emitter, before: int = 0) -> dict[str, set[str]]:
 
 def headless(words: Sequence[str], line: str) -> tuple[str, dict[str, str]] | None:
     """Resource and cells of a row without a header, by the command line; ``None`` if it does not have the cells that kubectl prints then."""
-    asked = next((word for before, word in zip(words, words[1:], strict=False) if before == "get"), "")
+    asked = next((word for before, word in pairwise(words) if before == "get"), "")
     found = next((resource for resource, names in _ASKED.items() if asked.partition("/")[0].lower() in names), "")
     if not found:
         return None

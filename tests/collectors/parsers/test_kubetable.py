@@ -111,7 +111,7 @@ def test_lines_of_another_output() -> None:
     assert [f.get("count") for f in facts if f.kind == "unparsed"] == [1]
 
 
-ROWS = {
+ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "kubectl get pods -n shop | grep web": ("web-1   0/1   Running   3 (2m ago)   41m", {"full": "shop/web-1", "ready": False}),
     "kubectl get po -A -owide --show-labels|grep web": (
         "shop   web-1   1/1   Running   0   10m   10.1.0.5   n1   <none>   <none>   app=web",
@@ -140,6 +140,7 @@ def test_what_is_no_row(line: str) -> None:
 
 def test_a_table_before_a_document() -> None:
     """What stands in front of YAML may be a table; the YAML is read all the same."""
-    text = "NAME    STATUS   AGE   LABELS\nshop    Active   11d   <none>\n```yaml\napiVersion: v1\nkind: Namespace\nmetadata: {name: till, labels: {a: b}}\n"
+    table = "NAME    STATUS   AGE   LABELS\nshop    Active   11d   <none>\n"
+    text = table + "```yaml\napiVersion: v1\nkind: Namespace\nmetadata: {name: till, labels: {a: b}}\n"
     facts = [f for f in parse(Source("x", text, "kubectl get ns --show-labels"), Place("n1")) if f.kind == "namespace"]
     assert [(f.get("name"), f.line) for f in facts] == [("shop", 2), ("till", 4)]
