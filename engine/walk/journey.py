@@ -298,9 +298,25 @@ class Journey:
         if sees == "connected" and packet.listener and entry is not None and entry.diverted not in {None, packet.tuple()}:
             # TPROXY looks for the connection under the addresses from before the translation: the client's ACK goes astray.
             sees = "ECONNRESET"
+        elif sees == "connected" and packet.protocol == "tcp" and self._ack_is_reset(end):
+            sees = "ECONNRESET"
         if closed and sees == "ECONNREFUSED":
             self._note_closed(end)
         return sees, walked
+
+    def _ack_is_reset(self, end: End) -> bool:
+        """Whether the client's ACK, for which the dice of random rules are thrown anew, misses the connection of its SYN and is answered by a reset."""
+        start = self._start() if any(one.shares and one.unknown is None for one in self.choices.asked) else None
+        if start is None or self.outside:
+            return False
+        kept = self.recorder
+        self.recorder = self.walker.recorder = Recorder(kept.flow)
+        there = self.walker.carry(replace(start, packet=replace(start.packet, tcp_flags=frozenset({"ACK"}))))
+        if there.disposition is Disposition.DELIVERED and (there.stack is not end.stack or there.packet.tuple() != end.packet.tuple()):
+            there = replace(there, error="tcp-reset")
+        reset = there.error == "tcp-reset" and self._refused(there)[0] == "ECONNREFUSED"
+        self.recorder = self.walker.recorder = kept
+        return reset
 
     def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002 - walks about sizes ask the stack
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
