@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.question import phrases
-from engine.question.tokens import MASK, MASKED_VERB, Token, clauses, holds, occurrences, tells_success, tokens
+from engine.question.tokens import MASK, MASKED_VERB, Token, clauses, holds, occurrences, port_beside, tokens, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -66,7 +66,7 @@ def read(folded: str, original: str, known: Callable[[str], bool]) -> Roles:
     for start, end in clauses(folded):
         clause = folded[start:end]
         named = _sided(clause, original[start:end], known)
-        if tells_success(clause):
+        if works(folded, (start, end)):
             working += named
         else:
             mutual = mutual or holds(clause, phrases.EACH_OTHER) or any(phrase in clause for phrase in phrases.EACH_OTHER if not phrase.isascii())
@@ -74,6 +74,9 @@ def read(folded: str, original: str, known: Callable[[str], bool]) -> Roles:
     senders = [m for m in failing if m.side == SENDER] or [m for m in working if m.side == SENDER]
     targets = [m for m in failing if m.side == TARGET]
     loose = [m for m in failing if not m.side]
+    if not any(m.known for m in failing) and not mutual:
+        # Nothing is said to fail: what is said to work is what was asked about.
+        targets, loose = targets or [m for m in working if m.side == TARGET], loose or [m for m in working if not m.side]
     return _settle(senders, targets, loose, mutual=mutual)
 
 
@@ -107,10 +110,19 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
 
 def _sided(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
     """Mentions of one clause with their sides."""
-    found = _joined(clause, _mentions(clause, original, known))
+    found = [_with_port(clause, mention) for mention in _joined(clause, _mentions(clause, original, known))]
     marks = _markers(clause, found)
-    found = [mention for mention in found if mention.known or _placed(clause, mention, marks)]
+    # "service discovery": what follows a word of kind is no name unless it stands where names stand.
+    kinds = (m if m.known or _placed(clause, m, marks) else m._replace(host="", known=True) if m.role else None for m in found)
+    found = [mention for mention in kinds if mention is not None]
     return _assign(clause, found, marks)
+
+
+def _with_port(clause: str, mention: Mention) -> Mention:
+    """A machine with the bare number behind its name as its port."""
+    if not mention.host or mention.port:
+        return mention
+    return mention._replace(port=port_beside(clause[mention.end :]))
 
 
 def _mentions(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
@@ -125,7 +137,7 @@ def _compound(mention: Mention) -> bool:
     """Whether an unknown word is a name made from a word of kind: ``pod-b``, ``db_1``, ``node2``."""
     return (
         bool(mention.host)
-        and re.fullmatch(r"(?:pod|container|node|host|db|service|svc|master|worker)[-_.]?[a-z0-9][a-z0-9._-]*", mention.host) is not None
+        and re.fullmatch(r"(?:pod|container|node|host|db|service|svc|master|worker)[-_./]?[a-z0-9][a-z0-9._-]*", mention.host) is not None
         and mention.host not in _plurals()
     )
 
@@ -233,7 +245,8 @@ def _placed(clause: str, mention: Mention, marks: Sequence[Marker]) -> bool:
     if mention.port or "." in mention.host or _compound(mention):
         return True
     after = any(m.end <= mention.start and m.kind in ("to", "fails", "arrow") and _is_gap(clause[m.end : mention.start]) for m in marks)
-    before = any(mention.end <= m.start and m.kind in ("fails", "arrow") and not clause[mention.end : m.start].strip() for m in marks)
+    ends = [m for m in marks if m.kind in ("fails", "arrow", "passive", "seen") or clause[m.start] == MASKED_VERB]
+    before = any(mention.end <= m.start and not clause[mention.end : m.start].strip() for m in ends)
     return after or before or (_cannot(clause, mention.end) and _is_gap(clause[: mention.start]))
 
 
@@ -276,7 +289,8 @@ def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
         return right._replace(start=left.start, role="service")
     if gap.strip(" '\"(/=:") or MASK in gap:
         return None
-    if left.role and not left.host and right.host and right.known and left.role != "internet":
+    titled = left.role != "internet" if right.known else left.role in ("service", "pod", "container")
+    if left.role and not left.host and right.host and titled:
         return right._replace(start=left.start, role=right.role or left.role)
     if left.host and right.role and not right.host and left.known and right.role not in ("internet", "localhost", "dns") and not left.role:
         return left._replace(end=right.end, role=right.role)
@@ -308,7 +322,7 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
         gap = clause[sided[index].end : sided[index + 1].start].strip()
         if not sided[index].side and gap in phrases.CONJUNCTIONS:
             sided[index] = sided[index]._replace(side=sided[index + 1].side)
-    return _opposite(_turned(clause, sided))
+    return _opposite(_fetched(clause, _turned(clause, sided)))
 
 
 @cache
@@ -322,6 +336,28 @@ def _passive() -> re.Pattern[str]:
     whose = r"(?:(?:the |any |all )?(?:new )?(?:connections?|requests?|packets?|calls?|traffic)? ?(?:of|from|by) )?"
     article = r"(?:(?:the|my|our|a|an|pod|container|host|client|node|machine) )*"
     return re.compile(rf"[\s'\"(:,]*(?:(?:port \d+ )?(?:{passive} |{active} {whose}){article}|(?:无法|不能|没法)被\s*)['\"(]*")
+
+
+@cache
+def _fetches() -> re.Pattern[str]:
+    """What stands before the "from" of who is asked: a client takes something from it, or gets something (or nothing) back."""
+    takes = r"(?:download|pull|fetch|clon|copy|copi|stream|load|read)(?:s|es|ed|ing|e)?\b"
+    gets = r"(?:get|gets|getting|got|sees?|receives?|reads?)\s"
+    told = f"[{MASK}{MASKED_VERB}]+"
+    back = r"(?:answers?|respon[sd]\w*|reply|replies|data|page|files?|image|errors?|nothing|reset|status|\d{3})"
+    return re.compile(rf"\b(?:{takes}[^,;]*|{gets}[^,;]*(?:\b{back}|{told}))[^,;\w]*\bfrom\s+\S*$")
+
+
+def _fetched(clause: str, mentions: list[Mention]) -> list[Mention]:
+    """Who stands behind the "from" of a download is asked, who stands before it asks."""
+    made = list(mentions)
+    for at, mention in enumerate(made):
+        if mention.side != SENDER or _fetches().search(clause[: mention.start].rstrip("'\"( ") + " ") is None:
+            continue
+        if at and made[at - 1].side in {"", SENDER}:
+            made[at - 1] = made[at - 1]._replace(side=SENDER)
+        made[at] = mention._replace(side=TARGET)
+    return made
 
 
 def _turned(clause: str, mentions: list[Mention]) -> list[Mention]:

@@ -52,6 +52,8 @@ BRIDGE_LIKE = (
 
 APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "name", "run", "component", "app.kubernetes.io/component")
 """Labels by which people call their pods."""
+GENERATED = re.compile(r"(?:-[a-z0-9]{6,10})?-[a-z0-9]{5}$|-\d+$")
+"""What controllers add to the names of the pods that they make."""
 ALL_KINDS = frozenset({"stack", "node", "container", "pod", "service", "device", "address"})
 LISTENING = frozenset({"LISTEN", "UNCONN"})
 
@@ -469,6 +471,8 @@ class Inventory:
         names = {n.endpoint.name.lower(): n.endpoint.name for n in self.named()} | {
             alias: n.endpoint.name for n in self.named() for alias in n.aliases
         }
+        # People call pods by what made them: "web" of web-6c8f9d7b5d-x2v4k.
+        names = {GENERATED.sub("", name): shown for name, shown in names.items()} | names
         return tuple(dict.fromkeys(names[hit] for hit in get_close_matches(word.lower(), names, n=4, cutoff=0.6)))[:3]
 
     def named(self) -> Iterator[Named]:

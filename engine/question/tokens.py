@@ -157,6 +157,21 @@ def tells_success(text: str) -> bool:
 
 
 @cache
+def _inquiry() -> re.Pattern[str]:
+    verbs = r"ping|reach|connect|access|curl|resolve|see|talk|get|ssh|telnet|open"
+    return re.compile(
+        rf"\s*(?:does|do|did|(?:can|could)\s+(?!(?:{verbs})\b)|(?:is|are)\s+(?!(?:ok|fine|working|reachable|no)\b))|.*?(?:吗|能否|是否|能不能|通不通|行不行)",
+        re.DOTALL,
+    )
+
+
+def works(text: str, place: Span) -> bool:
+    """Whether the clause at a place of a folded text tells what works; a question whether something works does not."""
+    start, end = place
+    return tells_success(text[start:end]) and text[end:].lstrip()[:1] != "?" and _inquiry().match(text[start:end]) is None
+
+
+@cache
 def _literals() -> re.Pattern[str]:
     return re.compile(
         r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@\s]*@)?(?P<url>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<uport>\d{1,5}))?(?:/[^\s'\"]*)?"
@@ -228,6 +243,19 @@ def _ports() -> re.Pattern[str]:
         r"|(?:\b(?:nodeport|node port|hostport)|(?:\bnode[ _-]?|节点)ip ?:)\s*(?P<h>\d{1,5})\b",
         re.ASCII,
     )
+
+
+@cache
+def _beside() -> re.Pattern[str]:
+    units = r"%|times?\b|tries|seconds?\b|secs?\b|s\b|ms\b|min|hours?\b|days?\b|packets?\b|bytes?\b|octets\b|x\b|次|秒|个|条|毫秒|分钟|小时|天|月|年"
+    left = r"\s*(?:的|on|at|via|over|using|@|,)?\s*(?:(?:the )?(?:tcp|udp)[ /])?[(（]?\s*"
+    return re.compile(rf"{left}(?P<port>[1-9]\d{{1,4}})(?![\w/-]|[.:]\d)(?!\s*(?:{units}|of\b|out\b|or\b))", re.ASCII)
+
+
+def port_beside(rest: str) -> int:
+    """A bare number behind a machine's name that can only be its port ("db on 8000", "db 8000", "db 的 8000"); 0 if there is none."""
+    found = _beside().match(rest)
+    return _port(found["port"]) if found else 0
 
 
 def spoken_port(folded: str) -> tuple[int, str]:

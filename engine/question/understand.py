@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import QuestionError
 from engine.findings import Question
-from engine.question import phrases
+from engine.question import absent, phrases
 from engine.question.flows import Ask, Goal, flows_of
 from engine.question.grammar import Mention, Roles, read
 from engine.question.lookups import about_names, looked_up
@@ -14,7 +14,7 @@ from engine.question.names import Inventory
 from engine.question.notes import Notes, listed
 from engine.question.observed import completed
 from engine.question.parties import Cast, Party, say_who
-from engine.question.tokens import MAX_PORT, error_class, fold, holds, packet_size, protocol_hint, spoken_port, tells_success, tokens, without_noise
+from engine.question.tokens import MAX_PORT, error_class, fold, holds, packet_size, protocol_hint, spoken_port, tokens, without_noise, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,8 +147,8 @@ def _failing(masked: str, folded: str) -> str:
     """The text without the clauses that tell what works."""
     from engine.question.tokens import clauses
 
-    kept = [folded[a:b] for a, b in clauses(masked) if not tells_success(masked[a:b])]
-    return ", ".join(kept)
+    places = clauses(masked)
+    return ", ".join(folded[a:b] for a, b in places if not works(masked, (a, b)) or len(places) == 1)
 
 
 def _node(inventory: Inventory, name: str | None) -> str:
@@ -195,6 +195,7 @@ class _Asking:
     def flows(self) -> tuple[Flow, ...]:
         """Flows to walk, likeliest first."""
         goals = self._target_mentions()
+        self._say_absent(goals)
         senders = self._senders(goals)
         pairs = [self._from_outside(sender, goal) for sender, goal in self._near_or_far(self._pairs(senders, goals))]
         made = flows_of(self.inventory, pairs, self._asked(goals), self.notes)
@@ -202,6 +203,14 @@ class _Asking:
         if not made:
             self._lack(senders, goals)
         return made
+
+    def _say_absent(self, goals: Sequence[Mention]) -> None:
+        """Name what the evidence does not have, where nothing else stands for that end."""
+        roles, options = self.heard.roles, self.options
+        senders = () if options.from_ or any(m.known for m in roles.senders) else roles.senders
+        targets = () if options.to or goals else roles.targets
+        for mention in [m for m in (*senders, *targets) if not m.known][:MAX_FALLBACK]:
+            self.notes.assume(*absent.said(self.inventory, mention))
 
     def _from_outside(self, sender: Endpoint, goal: Goal) -> tuple[Endpoint, Goal]:
         """Who is no machine of the evidence asks for a container by the port that its node publishes, unless an address was named."""
@@ -309,9 +318,6 @@ class _Asking:
         found = self._said_senders(mentions, loose=False)
         if near and not found:
             return self.cast.hosts()
-        unknown = [m.text for m in self.heard.roles.senders if not m.known]
-        if unknown and not found:
-            self.notes.assume(f'The evidence has no "{unknown[0]}".', f"证据中没有“{unknown[0]}”。")
         likely = found or self._likely_senders(goals)
         if not found and any(m.role in {"container", "pod"} for m in mentions) and not any(e.node for e in likely):
             # A container of the evidence's own was meant, and none was collected: somebody outside is no substitute.
@@ -391,7 +397,8 @@ class _Asking:
         vague = all(m.role == "database" or m.role.startswith("product:") for m in goals)
         if not pairs and vague:
             usual = self.cast.usual(goals[0]) if goals else ()
-            pairs = [(sender, Goal(endpoint, usual)) for sender in senders for endpoint in self._likely_targets(sender)]
+            port, protocol = next(((m.port, m.protocol) for m in self.heard.roles.targets if m.port), (0, ""))
+            pairs = [(sender, Goal(endpoint, usual, port, protocol)) for sender in senders for endpoint in self._likely_targets(sender)]
             self._say_likely([goal.endpoint.name for _, goal in pairs])
         return pairs
 
@@ -429,7 +436,8 @@ class _Asking:
             others.sort(key=lambda e: e.node == sender.node)
         containers = [e for e in others if e.kind != "node"]
         if unknown:
-            return tuple(containers) if len(containers) == 1 else ()
+            alone = len(containers) == 1 and not any(absent.kind_of(m) == "service" for m in unknown)
+            return tuple(containers) if alone else ()
         chosen = (
             [self.inventory.at_address(a) for a in dict.fromkeys(tried)]
             or containers[:MAX_FALLBACK]
@@ -465,10 +473,12 @@ class _Asking:
                 notes.lack("", command, "the evidence shows no network stack at all", "证据中没有任何网络栈")
             return
         node = senders[0].node if senders else self.cast.node or self.inventory.nodes[0]
-        unknown = [m.host or m.text for m in (*self.heard.roles.targets, *self.heard.roles.senders) if not m.known]
-        for name in unknown[:MAX_FALLBACK] if not self.heard.names else ():
+        unknown = [m for m in (*self.heard.roles.targets, *self.heard.roles.senders) if not m.known]
+        for mention in unknown[:MAX_FALLBACK] if not self.heard.names else ():
+            name, kind = absent.plain(mention), absent.kind_of(mention)
+            command = {"service": "kubectl get services,endpoints -A -o wide", "pod": "kubectl get pods -A -o wide --show-labels"}.get(kind, "")
             en, zh = f'"{name}" is not in the evidence: this tells its address', f"证据中没有“{name}”：此命令可得到它的地址"
-            notes.lack(node, f"getent hosts {quote(name)}", en, zh)
+            notes.lack("" if command else node, command or f"getent hosts {quote(name)}", en, zh)
         if goals and goals[0].role == "dns":
             notes.lack(node, "cat /etc/resolv.conf", "the sender's name servers are not in the evidence", "证据中没有发起方的域名服务器")
         if not senders:

@@ -399,3 +399,33 @@ def test_supposed_namespaces_are_said(by: str, en: str, zh: str) -> None:
     assert said["en"].startswith("web-1, db-0: printed without a namespace, taken to be in shop (")
     assert en in said["en"]
     assert zh in said["zh"]
+
+
+@pytest.mark.parametrize("symptom", [
+    "pod-a → 10.2.0.9:8000 ok?", "is pod-a -> 10.2.0.9:8000 ok", "pod-a 能访问 10.2.0.9:8000 吗？", "pod-a reaches 10.2.0.9:8000 fine? it works",
+    "can pod-a reach 10.2.0.9:8000?", "pod-a -> 10.2.0.9:8000 ok",
+])
+def test_a_question_whether_it_works(lab: FactBase, symptom: str) -> None:
+    """A clause that asks whether something works is what was asked about, and so is one that nothing that fails stands beside."""
+    assert ask(lab, symptom) == ["n1/pod-a > 10.2.0.9:8000/tcp"]
+
+
+@pytest.mark.parametrize("symptom", [
+    "pod-a cannot reach {} on 8000", "pod-a cannot reach {} at port 8000", "pod-a cannot reach {} tcp 8000", "pod-a cannot reach {} 8000",
+    "pod-a times out talking to {} (8000)", "pod-a 访问不了 {} 8000", "pod-a 访问不了 {} 的 8000", "pod-a gets no answer from {} on 8000.",
+    "pod-a downloads a large file from {} port 8000 and it stalls", "pod-a pulls from {}:8000 and hangs",
+    "pod-a gets connection refused from {} 8000",
+])
+@pytest.mark.parametrize("target", ["db", "10.2.0.9"])
+def test_a_number_beside_a_name_is_its_port(lab: FactBase, symptom: str, target: str) -> None:
+    """However a port is written behind a machine's name; who takes something from a machine is its client."""
+    assert ask(lab, symptom.format(target)) == ["n1/pod-a > 10.2.0.9:8000/tcp"]
+
+
+@pytest.mark.parametrize("symptom", [
+    "pod-a cannot reach db on 2 of 30 tries", "pod-a cannot reach db 30 times", "pod-a cannot reach db at 10:30", "pod-a 访问不了 db 30 秒",
+    "since 2024 pod-a cannot reach db", "pod-a cannot reach db 20% of the time",
+])
+def test_other_numbers_are_no_ports(lab: FactBase, symptom: str) -> None:
+    """Counts, times and shares behind a name are none."""
+    assert ask(lab, symptom) == POD_DB
