@@ -305,7 +305,7 @@ class Journey:
         return sees, walked
 
     def _ack_is_reset(self, end: End) -> bool:
-        """Whether the client's ACK, for which the dice of random rules are thrown anew, misses the connection of its SYN and is answered by a reset."""
+        """Whether the client's ACK, for which random rules throw their dice anew, misses the connection of its SYN and is answered by a reset."""
         start = self._start() if any(one.shares and one.unknown is None for one in self.choices.asked) else None
         if start is None or self.outside:
             return False

@@ -168,3 +168,4 @@ def test_kinds_of_ipv6_addresses() -> None:
     kinds = {text: model.address_kinds(to_int(text)) for text in ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::", "2001:db8:8::1", "2001:db8:9::1")}
     assert list(kinds.values()) == [{"LOCAL"}, set(), {"ANYCAST"}, {"UNREACHABLE"}, {"UNREACHABLE"}]
     assert model.address_kinds(to_int("2001:db8:1::1"), "eth0") == {"LOCAL"}
+    assert model.address_kinds(to_int("2001:db8:1::1"), "lo") == {"UNREACHABLE"}

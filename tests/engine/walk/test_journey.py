@@ -27,6 +27,7 @@ OUTCOMES = {
     "ENETUNREACH",
     "EHOSTUNREACH",
     "ECONNREFUSED",
+    "ECONNRESET",
     "EACCES",
     "EPERM",
     "EINVAL",
@@ -100,6 +101,35 @@ def test_answer_from_a_strange_address() -> None:
         "*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NOTRACK\n*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j MASQUERADE"
     )
     assert world.sees("client", "10.2.0.2") == "connected"
+
+
+@pytest.mark.parametrize(("ports", "sees"), [("6000", "timeout"), ("6000-6010", "timeout"), ("1024-65535", "connected"), ("", "connected")])
+def test_untracked_answer_is_for_the_translated_port(ports: str, sees: str) -> None:
+    """MASQUERADE takes a port of its range where the client's lies outside; an answer past conntrack is for that port, where nobody waits."""
+    world = lan()
+    option = f" --to-ports {ports}" if ports else ""
+    world.stack("client").iptables(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j NOTRACK\n"
+        f"*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -p tcp -j MASQUERADE{option}"
+    )
+    trace = world.walk("client", "10.2.0.2")
+    assert trace.client_sees == sees
+    assert [fact.get("by") for fact in trace.facts if fact.kind == "drop"] == ([] if sees == "connected" else ["socket"])
+
+
+@pytest.mark.parametrize(
+    ("match", "outcomes"), [("-m statistic --mode random --probability 0.5", {"connected", "ECONNRESET", "depends"}), ("-p tcp", {"connected"})]
+)
+def test_ack_that_chance_translates_otherwise_is_reset(match: str, outcomes: set[str]) -> None:
+    """Where dice decide packet by packet what conntrack sees, the ACK may reach the server under another source than the SYN did."""
+    world = lan()
+    world.stack("server").iptables(
+        f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING {match} -j NOTRACK\n"
+        "*nat\n:INPUT ACCEPT [0:0]\n-A INPUT -j SNAT --to-source 10.2.0.2"
+    )
+    trace = world.walk("client", "10.2.0.2")
+    assert {"connected", trace.client_sees, *(sees for _, _, sees in trace.branches)} == outcomes
+    assert not trace.depends
 
 
 def test_source_of_the_flow() -> None:

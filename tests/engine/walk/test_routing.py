@@ -104,6 +104,13 @@ def test_source_without_src(dst: str, right: str) -> None:
     assert source(stack, dst) == right
 
 
+def test_source_by_a_gateway_of_ones_own() -> None:
+    """Measured: a gateway that is the stack's own address is passed over, but of its subnet is the source."""
+    stack = World().stack("n1").device("eth0", "10.1.0.2/24", "10.7.0.3/24").route("10.0.0.0/8 via 10.7.0.3 dev eth0")
+    stack.route("local 10.7.0.3 dev eth0 table local")
+    assert source(stack, "10.2.0.1") == "10.7.0.3"
+
+
 def test_source_of_an_unnumbered_device() -> None:
     """A device without an address borrows the first global one of another device; on none there is no source."""
     stack = World().stack("n1").device("tun0", kind="tun type tun").device("eth0", "10.1.0.2/24").route("8.0.0.0/8 dev tun0")
