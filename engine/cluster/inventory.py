@@ -27,6 +27,10 @@ Key = tuple[str, str]
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 NAME_LABEL = "kubernetes.io/metadata.name"
+DNS_SERVICES = frozenset({("kube-system", "kube-dns"), ("kube-system", "coredns")})
+"""Services of the cluster's DNS, by kubeadm, k3s, the clouds and kubespray."""
+DNS_SELECTOR = {"k8s-app": "kube-dns"}
+"""What all of these select."""
 """Label that every namespace bears since Kubernetes 1.21."""
 
 
@@ -300,11 +304,18 @@ class Cluster:
 
     def _backends_by_pods(self, service: Service) -> tuple[Backend, ...] | None:
         """What the controller makes of the pods that a Service selects."""
-        if not service.selector or not self.labels_known(service.namespace):
+        # A table shows no selector; every distribution gives its DNS Service the same.
+        usual = service.selector is None and (service.namespace, service.name) in DNS_SERVICES
+        selector = DNS_SELECTOR if usual else service.selector
+        if not selector or not self.labels_known(service.namespace):
+            return None
+        selected = self.pods_selected(service.namespace, selector)
+        if usual and not selected:
             return None
         found = []
-        for pod in self.pods_selected(service.namespace, service.selector):
-            ports = tuple(EndpointPort(p.name, number, p.protocol) for p in service.ports if (number := target_port(p, pod)) is not None)
+        for pod in selected:
+            targets = ((p, target_port(p, pod) or (p.port if usual else None)) for p in service.ports)
+            ports = tuple(EndpointPort(p.name, number, p.protocol) for p, number in targets if number is not None)
             is_ready = pod.ready is True or (pod.ready is None and pod.phase == "Running")
             found += [Backend(ip, ports, pod.node, pod.full, is_ready, is_ready, bool(pod.fact.get("terminating")), pod.fact) for ip in pod.ips[:1]]
         return tuple(found)

@@ -97,6 +97,20 @@ def test_services() -> None:
     assert [(b.pod, b.node) for b in named.backends(named.services["shop", "web"]) or ()] == [("shop/web-1", "n3")]
 
 
+def test_the_dns_service_of_a_table() -> None:
+    """A table shows no selector, but every distribution's DNS Service has the same; other Services, and pods that were not seen, are not guessed."""
+    unseen = tuple(f for f in seen() if f.get("what") != "endpointslices")
+    dns, web = service("kube-system/kube-dns", "10.96.0.10", None, (53, None)), service("kube-system/web", "10.96.0.11", None, (80, None))
+    serving = pod("kube-system/coredns-1", "10.1.1.9", {"k8s-app": "kube-dns"})
+    made = Cluster(FactBase([dns, web, serving, *unseen], EXPANDERS))
+    backends = made.backends(made.services["kube-system", "kube-dns"])
+    assert backends is not None
+    assert [(b.address, [p.port for p in b.ports]) for b in backends] == [("10.1.1.9", [53])]
+    assert made.backends(made.services["kube-system", "web"]) is None
+    bare = Cluster(FactBase([dns, *unseen], EXPANDERS))
+    assert bare.backends(bare.services["kube-system", "kube-dns"]) is None
+
+
 def test_policies_namespaces_and_the_rest() -> None:
     """By place and flavour; labels of namespaces are unknown where they were not seen."""
     made = cluster(
