@@ -306,7 +306,7 @@ class Journey:
 
     def _ack_is_reset(self, end: End) -> bool:
         """Whether the client's ACK, for which random rules throw their dice anew, misses the connection of its SYN and is answered by a reset."""
-        start = self._start() if any(one.shares and one.unknown is None for one in self.choices.asked) else None
+        start = self._start() if self.choices.each_packet else None
         if start is None or self.outside:
             return False
         kept = self.recorder
