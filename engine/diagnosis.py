@@ -492,7 +492,8 @@ class Diagnoser:
                 made = _missing_of(unknown, self.start.network, assumed=unknown in trace.assumed)
                 if made.command:
                     found.setdefault((made.node, made.command), made)
-        for missing in self._missing_objects():
+        # What the cluster's objects leave open is not asked for once a cause is found.
+        for missing in self._missing_objects() if all(f.standing is not Standing.ROOT_CAUSE for f in findings) else ():
             found.setdefault((missing.node, missing.command), missing)
         return tuple(found.values())
 

@@ -386,7 +386,8 @@ KINDS: Final[dict[str, Kind]] = {
     "network_policy": Kind(
         "A network policy.",
         {"flavour": "str: kubernetes | calico | calico-global | cilium | cilium-global | admin | admin-baseline | cluster-admin | cluster-baseline", "namespace": "str: absent for those of the whole cluster", "name": "str",
-         "spec": "dict: as the API has it; absent if only its name was printed", "specs": "tuple[dict]: of a cilium policy with several"},
+         "spec": "dict: as the API has it; absent if only its name was printed",
+         "pod_selector": "dict: whom it selects, where only a table was printed", "specs": "tuple[dict]: of a cilium policy with several"},
     ),
     "workload": Kind(
         "A DaemonSet, Deployment, StatefulSet or ReplicaSet.",

@@ -190,9 +190,14 @@ def _namespace(row: dict[str, str], name: str, _namespace: str) -> tuple[str, di
 
 
 def _policy(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
-    """That there is a policy; what it allows is not in the table."""
-    del row
-    return "network_policy", {"flavour": "kubernetes", "namespace": namespace, "name": name}
+    """That there is a policy, and whom it selects; what it allows is not in the table."""
+    fields: dict[str, Any] = {"flavour": "kubernetes", "namespace": namespace, "name": name}
+    selector = row["POD-SELECTOR"]
+    if selector == "<none>":
+        fields["pod_selector"] = {}
+    elif re.fullmatch(r"[\w./-]+=[\w.-]*(?:,[\w./-]+=[\w.-]*)*", selector):
+        fields["pod_selector"] = {"matchLabels": _labels(selector)}
+    return "network_policy", fields
 
 
 def _daemon_set(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.cluster import bare, closed
 from engine.cluster.calico import names_of
 from engine.cluster.inventory import Cluster
-from engine.cluster.policies import EGRESS, End, Ruling, allowed, end_at, end_of, enforcer, judge
+from engine.cluster.policies import EGRESS, LIST_LABELS, End, Ruling, allowed, end_at, end_of, enforcer, judge
 from engine.cluster.ranges import setting
 from engine.cluster.selectors import shown
 from engine.cluster.services import Choice, Meaning, Target, choose, lack, meant, selected, target_port
@@ -405,9 +405,7 @@ def needed(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> list[Need]:
         command = f"kubectl get endpointslices -n {quote(space)} -l kubernetes.io/service-name={quote(name)} -o yaml"
         full = meaning.service.full
         found.append(Need("", command, f"who stands behind Service {full} is not in the evidence", f"证据中没有 Service {full} 的端点"))
-    open_ = _unsettled(cluster, source, meaning, flow)
-    if open_:
-        found.append(Need("", open_, "network policies may turn the flow away", "网络策略可能会拒绝该流量"))
+    found += [Need("", command, *_what_it_tells(command)) for command in _unsettled(cluster, source, meaning, flow)]
     if source.node and not cluster.host_of(source.node):
         command = f"diagnose collect -o {quote(source.node)}.tar.gz"
         why = f"the state of {source.node} itself is not in the evidence: what its rules and routes do with the packet is open"
@@ -415,13 +413,25 @@ def needed(cluster: Cluster, flow: Flow, walked: Iterable[Fact]) -> list[Need]:
     return found
 
 
-def _unsettled(cluster: Cluster, source: End, meaning: Meaning | None, flow: Flow) -> str:
-    """Command that would tell whether policies turn a flow away; "" if that is known."""
+def _what_it_tells(command: str) -> tuple[str, str]:
+    """What a command that settles a policy's answer shows, in English and Chinese."""
+    if command == LIST_LABELS:
+        return "labels of pods decide which network policies hold for them, and were not printed", "Pod 的标签决定适用哪些网络策略，而证据中没有标签"
+    if " get namespaces" in command:
+        return "network policies select by labels of namespaces, which were not printed", "网络策略按命名空间的标签选择，而证据中没有这些标签"
+    if " get networkpolicies -n" in command:
+        return "of the network policies only names were printed, not what they allow", "只打印了网络策略的名称，没有其内容"
+    return "network policies may turn the flow away", "网络策略可能会拒绝该流量"
+
+
+def _unsettled(cluster: Cluster, source: End, meaning: Meaning | None, flow: Flow) -> list[str]:
+    """Commands that would tell whether policies turn a flow away; none if that is known."""
     if enforcer(cluster) == "none":
-        return ""
+        return []
     targets = [(t.address, t.port or flow.port) for t in _choice(cluster, meaning, flow, source).eligible[:MAX_TARGETS]] if meaning else []
-    for address, port in targets or [(flow.dst, flow.port)]:
-        for ruling in judge(cluster, source, end_at(cluster, address), port, flow.protocol):
-            if ruling.allowed is None:
-                return ruling.settle
-    return ""
+    ends = [(end_at(cluster, address), port) for address, port in targets or [(flow.dst, flow.port)]]
+    rulings = [ruling for end, port in ends for ruling in judge(cluster, source, end, port, flow.protocol)]
+    unknown = [ruling for ruling in rulings if ruling.allowed is None]
+    # Whom a policy selects is the next question: one round is enough.
+    labels = [LIST_LABELS] if any(ruling.pod is not None and ruling.pod.labels is None for ruling in unknown) else []
+    return list(dict.fromkeys([ruling.settle for ruling in unknown if ruling.settle] + labels))

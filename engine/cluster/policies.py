@@ -31,6 +31,7 @@ ALLOW, DENY, PASS, NEXT = "allow", "deny", "pass", "next"
 LIST_POLICIES = "kubectl get networkpolicies -A -o yaml"
 LIST_NAMESPACES = "kubectl get namespaces -o yaml"
 LIST_PODS = "kubectl get pods -A -o yaml"
+LIST_LABELS = "kubectl get pods -A -o wide --show-labels"
 ENFORCERS = {
     "calico-node": "calico", "canal": "calico", "cilium": "cilium", "weave-net": "weave", "kube-router": "kube-router", "antrea-agent": "antrea",
     "ovnkube-node": "ovn-kubernetes", "kube-network-policies": "kube-network-policies", "romana": "romana",
@@ -199,6 +200,9 @@ def _applies(cluster: Cluster, packet: Packet, pod: Pod, policy: Fact) -> bool |
 
     flavour = str(policy.get("flavour"))
     if flavour == KUBERNETES:
+        if "spec" not in policy.fields:
+            # A table shows whom it selects at the most: the direction is open.
+            return False if selects(policy.get("pod_selector"), pod.labels) is False else None
         spec = policy.get("spec", {})
         return both((packet.side in types_of(spec), selects(spec.get("podSelector") or {}, pod.labels)))
     if flavour in admin.FLAVOURS:
@@ -227,6 +231,8 @@ def _outcomes(cluster: Cluster, packet: Packet, pod: Pod, policy: Fact) -> set[s
         return calico.outcomes(cluster, packet, policy)
     if flavour in admin.FLAVOURS:
         return admin.outcomes(cluster, packet, policy)
+    if flavour == KUBERNETES and "spec" not in policy.fields:
+        return {ALLOW, NEXT}
     answer = permits(cluster, packet, policy) if flavour == KUBERNETES else cilium.permits(cluster, packet, pod, policy)
     return {ALLOW} if answer else {NEXT} if answer is False else {ALLOW, NEXT}
 
@@ -239,8 +245,10 @@ def _complete(cluster: Cluster, namespace: str) -> bool:
 def _settle(cluster: Cluster, pod: Pod, applying: Iterable[Fact]) -> str:
     if not _complete(cluster, pod.namespace):
         return LIST_POLICIES
+    if any("spec" not in policy.fields for policy in cluster.policies_in(pod.namespace)):
+        return f"kubectl get networkpolicies -n {quote(pod.namespace)} -o yaml"
     if pod.labels is None:
-        return LIST_PODS
+        return LIST_LABELS
     if any(str(policy.get("flavour")).startswith("cilium") for policy in applying):
         # Layer 7, names and the state of its programs: the agent of the pod's node alone tells.
         agents = (p.name for p in cluster.pods_on(pod.node) if p.namespace == "kube-system" and AGENT.fullmatch(p.name))

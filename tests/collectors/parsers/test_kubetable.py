@@ -67,7 +67,11 @@ def test_namespaces_policies_workloads_events(recorded: Recorded) -> None:
     spaces = recorded.text(parse, "NAME      STATUS   AGE   LABELS\nshop      Active   1d    kubernetes.io/metadata.name=shop,team=web\n")
     assert recorded.only(spaces, "namespace").get("labels") == {"kubernetes.io/metadata.name": "shop", "team": "web"}
     policies = recorded.text(parse, "NAMESPACE   NAME   POD-SELECTOR   AGE\nshop        deny   app=db         1d\n")
-    assert recorded.only(policies, "network_policy").fields == {"flavour": "kubernetes", "namespace": "shop", "name": "deny"}
+    known = {"flavour": "kubernetes", "namespace": "shop", "name": "deny"}
+    assert recorded.only(policies, "network_policy").fields == {**known, "pod_selector": {"matchLabels": {"app": "db"}}}
+    for text, selector in (("<none>", {}), ("app in (a,b)", None)):
+        table = f"NAMESPACE   NAME   POD-SELECTOR   AGE\nshop        deny   {text:12}   1d\n"
+        assert recorded.only(recorded.text(parse, table), "network_policy").get("pod_selector") == selector
     daemons = "NAMESPACE     NAME         DESIRED   CURRENT   READY   UP-TO-DATE   AVAILABLE   NODE SELECTOR   AGE\n"
     daemons += "kube-system   kube-proxy   3         3         2       3            2           <none>          1d\n"
     assert recorded.only(recorded.text(parse, daemons), "workload").fields.items() >= {"type": "DaemonSet", "desired": 3, "ready": 2,

@@ -171,6 +171,8 @@ def test_egress_and_strangers() -> None:
 def test_nobody_enforces() -> None:
     """Under flannel alone a policy is a piece of paper; ICMP is nobody's either."""
     closed = policy("shop/closed", {"podSelector": {}, "policyTypes": ["Ingress"]})
+    unlabelled = cluster(service("shop/db", IP, DB, (5432, 5432)), pod("shop/web-1", "10.1.1.5", None), listed=False)
+    assert "kubectl get pods -A -o wide --show-labels" in [n.command for n in needed(unlabelled, flow(), [])]
     flannel = pod("kube-flannel/kube-flannel-ds-1", "10.0.0.1", {}, host_network=True)
     assert [f.kind for f in facts_of(small(closed, flannel), flow(), 0)] == ["service_flow", "pod_sends"]
     assert [f.kind for f in facts_of(small(closed), flow("10.1.2.9", 0, protocol="icmp"), 0)] == ["pod_sends"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.cluster.policies import LIST_NAMESPACES, LIST_PODS, LIST_POLICIES, allowed, end_at, end_of, enforcer, judge
+from engine.cluster.policies import LIST_LABELS, LIST_NAMESPACES, LIST_POLICIES, allowed, end_at, end_of, enforcer, judge
 from engine.facts import HOST, ChainText, Fact
 from tests.engine.cluster.conftest import cluster, namespace, node, pod, policy
 
@@ -146,7 +146,18 @@ def test_unknown() -> None:
     assert (into.allowed, into.settle) == (None, LIST_NAMESPACES)
     table = cluster(namespace("shop"), pod("shop/db", "10.1.2.9", None), pod("shop/web", WEB, {}), ingress())
     into = judge(table, end_at(table, WEB), end_at(table, "10.1.2.9"), 5432)[1]
-    assert (into.allowed, into.settle) == (None, LIST_PODS)
+    assert (into.allowed, into.settle) == (None, LIST_LABELS)
+
+
+def test_only_the_name_of_a_policy() -> None:
+    """What a policy of which a table was printed allows is open; a pod that it does not select is free of it."""
+    fields = {"flavour": "kubernetes", "namespace": "shop", "name": "allow-web"}
+    for selector, web_into_db in (({"matchLabels": {"app": "db"}}, None), ({}, None), (None, None), ({"matchLabels": {"app": "x"}}, True)):
+        printed = fields | ({"pod_selector": selector} if selector is not None else {})
+        made = small(Fact("network_policy", printed))
+        into = judge(made, end_at(made, WEB), end_at(made, "10.1.2.9"), 5432)[1]
+        assert into.allowed is web_into_db
+        assert into.settle == ("kubectl get networkpolicies -n shop -o yaml" if web_into_db is None else "")
 
 
 def test_bad_values() -> None:
