@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
 """Device types that have no layer 2 neighbour outside the stack (a frame never leaves by them as it is)."""
 
+UNREAL = frozenset({"dummy", "loopback"})
+"""Types of devices that hold addresses for their stack, not for a wire."""
+
 TUNNEL_TYPES = frozenset({"vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "sit"})
 """Device types that carry an overlay."""
 

@@ -209,12 +209,14 @@ class Inventory:
         """The machines themselves."""
         told = {self.host(str(f.get("name", ""))): f for f in self.facts.of_kind("k8s_node")}
         hostnames = {f.node: str(f.get("hostname", "")) for f in self.facts.of_kind("host")}
+        whole = {f.node for f in self.facts.of_kind("collected") if (f.get("what"), f.get("scope"), f.stack) == ("addresses", "all", HOST)}
         found = []
         for node in self.nodes:
             fact = told.get(node) or next((f for f in told.values() if f.get("name") == hostnames.get(node)), None)
             declared = tuple(a for a in (fact.get("addresses", ()) if fact else ()) if is_address(a))
             own = tuple(held.address for held in self.stacks.get((node, HOST), ()) if held.device != "lo" and held.scope != "host")
-            addresses = tuple(a for a in declared if not own or a in own) + tuple(a for a in own if a not in declared)
+            # Of a listing of some devices what is not there may be on the others.
+            addresses = tuple(a for a in declared if not own or a in own or node not in whole) + tuple(a for a in own if a not in declared)
             stack = HOST if (node, HOST) in self.stacks else ""
             aliases = {
                 node,

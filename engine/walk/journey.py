@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.facts import HOST
 from engine.inet import BITS, family_of, to_int, to_text
 from engine.model.fib import Key
+from engine.model.ipvs import KUBE_DEVICE
+from engine.model.links import UNREAL
 from engine.model.network import Network, Port
 from engine.model.packet import ICMP, Packet
 from engine.phrases import phrase
@@ -227,7 +229,8 @@ class Journey:
             own = stack.own(packet.dst, packet.family)
             if own is not None and own.prefixlen < BITS[own.family] - 1 and stack.link(own.device).type in CARDS and stack.is_host:
                 device = own.device
-            device = device or (own.device if own is not None else "")
+            # Nothing comes in by a device that only holds addresses.
+            device = device or (own.device if own is not None and stack.link(own.device).type not in UNREAL and own.device != KUBE_DEVICE else "")
             if device:
                 return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
         return None if holders else self._by_gateway(packet)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.facts import Fact
 from engine.inet import BITS, family_of, in_prefix, is_address, to_int, to_text
 from engine.model.fib import Key
-from engine.model.links import TUNNEL_TYPES, is_overlay
+from engine.model.links import TUNNEL_TYPES, UNREAL, is_overlay
 from engine.model.network import Network, Port
 from engine.walk.layer2 import Domain, explore, on_link, usable
 
@@ -51,8 +51,6 @@ NO_CARDS = (
 )
 """Beginnings of names that no network card bears."""
 LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
-UNREAL = frozenset({"dummy", "loopback"})
-"""Types of devices that hold addresses for their stack, not for a wire."""
 
 
 class Cut(NamedTuple):

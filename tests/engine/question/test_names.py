@@ -176,6 +176,14 @@ def test_a_node_of_two_names() -> None:
     assert [(e.node, e.stack) for e in inventory.find("shop/web")] == [("box3", "pod-x")]
 
 
+@pytest.mark.parametrize(("scope", "expected"), [("all", ("10.96.0.1",)), ("kube-ipvs0", ("10.0.0.3", "10.96.0.1"))])
+def test_a_node_of_which_one_device_was_listed(scope: str, expected: tuple[str, ...]) -> None:
+    """The address that the API gives a node is its own, unless a whole listing of its addresses lacks it."""
+    listed = Fact("collected", {"what": "addresses", "scope": scope}, "n1", HOST)
+    base = FactBase([fact("k8s_node", name="n1", addresses=("10.0.0.3",)), *stack("n1", HOST, "10.96.0.1/32"), listed])
+    assert [e.addresses for e in Inventory(base).find("n1")] == [expected]
+
+
 def test_pods_by_label() -> None:
     """A label names pods where nothing else has that name: as ``key=value``, or by the value of a label that tells applications apart."""
     base = FactBase([

@@ -229,6 +229,15 @@ def test_sender_far_outside_enters_by_the_card_of_the_address() -> None:
     assert asked == ["eth0", "eth1", "eth0"]
 
 
+@pytest.mark.parametrize(("name", "kind"), [("kube-ipvs0", ""), ("lb0", "dummy")])
+def test_nothing_enters_by_a_device_that_only_holds_addresses(name: str, kind: str) -> None:
+    """A dummy has no wire, up or down: where a packet for its address comes in is open if no route tells."""
+    world = World()
+    world.stack("n1").device(name, "10.96.0.1/32", kind=kind, up=False)
+    trace = walk(world.network(), Flow("", "", "198.51.100.9", "10.96.0.1", 443, "tcp"))
+    assert (trace.client_sees, trace.request.hops) == ("depends", ())
+
+
 def test_way_back_outside() -> None:
     """An answer that leaves the evidence on its way to a sender that is inside: it depends on the way back."""
     world = lan()
