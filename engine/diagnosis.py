@@ -178,8 +178,11 @@ class Diagnoser:
             from engine.cluster.flows import called
 
             named = called(network.facts, self.question.mentioned)
-            # What was not understood of the text may name some all the same.
-            fields |= named if named["pods"] or named["services"] else called(network.facts, [word.strip("\"'`.,:;()") for word in text.split()])
+            if not named["pods"] and (self.question.about_names or not named["services"]):
+                # What was not understood of the text may name some all the same; of a look-up it is the name that was.
+                words = called(network.facts, [word.strip("\"'`.,:;()") for word in text.split()])
+                named = words | ({"services": named["services"]} if named["services"] else {})
+            fields |= named
         from engine.troubles import told_of
 
         if told := told_of(text):

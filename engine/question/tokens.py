@@ -158,9 +158,10 @@ def tells_success(text: str) -> bool:
 
 @cache
 def _inquiry() -> re.Pattern[str]:
+    asks = "吗|能否|是否|能不能|通不通|行不行"
     verbs = r"ping|reach|connect|access|curl|resolve|see|talk|get|ssh|telnet|open"
     return re.compile(
-        rf"\s*(?:does|do|did|(?:can|could)\s+(?!(?:{verbs})\b)|(?:is|are)\s+(?!(?:ok|fine|working|reachable|no)\b))|.*?(?:吗|能否|是否|能不能|通不通|行不行)",
+        rf"\s*(?:(?:does|do|did)\b|(?:can|could)\s+(?!(?:{verbs})\b)|(?:is|are)\s+(?!(?:ok|fine|working|reachable|no)\b))|.*?(?:{asks})",
         re.DOTALL,
     )
 

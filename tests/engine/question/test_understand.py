@@ -429,3 +429,8 @@ def test_a_number_beside_a_name_is_its_port(lab: FactBase, symptom: str, target:
 def test_other_numbers_are_no_ports(lab: FactBase, symptom: str) -> None:
     """Counts, times and shares behind a name are none."""
     assert ask(lab, symptom) == POD_DB
+
+
+def test_a_clause_is_a_question_by_whole_words(lab: FactBase) -> None:
+    """"docker … works" begins with the letters of "do" and tells what works all the same."""
+    assert ask(lab, "docker on 10.2.0.9:80 works, but pod-a cannot reach 10.2.0.9:8000") == ["n1/pod-a > 10.2.0.9:8000/tcp"]
