@@ -47,18 +47,27 @@ class Source:
         """Text of the 1-based line ``number``; "" for 0 (the whole source) or past the end."""
         if number < 1:
             return ""
-        if not self._before:
-            starts = range(0, len(self.text), BLOCK)
-            self._before = list(accumulate((self.text.count("\n", start, start + BLOCK) for start in starts), initial=0))
-        if number - 1 > self._before[-1]:
+        before = self._counted()
+        if number - 1 > before[-1]:
             return ""
         # Not str.splitlines: parsers count "\n" only, and the numbers must agree.
-        block = max(bisect_left(self._before, number - 1) - 1, 0)
+        block = max(bisect_left(before, number - 1) - 1, 0)
         begin = block * BLOCK
-        for _ in range(number - 1 - self._before[block]):
+        for _ in range(number - 1 - before[block]):
             begin = self.text.index("\n", begin) + 1
         end = self.text.find("\n", begin)
         return self.text[begin : end if end >= 0 else len(self.text)].rstrip("\r")
+
+    def line_at(self, offset: int) -> int:
+        """1-based number of the line that holds the character at an offset."""
+        block = offset // BLOCK
+        return self._counted()[block] + self.text.count("\n", block * BLOCK, offset) + 1
+
+    def _counted(self) -> list[int]:
+        if not self._before:
+            starts = range(0, len(self.text), BLOCK)
+            self._before = list(accumulate((self.text.count("\n", start, start + BLOCK) for start in starts), initial=0))
+        return self._before
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"

@@ -28,6 +28,14 @@ def test_any_line_is_found(text: str, block: int, number: int) -> None:
         assert Source("x", text).line(number) == (lines[number - 1].rstrip("\r") if 1 <= number <= len(lines) else "")
 
 
+@given(st.text("ab\n", max_size=60), st.integers(1, 7))
+def test_line_of_an_offset(text: str, block: int) -> None:
+    """The number of the line that an offset lies in counts the newlines before it, whatever the blocks are that they are counted by."""
+    with patch.object(facts, "BLOCK", block):
+        source = Source("x", text)
+        assert [source.line_at(offset) for offset in range(len(text) + 1)] == [text.count("\n", 0, offset) + 1 for offset in range(len(text) + 1)]
+
+
 def test_lazy_chains() -> None:
     """Chains are made once, when asked for by name or place; together they equal the tuple of them."""
     made: list[int] = []
