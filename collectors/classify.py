@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from collectors.margins import without_margins
 from collectors.prompts import host_of
 from collectors.shells import NEW_CONTAINER, shell_at
 
@@ -720,6 +721,7 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
     sure = bool(command) or (path.endswith(".json") and hint is not None and json_format(text) == hint.format)
     if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni", "kubelet", "cni_leases", "cni_plugins"} or not text or text.isspace()):
         return [Section(hint.format, hint.command, text, netns=inside)]
+    text = without_margins(text, begins_output)
     marks = list(_marks(text, hint))
     if all(kind == "prompt" for _, kind, _ in marks):
         return [Section(hint.format, hint.command, text, netns=inside)] if hint and _plausible(hint, text) else [Section("", command, text)]
@@ -728,6 +730,12 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
     # What precedes the only host's first prompt is that host's too.
     only = hosts.pop() if len(hosts) == 1 else ""
     return [replace(section, netns=section.netns or inside, host=section.host or only) for section in made]
+
+
+def begins_output(line: str) -> bool:
+    """Whether a line begins an output, or is a command at a prompt."""
+    match = scanner().match(line)
+    return match is not None and match.lastgroup != "json"
 
 
 def _plausible(hint: Hint, text: str) -> bool:

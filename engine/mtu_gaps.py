@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST, Fact
+from engine.inet import in_prefix
 from engine.model.links import is_overlay, link_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from engine.facts import FactBase
 
 DOCKER_OPTION: Final = "com.docker.network.driver.mtu"
+ANYWHERE: Final = "0.0.0.0/0"
 OVERHEADS: Final = {"vxlan": 50, "geneve": 50, "ipip": 20, "gre": 24, "wireguard": 60}
 """Octets that a tunnel over IPv4 adds to each packet."""
 CARD: Final = re.compile(r"(?:eth|en[opsx]|em|bond|team|wl|ib|ppp|venet)\w*", re.ASCII)
@@ -42,13 +44,13 @@ def mtu_gaps(base: FactBase) -> Iterator[Fact]:
             for wide, what, name, mtu in (*_networks(base, node, links), *_containers(base, node)):
                 if mtu > card.get("mtu"):
                     yield _gap(wide, node, card, what, name, mtu, 0)
-        yield from _tunnels(node, links, card)
+        yield from _tunnels(base, node, links, card)
 
 
 def _uplink(base: FactBase, node: str, links: dict[str, Fact]) -> Fact | None:
     """The device of the default route; where no routes were listed, the only card (or all of them, if they are alike)."""
     routes = [f for f in base.at("route", node, HOST) if f.get("family", 4) == 4]
-    default = next((f for f in routes if f.get("dst") == "0.0.0.0/0" and f.get("device")), None)
+    default = next((f for f in routes if f.get("dst") == ANYWHERE and f.get("device")), None)
     if default is not None:
         return links.get(str(default.get("device")))
     cards = [f for name, f in links.items() if CARD.fullmatch(name) and not f.get("master") and f.get("type", "ether") in {"ether", "bond", "vlan"}]
@@ -78,15 +80,26 @@ def _containers(base: FactBase, node: str) -> Iterator[tuple[Fact, str, str, int
             yield fact, "container", fact.stack, int(fact.get("mtu"))
 
 
-def _tunnels(node: str, links: dict[str, Fact], card: Fact | None) -> Iterator[Fact]:
+def _tunnels(base: FactBase, node: str, links: dict[str, Fact], card: Fact | None) -> Iterator[Fact]:
+    routes = [f for f in base.at("route", node, HOST) if f.get("family", 4) == 4 and f.get("type", "unicast") == "unicast"]
     for name, fact in links.items():
         link = link_of([fact])
         kind = link.type or next((kind for names, kind in TUNNEL if names.fullmatch(name)), "")
-        lower = links.get(link.vxlan_device) if link.vxlan_device else card
+        below = link.vxlan_device or _below(name, routes)
+        lower = links.get(below) if below else card
         if kind not in OVERHEADS or lower is None or lower is fact or (link.type and not is_overlay(link)):
             continue
         if int(fact.get("mtu")) + OVERHEADS[kind] > lower.get("mtu"):
             yield _gap(fact, node, lower, "tunnel", name, int(fact.get("mtu")), OVERHEADS[kind])
+
+
+def _below(name: str, routes: list[Fact]) -> str:
+    """The device by which the other ends of a tunnel are reached on-link (a VPN between the nodes, say); "" if they are not, or by several."""
+    ends = {str(f.get("gateway")) for f in routes if f.get("device") == name and f.get("gateway")}
+    near = [f for f in routes if not f.get("gateway") and f.get("device") != name and f.get("dst") != ANYWHERE]
+    wires = [(str(f.get("dst")), str(f.get("device"))) for f in near]
+    found = {next((device for net, device in wires if in_prefix(end, net)), "") for end in ends}
+    return next(iter(found)) if len(found) == 1 else ""
 
 
 def _gap(fact: Fact, node: str, card: Fact, what: str, name: str, mtu: int, overhead: int) -> Fact:  # noqa: PLR0917 - private; the fields of one fact

@@ -97,3 +97,16 @@ def test_default_route_decides() -> None:
 def test_tunnels(name: str, more: dict[str, Any], mtu: int, told: int) -> None:
     """A tunnel must be smaller than its card by what it adds; a tunnel whose card was not seen tells nothing."""
     assert gaps(CARD, link(name, mtu, **more)) == ([("tunnel", name, mtu, "ens3", 1450, told)] if told else [])
+
+
+def route(dst: str, device: str, gateway: str = "") -> Fact:
+    """A route of the main table."""
+    fields = {"dst": dst, "type": "unicast", "table": "main", "device": device, "family": 4, "gateway": gateway}
+    return Fact("route", {name: value for name, value in fields.items() if value}, "n1")
+
+
+@pytest.mark.parametrize(("mtu", "told"), [(1440, [("tunnel", "tunl0", 1440, "wg0", 1420, 1400)]), (1400, [])])
+def test_a_tunnel_in_a_tunnel(mtu: int, told: list[tuple[object, ...]]) -> None:
+    """Where a VPN leads to the other nodes, a tunnel must fit into that, whatever the card takes."""
+    routes = (default("eth0"), route("10.9.0.0/24", "wg0"), route("10.205.70.0/26", "tunl0", "10.9.0.12"))
+    assert gaps(link("eth0", 1500), link("wg0", 1420), link("tunl0", mtu), *routes) == told
