@@ -63,16 +63,19 @@ class Store:
 
     def select(self, pattern: Pattern, allowed: Mapping[str, Collection[str]]) -> list[int]:
         """Facts that satisfy a pattern and whose field values (as join keys) are among the allowed ones."""
+        candidates = self._candidates(pattern, allowed)
+        if not candidates:
+            return []  # of most patterns nobody holds a fact: their conditions need not be prepared
         holds, facts = self._predicate(pattern), self.facts
         restrict = list(allowed.items())
         found = []
-        for number in self._candidates(pattern, allowed):
+        for number in candidates:
             fact = facts[number]
             if all(join_key(fact.get(name)) in keys for name, keys in restrict) and holds(fact):
                 found.append(number)
         return found
 
-    def _candidates(self, pattern: Pattern, allowed: Mapping[str, Collection[str]]) -> Iterable[int]:
+    def _candidates(self, pattern: Pattern, allowed: Mapping[str, Collection[str]]) -> Sequence[int]:
         numbers = self.numbers(pattern.kind)
         if len(numbers) <= SCAN:
             return numbers
