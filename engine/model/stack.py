@@ -189,7 +189,7 @@ class NetStack:
         kinds = {"ANYCAST"} if anycast(found, value) else set()
         if (self.address_type(6, value, device) == "LOCAL") if device else found.type == "local":
             kinds.add("LOCAL")
-        return kinds if found.type in {"local", "unicast", "anycast"} else {*kinds, "UNREACHABLE"}
+        return kinds if found.type in {"local", "unicast", "anycast", "multicast"} else {*kinds, "UNREACHABLE"}
 
     @cached_property
     def neighbors(self) -> dict[tuple[str, int], Fact]:
