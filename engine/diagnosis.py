@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import RuleError
 from engine.facts import HOST, Fact, FactBase
-from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, Verdict, Verified
+from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, Verdict, Verified, at_cluster
 from engine.inference.engine import Match, infer
 from engine.inference.suppression import suppressed
 from engine.model import Network, build
@@ -353,7 +353,7 @@ class Diagnoser:
             for lang in self.languages
         }
         commands = operation.commands()
-        if site.stack != HOST and not site.entry and commands:
+        if site.stack != HOST and not site.entry and not all(at_cluster(command) for command in commands):
             # A folder shows that the namespace exists, not how to get into it.
             inside = f"# run inside the network namespace of {site.stack} on {site.node}: nsenter -t <pid> -n, or ip netns exec <name>"
             commands = (" ".join(inside.split()), *commands)

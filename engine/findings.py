@@ -72,6 +72,21 @@ class RemedyPlan(NamedTuple):
     stack: str = "host"
     """Network namespace that the commands work in; they carry their own prefix where it is known."""
 
+    @property
+    def runs_on(self) -> str:
+        """Where to paste the commands: ``node``, ``cluster`` (wherever kubectl reaches it), or ``both`` (some lines here, some there)."""
+        places = {at_cluster(command) for command in self.commands if not command.lstrip().startswith("#")}
+        return "both" if len(places) == 2 else "cluster" if places == {True} else "node"
+
+
+CLUSTER_PROGRAMS = frozenset({"kubectl", "oc", "calicoctl", "helm"})
+"""Programs that speak to the API, from whatever machine."""
+
+
+def at_cluster(command: str) -> bool:
+    """Whether a command line speaks to the cluster's API rather than to the machine that it is typed on."""
+    return next((word for word in command.split() if word != "sudo"), "") in CLUSTER_PROGRAMS
+
 
 class Finding(NamedTuple):
     """One cause."""

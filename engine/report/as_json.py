@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import __version__
 from engine.report.clean import is_unsafe
+from engine.report.remarks import in_language
 from engine.report.strings import pick
 
 if TYPE_CHECKING:
@@ -88,10 +89,11 @@ def _remedy(remedy: RemedyPlan, lang: str) -> dict[str, Any]:
     return {
         "node": remedy.node,
         "title": pick(remedy.title, lang),
-        "commands": list(remedy.commands),
-        "persist": list(remedy.persist),
+        "runs_on": remedy.runs_on,
+        "commands": [in_language(command, lang) for command in remedy.commands],
+        "persist": [in_language(command, lang) for command in remedy.persist],
         "verify": list(remedy.verify),
-        "undo": list(remedy.undo),
+        "undo": [in_language(command, lang) for command in remedy.undo],
         "risk": remedy.risk,
         "verified": remedy.verified.value,
         "note": pick(remedy.note, lang) if remedy.note else None,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.findings import Standing, Verdict
 from engine.report.clean import block, line
+from engine.report.remarks import in_language
 from engine.report.strings import pick, say, sees
-from engine.report.text import assumed, flow_text, render_trace, where
+from engine.report.text import assumed, flow_text, mend_head, render_trace, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,22 +63,22 @@ def _cell(item: Line) -> tuple[str, str]:
 
 
 def _remedy(remedy: RemedyPlan, lang: str) -> Iterator[Part]:
-    head = say("mend", lang, node=remedy.node) if remedy.node else say("mend-here", lang)
+    head = mend_head(remedy, remedy.node, lang)
     yield Part("heading", line(f"{head}{say('colon', lang)}{pick(remedy.title, lang)}"))
     risk = say(f"risk-{remedy.risk}", lang) if remedy.risk in {"low", "medium", "high"} else line(remedy.risk)
     yield Part("paragraph", f"{say(f'verified-{remedy.verified.value}', lang)} {say('risk', lang, risk=risk)}")
     if remedy.note:
         yield Part("paragraph", line(pick(remedy.note, lang)))
-    yield from _code(remedy.commands)
+    yield from _code(remedy.commands, lang)
     for key, commands in (("persist", remedy.persist), ("verify", remedy.verify), ("undo", remedy.undo)):
         if commands:
             yield Part("subheading", say(key, lang))
-            yield from _code(commands)
+            yield from _code(commands, lang)
 
 
-def _code(commands: Sequence[str]) -> Iterator[Part]:
+def _code(commands: Sequence[str], lang: str) -> Iterator[Part]:
     if commands:
-        yield Part("code", "\n".join(block(c) for c in commands))
+        yield Part("code", "\n".join(block(in_language(c, lang)) for c in commands))
 
 
 def _rest(report: Report, lang: str) -> Iterator[Part]:
@@ -89,7 +90,9 @@ def _rest(report: Report, lang: str) -> Iterator[Part]:
     yield from _listed("assumed", [line(text) for text in assumed(report, lang)], lang)
     if report.missing:
         yield Part("heading", say("missing", lang))
-        yield from _code([f"# {line(pick(m.why, lang))}{f' ({m.node})' if m.node else ''}\n{m.command}" for m in report.missing])
+        places = [f" ({m.node})" if m.node else "" for m in report.missing]
+        needs = zip(report.missing, places, strict=True)
+        yield from _code([f"# {line(pick(m.why, lang))}{place}\n{in_language(m.command, lang)}" for m, place in needs], lang)
     yield from _listed("warnings", [line(w) for w in report.warnings], lang)
     if report.traces:
         yield Part("heading", say("trace", lang))

@@ -24,6 +24,12 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "proof": ("Proof", "证据"),
     "mend": ("Mend on {node}", "修复（在 {node} 上执行）"),
     "mend-here": ("Mend", "修复"),
+    "mend-cluster": ("Mend, wherever kubectl reaches the cluster", "修复（在能用 kubectl 访问集群的机器上执行）"),
+    "mend-both": (
+        "Mend on {node}, the kubectl lines wherever it reaches the cluster",
+        "修复（在 {node} 上执行，其中 kubectl 命令在能访问集群的机器上执行）",
+    ),
+    "runs-cluster": ("wherever kubectl reaches the cluster", "在能用 kubectl 访问集群的机器上"),
     "alternative": ("Or: {title}", "或者：{title}"),
     "persist": ("Make it last (after a reboot it would be gone)", "持久化（否则重启后失效）"),
     "verify": ("Verify", "验证"),

@@ -8,6 +8,7 @@ from engine.findings import Standing, Verdict
 from engine.phrases import spoken
 from engine.report.clean import block, line
 from engine.report.layout import pad, wrap
+from engine.report.remarks import in_language
 from engine.report.strings import answer, pick, say, sees, stage
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ class _Page:
     def _remedy(self, remedy: RemedyPlan, *, first: bool) -> Iterator[Row]:
         title = pick(remedy.title, self.lang)
         place = where(remedy.node, remedy.stack)
-        head = self._say("mend", node=place) if remedy.node else self._say("mend-here")
-        placed = f"{title} ({self._say('on-node', node=place)})" if remedy.node else title
+        head = mend_head(remedy, place, self.lang)
+        at = self._say("runs-cluster") if remedy.runs_on == "cluster" else self._say("on-node", node=place)
+        placed = f"{title} ({at})" if remedy.node or remedy.runs_on == "cluster" else title
         yield from self._head(f"{head}{self._say('colon')}{title}" if first else self._say("alternative", title=placed))
         risk = self._say("risk", risk=self._say(f"risk-{remedy.risk}") if remedy.risk in {"low", "medium", "high"} else line(remedy.risk))
         yield from self._wrapped(f"{self._say(f'verified-{remedy.verified.value}')} {risk}", "  ", "dim")
@@ -157,7 +159,7 @@ class _Page:
             return
         yield Row("")
         for command in commands:
-            yield from (Row(part, "command") for part in block(command).split("\n"))
+            yield from (Row(part, "command") for part in block(in_language(command, self.lang)).split("\n"))
         yield Row("")
 
     # --- no cause -------------------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ class _Page:
         for need in self.report.missing:
             place = f" ({self._say('on-node', node=need.node)})" if need.node else ""
             yield from self._wrapped(f"# {pick(need.why, self.lang)}{place}", "", "dim")
-            yield from (Row(part, "command") for part in block(need.command).split("\n"))
+            yield from (Row(part, "command") for part in block(in_language(need.command, self.lang)).split("\n"))
 
     # --- the rest -------------------------------------------------------------------------------------------------
 
@@ -223,6 +225,15 @@ class _Page:
             yield from self._head(self._say("trace"))
         for number, trace in enumerate(self.report.traces, 1):
             yield from trace_rows(number, trace, self.lang, self.width)
+
+
+def mend_head(remedy: RemedyPlan, place: str, lang: str) -> str:
+    """The heading of a remedy: where its commands are typed."""
+    if remedy.runs_on == "cluster":
+        return say("mend-cluster", lang)
+    if not remedy.node:
+        return say("mend-here", lang)
+    return say("mend-both" if remedy.runs_on == "both" else "mend", lang, node=place)
 
 
 def assumed(report: Report, lang: str) -> list[str]:

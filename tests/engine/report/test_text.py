@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from engine.findings import Standing, Verdict
 from engine.report.text import render_text, render_trace
 from engine.walk.trace import Disposition, Line, Unknown, Walked
@@ -197,3 +199,28 @@ def test_no_flow_no_fault_is_plain(clean: Report) -> None:
     """Without a walk the report does not claim that a flow works."""
     report = clean._replace(traces=(), verdict=Verdict.NO_FAULT_FOUND)
     assert render_text(report, "en") == "No fault found.\n"
+
+
+@pytest.mark.parametrize(("commands", "en", "zh"), [
+    (("kubectl -n shop edit svc db",), "Mend, wherever kubectl reaches the cluster: x", "修复（在能用 kubectl 访问集群的机器上执行）：x"),
+    (("# first drain it", "calicoctl get nodes"), "Mend, wherever kubectl reaches the cluster: x", "修复（在能用 kubectl 访问集群的机器上执行）：x"),
+    (("kubectl drain n1", "systemctl restart docker"), "Mend on n1, the kubectl lines wherever it reaches the cluster: x",
+     "修复（在 n1 上执行，其中 kubectl 命令在能访问集群的机器上执行）：x"),
+    (("ip link set eth0 up",), "Mend on n1: x", "修复（在 n1 上执行）：x"),
+])
+def test_where_commands_are_typed(found: Report, commands: tuple[str, ...], en: str, zh: str) -> None:
+    """What speaks to the API runs wherever that can be reached, not on the node of the finding."""
+    cause = found.findings[0]
+    plan = cause.remedies[0]._replace(title={"en": "x", "zh": "x"}, commands=commands)
+    report = found._replace(findings=(cause._replace(remedies=(plan,)),))
+    assert en in render_text(report).splitlines()
+    assert zh in render_text(report, lang="zh").splitlines()
+
+
+def test_remarks_among_commands_are_in_the_language(found: Report) -> None:
+    """Under Chinese the comment lines of commands are Chinese as well."""
+    cause = found.findings[0]
+    plan = cause.remedies[0]._replace(persist=("# then take it out of where it came from:",))
+    report = found._replace(findings=(cause._replace(remedies=(plan,)),))
+    assert "# 然后从它的来源处删去：" in render_text(report, lang="zh").splitlines()
+    assert "# then take it out of where it came from:" in render_text(report).splitlines()
