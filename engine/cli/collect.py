@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.options import names
+from engine.cli.program import Command
 from engine.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PRINTED = ("--script", "--daemonset-manifest")
 """Options that print something and collect nothing."""
 
 
-@click.command(help=HELP)
+@click.command(cls=Command, help=HELP)
 @click.option("-o", "--output", metavar="PATH", help="Folder to create, or an archive if it ends in .tar.gz or .tgz.")
 @click.option("--node", metavar="NAME", help="Name of this node in the bundle (default: its host name).")
 @click.option("--netns", multiple=True, metavar="NAME…", help="Network namespaces that belong to this node (default: all). Repeatable.")

@@ -8,6 +8,7 @@ import click
 
 from engine.cli.options import evidence_options, lang_option, names, output_option, request_of
 from engine.cli.output import columns, emit
+from engine.cli.program import Command
 from engine.errors import ExitStatus, QuestionError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ input, 3 nothing fails for certain but evidence is missing.
 """
 
 
-@click.command(help=HELP)
+@click.command(cls=Command, help=HELP)
 @click.option("--from", "from_", multiple=True, metavar="END", help="Only these senders. Repeatable.")
 @click.option("--to", "to", multiple=True, metavar="END", help="Only these targets. Repeatable.")
 @click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Port of pods and nodes to connect to (default: ping them).")

@@ -48,6 +48,14 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
 
 
+class Command(click.Command):
+    """A sub-command with options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with short options written out, as :meth:`Program.parse_args` does."""
+        return super().parse_args(ctx, _written_out(self.params, args))
+
+
 class Program(LazyGroup):
     """The top of the command: turns every error into one line and an exit status."""
 

@@ -8,6 +8,7 @@ import click
 
 from engine.cli.options import evidence_options, lang_option, output_option, question_options, request_of
 from engine.cli.output import columns, emit, use_colour
+from engine.cli.program import Command
 from engine.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Exit status: 0 the flow works, 1 it fails, 2 bad usage or input, 3 undecided.
 """
 
 
-@click.command(help=HELP)
+@click.command(cls=Command, help=HELP)
 @click.option("-s", "--symptom", metavar="TEXT", help="The flow in words, instead of --from and --to.")
 @question_options
 @evidence_options

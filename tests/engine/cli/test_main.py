@@ -38,10 +38,11 @@ def test_a_diagnosis_imports_what_it_uses() -> None:
     arguments = ("--symptom", "pod cannot reach db", "-b", str(ROOT / "examples" / "pod-cannot-reach-db"))
     heavy = {"asyncio", "email", "http", "importlib.metadata", "difflib", "networkx", "pyroute2", "rich", "ssl", "tarfile", "unittest", "xml"}
     heavy |= {"collectors.live", "collectors.parsers.docker", "collectors.parsers.kubectl", "engine.report.html", "engine.rulebase.lint"}
-    heavy |= {"engine.model.nft.ast", "engine.model.nft.parser"}
+    heavy |= {"engine.model.nft.ast", "engine.model.nft.parser", "engine.model.netfilter.index", "collectors.parsers.iptables_listing", "socket"}
     done = _run(code, *arguments)
     assert "docker-forward-drop" in done.stdout
     assert not heavy & set(done.stderr.split())
+    assert not heavy & set(_run(code, "trace", *arguments).stderr.split())
     kept = "from engine import kept; kept.SETTLED = 0\n"
     _run(kept + code, *arguments)
     assert not {"yaml", "engine.rulebase.reading", "engine.rulebase.checks"} & set(_run(code, *arguments).stderr.split())
