@@ -14,6 +14,7 @@ from engine.model.fib import Found, Key, Route
 from engine.model.network import Network, Port
 from engine.walk.layer2 import on_link, resolve, source_prefix, usable
 from engine.walk.routing import forwarding
+from engine.walk.wires import bridge_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -323,7 +324,7 @@ def _other(  # noqa: PLR0917 - private, called once
         before,
         type=chosen.type if chosen is not None else found.type,
         **_told(chosen),
-        device_type=stack.link(device).type if device else None,
+        device_type=("bridge" if bridge_like(stack, device) else stack.link(device).type) if device else None,
         priority=found.rule.priority if found.rule is not None else None,
         policy=_policy(found),
         **_told(route, "other_"),

@@ -170,14 +170,14 @@ def _leaving(network: Network, stack: NetStack, value: int, family: int) -> list
     if not stack.fib.known("main"):
         near = [a.device for a in stack.addresses if a.family == family and 0 < a.prefixlen < BITS[family] and a.network.holds(value)]
         shown = [a.device for a in stack.addresses if a.family == family] if stack.collected("addresses") else [*stack.links]
-        cards = [device for device in shown if not _bridges(stack, device) and not device.startswith(NO_CARDS) and not stack.link(device).master]
+        cards = [device for device in shown if not bridge_like(stack, device) and not device.startswith(NO_CARDS) and not stack.link(device).master]
         outside = [device for device in cards if network.is_external(Port(stack, stack.link(device)))]
         living = [device for device in outside if usable(Port(stack, stack.link(device)))]
         return near or ([] if living else outside)
     return []
 
 
-def _bridges(stack: NetStack, device: str) -> bool:
+def bridge_like(stack: NetStack, device: str) -> bool:
     """Whether a device is a bridge, by its type or by its name."""
     return stack.is_bridge(device) or (not stack.link(device).type and device.startswith(BRIDGES))
 
@@ -253,11 +253,11 @@ def _cut(network: Network, end: Fact, start: Port, cut: Cut, role: str) -> Itera
         port.link.fact,
         device=port.link.name,
         how=cut.how,
-        type="bridge" if _bridges(port.stack, port.link.name) else port.link.type,
+        type="bridge" if bridge_like(port.stack, port.link.name) else port.link.type,
         role=role,
         master=port.link.master,
         address=next((a.text for a in port.stack.addresses_of(port.link.name, family)), ""),
-        ports=len(port.stack.ports.get(port.link.name, ())) if _bridges(port.stack, port.link.name) else None,
+        ports=len(port.stack.ports.get(port.link.name, ())) if bridge_like(port.stack, port.link.name) else None,
         peer_stack=peer.stack.name if peer is not None else None,
         peer_device=peer.link.name if peer is not None else None,
         seen_on=start.link.name,

@@ -220,3 +220,13 @@ def test_rules_of_every_kernel_are_not_told() -> None:
     world.stack("client").route("10.2.0.0/16 via 10.9.0.1 dev eth1").shows("ip rule", RULES)
     trace: Trace = world.walk("client", STORAGE)
     assert "policy" not in found(trace, "other_way").fields
+
+
+@pytest.mark.parametrize(("device", "told"), [("docker0", "bridge"), ("br-0123456789ab", "bridge"), ("eth1", "")])
+def test_a_bridge_is_known_by_its_name(device: str, told: str) -> None:
+    """A listing that shows no types still shows that docker0 is a bridge of containers."""
+    world, flow = World(), Flow("n1", "host", "", "172.17.40.115", 80, "tcp")
+    world.stack("n1").device("eth0", "10.1.0.2/24").device(device, "172.17.0.1/16").route("default via 10.1.0.1 dev eth0")
+    facts = [f.having(type=None) if f.kind == "link" else f for f in world.facts().facts]
+    trace = walk(build(FactBase([Fact(f.kind, {k: v for k, v in f.fields.items() if v is not None}, f.node, f.stack) for f in facts])), flow)
+    assert found(trace, "other_way").get("device_type") == told
