@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from engine.facts import HOST
 from engine.matrix.classes import Classes, Group, Member
 from engine.matrix.members import Frontend, frontends, members, named
 from engine.matrix.shapes import Atlas, Behind, shape
@@ -165,6 +166,7 @@ class Asking:
         self.atlas = Atlas(network, options.family)
         everybody = members(network, cluster, options.family)
         self.members = [m for m in everybody if options.nodes or m.kind != "node"]
+        self.atlas.persons = frozenset(m.value for m in everybody if m.kind != "node")
         self.frontends = frontends(cluster, options.family) if options.services else []
         self.tunnels = TUNNEL_PORTS | {link.vxlan_port for stack in network.stacks.values() for link in stack.links.values() if link.vxlan_port}
         asked = frozenset({options.port} if options.port else ())
@@ -173,8 +175,13 @@ class Asking:
         self.sources = {m for m in self._chosen(options.sources) if m.key is not None}
         self.targets = set(self._chosen(options.targets))
         self._answers: dict[object, Answer] = {}
+        self._pairs: dict[tuple[Member, Member], int | None] = {}
+        self._first: dict[str, Member] = {}
+        for member in self.members:
+            if member.kind != "node" and member.key is not None:
+                self._first.setdefault(member.node, member)
         self._endpoints: dict[Frontend, Behind] = {}
-        self._to_service: dict[tuple[Key, Frontend], tuple[object, frozenset[int]]] = {}
+        self._to_service: dict[tuple[Key, Frontend], tuple[int | None, frozenset[int]]] = {}
         self.walks = 0
 
     def _chosen(self, names: Sequence[str]) -> list[Member]:
@@ -197,8 +204,28 @@ class Asking:
 
     def answer(self, source: Member, target: Member, key: tuple[int, int]) -> Answer:
         """What one member sees of another, from a walk of a flow of that shape; ``key`` are their classes."""
-        drawn, _ = shape(self.atlas, sending(source), (target.value, target.key, target.node), self.options.protocol, self.ports)
-        return self._answered(drawn if drawn is not None else ("own", *key), source, target)
+        drawn = self._shape(source, target)
+        return self._answered(("own", *key) if drawn is None else drawn, source, target)
+
+    def _shape(self, source: Member, target: Member) -> object:
+        """The shape of a flow; one of a node's own rides along in the world of a pod of it, which holds all that it has to do with."""
+        if source.node != target.node:
+            one, other = self._rider(source), self._rider(target)
+            if one is not source or other is not target:
+                drawn = self._pair(one, other)
+                return (drawn, one is source, other is target) if drawn is not None else self._pair(source, target)
+        return self._pair(source, target)
+
+    def _pair(self, source: Member, target: Member) -> object:
+        key = (source, target)
+        if key not in self._pairs:
+            drawn = shape(self.atlas, sending(source), (target.value, target.key, target.node), self.options.protocol, self.ports)[0]
+            self._pairs[key] = None if drawn is None else self.atlas.intern(drawn)
+        return self._pairs[key]
+
+    def _rider(self, member: Member) -> Member:
+        """The first pod of a node, for the node itself."""
+        return self._first.get(member.node, member) if member.kind == "node" else member
 
     def _answered(self, known: object, source: Member, target: Member | Frontend) -> Answer:
         found = self._answers.get(known)
@@ -247,7 +274,8 @@ class Asking:
                 behind = self._behind(node, front)
                 for group in self._split(groups, behind):
                     known = self._service_shape(group.members[0], front)
-                    yield Cell(group, front, self._answered(known or ("own", group.number, front), group.members[0], front), len(group.members))
+                    known = ("own", group.number, front) if known is None else ("service", known)
+                    yield Cell(group, front, self._answered(known, group.members[0], front), len(group.members))
 
     def _fronts(self) -> list[Frontend]:
         if not self.options.targets:
@@ -258,10 +286,14 @@ class Asking:
         return [f for f in self.frontends if any(w in {f.name, f.name.rpartition(":")[0], f.address} or fnmatchcase(f.name, w) for w in wanted)]
 
     def _service_shape(self, source: Member, front: Frontend) -> object:
-        return self._drawn(sending(source), front)[0]
+        rider = self._rider(source)
+        known = self._drawn(sending(rider), front)[0]
+        if rider is source:
+            return known
+        return (known, "node") if known is not None else self._drawn(sending(source), front)[0]
 
-    def _drawn(self, key: Key, front: Frontend) -> tuple[object, frozenset[int]]:
-        """Shape of a flow to a Service, and the addresses that it has to do with."""
+    def _drawn(self, key: Key, front: Frontend) -> tuple[int | None, frozenset[int]]:
+        """Shape of a flow to a Service, and the pods that rules on its way name."""
         found = self._to_service.get((key, front))
         if found is None:
             asked, ports = (front.value, None, ""), frozenset({*self.tunnels, front.port})
@@ -269,12 +301,13 @@ class Asking:
                 world = shape(self.atlas, key, asked, front.protocol, ports)[1]
                 self._endpoints[front] = Behind(tuple(world.sent), frozenset(world.ports))
             known, world = shape(self.atlas, key, asked, front.protocol, ports, self._endpoints[front])
-            found = self._to_service[key, front] = (known, frozenset(world.addresses))
+            spoken = world.spoken | self.atlas.persons.intersection(self._endpoints[front].addresses)
+            found = self._to_service[key, front] = (None if known is None else self.atlas.intern(known), spoken)
         return found
 
     def _behind(self, node: str, front: Frontend) -> frozenset[int]:
-        """Addresses that the node's own rules for a Service speak of."""
-        key: Key = (node, "host")
+        """Pods that a node's rules for a Service speak of."""
+        key = sending(self._first[node]) if node in self._first else (node, HOST)
         return self._drawn(key, front)[1] if key in self.network.stacks else frozenset()
 
     @staticmethod

@@ -77,7 +77,7 @@ class _Own:
         if key not in atlas.network.stacks:
             return
         facts = atlas.observer(key).facts
-        for place in facts.near(member.value, atlas.bits):
+        for place in facts.at(member.value):
             item = facts.items[place]
             if item.parts[0] == "route" and Net(member.value, atlas.bits) in item.select:
                 self.devices |= {(key, each.name): "SELF" for each in item.select if isinstance(each, Device)}
@@ -383,4 +383,4 @@ class Classes:
         key = self.members[number].key
         if key is None or key[1] == HOST:
             return ""
-        return tuple(sorted(self._raw(key, item, number) for item in self.atlas.observer(key).sockets(ports)))
+        return tuple(sorted(self._raw(key, item, number) for item in self.atlas.observer(key).sockets(ports).items))

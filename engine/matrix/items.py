@@ -76,16 +76,49 @@ class Item(NamedTuple):
         yield from (part for part in self.parts if not isinstance(part, str))
 
 
+class Told(NamedTuple):
+    """What an item says, ready to be named."""
+
+    number: int
+    """Of its words, with the places of literals left open."""
+    literals: tuple[Literal, ...]
+    always: bool
+    """It selects by nothing, so that it counts for every packet that it is found for."""
+
+
+class Near(dict[int, tuple[int, ...]]):
+    """Address → places of the items filed under a subnet that holds it, found when first asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nets: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        """Bits that a prefix leaves open → its first address → places."""
+
+    def __missing__(self, value: int) -> tuple[int, ...]:
+        hits: list[int] = []
+        for bits, nets in self.nets.items():
+            hits += nets.get(value >> bits << bits, ())
+        found = self[value] = tuple(hits)
+        return found
+
+
 class Listing:
     """Items in order, found by the literals by which they select."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], bits: int) -> None:
+        """``bits``: length of an address."""
         self.items = items
+        self.bits = bits
+        self.told: dict[int, Told] = {}
+        """Items made ready, by place."""
+        self.spoken: frozenset[int] | None = None
+        """Members of the cluster that some item names, once asked for."""
         self.always: list[int] = []
         self.by_device: dict[str, list[int]] = defaultdict(list)
         self.by_mac: dict[str, list[int]] = defaultdict(list)
-        self._by_net: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-        self._near: dict[int, tuple[int, ...]] = {}
+        self.hosts: dict[int, list[int]] = defaultdict(list)
+        """Items filed under a single address."""
+        self.near = Near()
         for place, item in enumerate(items):
             chosen = item.select if item.either else sorted(item.select, key=_closeness)[:1]
             for literal in chosen:
@@ -95,21 +128,16 @@ class Listing:
 
     def _file(self, place: int, literal: Literal) -> None:
         if isinstance(literal, Net):
-            self._by_net[literal.length][literal.value].append(place)
+            filed = self.hosts if literal.length == self.bits else self.near.nets[self.bits - literal.length]
+            filed[literal.value].append(place)
         elif isinstance(literal, Device):
             self.by_device[literal.name].append(place)
         elif isinstance(literal, Mac):
             self.by_mac[literal.text].append(place)
 
-    def near(self, value: int, bits: int) -> tuple[int, ...]:
-        """Places of the items filed under a prefix that holds an address."""
-        found = self._near.get(value)
-        if found is None:
-            hits: list[int] = []
-            for length, nets in self._by_net.items():
-                hits += nets.get(value >> (bits - length) << (bits - length), ())
-            found = self._near[value] = tuple(hits)
-        return found
+    def at(self, value: int) -> tuple[int, ...]:
+        """Places of the items filed under an address, or a subnet that holds it."""
+        return (*self.hosts.get(value, ()), *self.near[value])
 
 
 def _closeness(literal: Literal) -> int:

@@ -58,7 +58,7 @@ class Observer:
         self.bits = BITS[family]
         self._chains: dict[tuple[int, str], Listing] = {}
         self._sets: dict[str, Listing] = {}
-        self._sockets: dict[frozenset[int], list[Item]] = {}
+        self._sockets: dict[frozenset[int], Listing] = {}
 
     @property
     def key(self) -> Key:
@@ -95,13 +95,13 @@ class Observer:
     @cached_property
     def facts(self) -> Listing:
         """Everything but chains and sets."""
-        return Listing([item for item in self._items() if item.select or not _plain(item)])
+        return Listing([item for item in self._items() if item.select or not _plain(item)], self.bits)
 
     @cached_property
     def halves(self) -> tuple[Listing, Listing]:
         """The same in two: what the stack is, which is alike for most flows, and what it knows of others."""
         items = self.facts.items
-        return Listing([i for i in items if i.parts[0] not in FAR]), Listing([i for i in items if i.parts[0] in FAR])
+        return Listing([i for i in items if i.parts[0] not in FAR], self.bits), Listing([i for i in items if i.parts[0] in FAR], self.bits)
 
     @cached_property
     def leading(self) -> list[Item]:
@@ -289,11 +289,11 @@ class Observer:
 
     # --- sockets --------------------------------------------------------------------------------------------------
 
-    def sockets(self, ports: frozenset[int]) -> list[Item]:
+    def sockets(self, ports: frozenset[int]) -> Listing:
         """Who listens on some ports."""
         found = self._sockets.get(ports)
         if found is None:
-            found = self._sockets[ports] = self._listeners(ports)
+            found = self._sockets[ports] = Listing(self._listeners(ports), self.bits)
         return found
 
     def _listeners(self, ports: frozenset[int]) -> list[Item]:
@@ -321,7 +321,7 @@ class Observer:
         if found is None:
             text = self.stack.netfilter.tables[place].chains[name].text
             items = [self._own_devices(rule_item(rule.spec, self.family)) for rule in text.rules]
-            found = self._chains[place, name] = Listing(items)
+            found = self._chains[place, name] = Listing(items, self.bits)
         return found
 
     def chains(self, place: int) -> list[Listing]:
@@ -345,7 +345,7 @@ class Observer:
         if made is None:
             return None
         if name not in self._sets:
-            self._sets[name] = Listing([self._entry(text) for text in made.fact.fields.get("members") or ()])
+            self._sets[name] = Listing([self._entry(text) for text in made.fact.fields.get("members") or ()], self.bits)
         listed = "" if made.fact.fields.get("members") is None else "listed"
         return f"{made.type} {made.family} {listed}", self._sets[name]
 

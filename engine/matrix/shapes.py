@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.facts import HOST
 from engine.inet import BITS, to_text
-from engine.matrix.items import Device, Mac, Net, Span
+from engine.matrix.items import Device, Mac, Net, Span, Told
 from engine.matrix.observer import Observer
 from engine.model.network import Port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from engine.matrix.items import Item, Listing, Literal, Part
+    from engine.matrix.items import Item, Listing, Literal
     from engine.matrix.observer import Key
     from engine.model.netfilter.ruleset import Table
     from engine.model.network import Network
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_STACKS = 24
 """Stacks that a flow has to do with, beyond which it is taken for one of its own."""
 MAX_ROUNDS = 8
+MAX_KEPT = 2048
+"""Drawings of one sheet that are kept."""
 ROLES = tuple(f"{number}." for number in range(MAX_STACKS + 1))
 
 Shape = tuple[object, ...]
@@ -40,17 +42,20 @@ class Atlas:
         self.network = network
         self.family = family
         self.bits = BITS[family]
+        self.persons: frozenset[int] = frozenset()
+        """Addresses of pods and other containers."""
         self._observers: dict[Key, Observer] = {}
         self._interned: dict[object, int] = {}
+        self._parts: dict[Key, Parts] = {}
         self._static: dict[Key, int] = {}
         self._sheets: dict[tuple[Key, object], Sheet] = {}
         self._cast: dict[Key, Cast] = {}
 
-    def sheet(self, key: Key, part: object, listings: Callable[[], Iterable[Listing]]) -> Sheet:
+    def sheet(self, key: Key, part: object, listings: Iterable[Listing]) -> Sheet:
         """A part of a stack's evidence, and what was drawn of it."""
         found = self._sheets.get((key, part))
         if found is None:
-            found = self._sheets[key, part] = Sheet(self, key, listings())
+            found = self._sheets[key, part] = Sheet(self, key, listings)
         return found
 
     def observer(self, key: Key) -> Observer:
@@ -63,6 +68,33 @@ class Atlas:
     def intern(self, thing: object) -> int:
         """A small number for a value."""
         return self._interned.setdefault(thing, len(self._interned))
+
+    def parts(self, key: Key) -> Parts:
+        """The parts of a stack's evidence that are drawn for every flow, with what was drawn of them."""
+        found = self._parts.get(key)
+        if found is None:
+            observer = self.observer(key)
+            halves = [self.sheet(key, ("facts", half), [observer.halves[half]]) for half in (0, 1)]
+            tables = [(place, table, self.sheet(key, place, observer.chains(place))) for place, table in observer.tables]
+            found = self._parts[key] = Parts((halves[0], halves[1]), tables)
+        return found
+
+    def told(self, listing: Listing, place: int) -> Told:
+        """An item made ready to be named."""
+        found = listing.told.get(place)
+        if found is None:
+            item = listing.items[place]
+            words = self.intern(("told", tuple([part if isinstance(part, str) else None for part in item.parts])))
+            literals = tuple([part for part in item.parts if not isinstance(part, str)])
+            found = listing.told[place] = Told(words, literals, item.ports is None and (item.either or not item.select))
+        return found
+
+    def spoken(self, listing: Listing) -> frozenset[int]:
+        """Pods that a chain names."""
+        if listing.spoken is None:
+            named = (each.value for item in listing.items for each in item.literals if isinstance(each, Net) and each.length == self.bits)
+            listing.spoken = self.persons.intersection(named)
+        return listing.spoken
 
     def static(self, key: Key) -> int:
         """What a stack says of every packet, as a number."""
@@ -78,6 +110,11 @@ class Atlas:
             for value in dict.fromkeys(a.value for a in stack.addresses if a.family == self.family):
                 found[value].append(key)
         return dict(found)
+
+    @cached_property
+    def shared(self) -> frozenset[int]:
+        """Addresses that several stacks hold."""
+        return frozenset(value for value, keys in self.holders.items() if len(keys) > 1)
 
     @cached_property
     def bearers(self) -> dict[str, list[Key]]:
@@ -155,13 +192,24 @@ class World:
         self.stacks: dict[Key, int] = {}
         self.addresses: dict[int, str] = {}
         self.devices: dict[tuple[Key, str], str] = {}
+        self.devices_at: dict[Key, dict[str, str]] = {}
         self.macs: dict[str, str] = {}
-        self.ports = set(ports)
+        self.ports = ports
         self.sent: dict[int, None] = {}
         """Addresses that rules send packets to."""
         self.lost = False
         """Something cannot be named."""
+        self.spoken: frozenset[int] = frozenset()
+        """Pods that the rules name by which it may come, whether they mean them or not."""
         self._nets: dict[Literal, str] = {}
+        self._named = (-1, 0)
+
+    @property
+    def names(self) -> int:
+        """How all addresses are called, as a number."""
+        if self._named[0] != len(self.addresses):
+            self._named = (len(self.addresses), self.atlas.intern(("names", *self.addresses.values())))
+        return self._named[1]
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -183,7 +231,7 @@ class World:
         for value, name, own in cast.addresses:
             self.addresses.setdefault(value, role + name if own else name)
         for place, name in cast.devices:
-            self.devices[place] = role + name
+            self._name_device(place, role + name)
         for mac, name, own in cast.macs:
             self.macs.setdefault(mac, role + name if own else name)
         self._nets.clear()
@@ -220,25 +268,43 @@ class World:
     def _name_wires(self, key: Key, value: int, name: str) -> None:
         """Devices to which a node routes an address alone lead to whoever has it."""
         observer = self.atlas.observer(key)
-        for place in observer.facts.near(value, self.atlas.bits):
+        for place in observer.facts.at(value):
             item = observer.facts.items[place]
             if item.parts[0] == "route" and Net(value, self.atlas.bits) in item.select:
                 for each in item.select:
                     if isinstance(each, Device):
-                        self.devices[key, each.name] = f"{name}w"
+                        self._name_device((key, each.name), f"{name}w")
+
+    def _name_device(self, place: tuple[Key, str], name: str) -> None:
+        self.devices[place] = name
+        self.devices_at.setdefault(place[0], {})[place[1]] = name
 
     def follow(self, item: Item) -> None:
         """Wherever an item may send a packet takes part as well."""
         for each in item.leads:
             if isinstance(each, Net):
-                if item.jump:
-                    self.sent[each.value] = None
                 self.meet(each.value)
             elif isinstance(each, Mac):
                 self._follow_mac(each.text)
             else:
                 self.lost = True
-        self.ports.update(item.new_ports)
+        if item.new_ports:
+            self.ports |= frozenset(item.new_ports)
+
+    def led(self, leads: Leads) -> None:
+        """Wherever something drawn leads takes part as well."""
+        if leads.sent:
+            self.sent.update(dict.fromkeys(leads.sent))
+        known, lone = self.addresses, self.atlas.shared
+        for value in leads.addresses:
+            if value not in known or value in lone:
+                self.meet(value)
+        for mac in leads.macs:
+            if mac not in self.macs:
+                self._follow_mac(mac)
+        self.lost = self.lost or leads.lost
+        if not leads.ports <= self.ports:
+            self.ports |= leads.ports
 
     def _follow_mac(self, mac: str) -> None:
         if mac in self.macs:
@@ -250,20 +316,21 @@ class World:
 
     # --- what counts ----------------------------------------------------------------------------------------------
 
-    def touched(self, key: Key, listing: Listing) -> list[Item]:
-        """Items that count for this flow, in order."""
+    def touched(self, key: Key, listing: Listing) -> list[int]:
+        """Places of the items that count for this flow, in order."""
         places = set(listing.always)
-        for value in self.addresses:
-            places.update(listing.near(value, self.atlas.bits))
-        if listing.by_device:
-            for there, name in self.devices:
-                if there == key:
-                    places.update(listing.by_device.get(name, ()))
+        for value in listing.hosts.keys() & self.addresses.keys():
+            places.update(listing.hosts[value])
+        if listing.near.nets:
+            places.update(*map(listing.near.__getitem__, self.addresses))
+        if listing.by_device and key in self.devices_at:
+            for name in self.devices_at[key].keys() & listing.by_device.keys():
+                places.update(listing.by_device[name])
         if listing.by_mac:
-            for mac in self.macs:
-                places.update(listing.by_mac.get(mac, ()))
-        items = listing.items
-        return [items[place] for place in sorted(places) if self.counts(key, items[place])]
+            for mac in self.macs.keys() & listing.by_mac.keys():
+                places.update(listing.by_mac[mac])
+        told, items = self.atlas.told, listing.items
+        return [place for place in sorted(places) if told(listing, place).always or self.counts(key, items[place])]
 
     def counts(self, key: Key, item: Item) -> bool:
         """Whether this flow has to do with everything that an item selects by."""
@@ -296,24 +363,37 @@ class World:
             found = self._nets[literal] = ",".join(sorted(held))
         return found
 
-    def part(self, key: Key, part: Part) -> str:
-        """A part of an item, named."""
-        if isinstance(part, str):
-            return part
+    def part(self, key: Key, part: Literal) -> str:
+        """A literal of an item, named."""
         if isinstance(part, Net):
             if part.length == self.atlas.bits:
                 return self.addresses.get(part.value) or "=" + to_text(part.value, self.atlas.family)
             return f"{part.length}[{self.net(part)}]"
         if isinstance(part, Device):
             if part.name.endswith("+"):
-                held = (name for (there, device), name in self.devices.items() if there == key and device.startswith(part.name[:-1]))
+                held = (name for device, name in self.devices_at.get(key, {}).items() if device.startswith(part.name[:-1]))
                 return f"{part.name}[{','.join(sorted(held))}]"
             return self.devices.get((key, part.name), "another")
         return self.macs.get(part.text) or "=" + part.text if isinstance(part, Mac) else f"span[{self.net(part)}]"
 
-    def told(self, key: Key, item: Item) -> tuple[str, ...]:
-        """An item, named."""
-        return tuple([part if isinstance(part, str) else self.part(key, part) for part in item.parts])
+    def told(self, key: Key, listing: Listing, place: int) -> tuple[Any, ...]:
+        """An item, named: the number of its words, and its literals."""
+        number, literals, _ = self.atlas.told(listing, place)
+        if not literals:
+            return (number,)
+        return (number, *[self.part(key, literal) for literal in literals])
+
+
+class Sights(dict[int, int]):
+    """Address → what a sheet can tell of it, as a number, found when first asked for."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        super().__init__()
+        self._sight = sheet.sight
+
+    def __missing__(self, value: int) -> int:
+        found = self[value] = self._sight(value)
+        return found
 
 
 class Sheet:
@@ -323,7 +403,7 @@ class Sheet:
         self.atlas = atlas
         self.key = key
         self.kept: dict[object, Drawn] = {}
-        self._seen: dict[int, int] = {}
+        self.seen = Sights(self)
         self._listings = list(listings)
         self._hosts: set[int] = set()
         self._nets: set[tuple[int, int]] = set()
@@ -341,6 +421,8 @@ class Sheet:
                 self._lengths[size.bit_length() - 1].add(first)
             else:
                 self._odd.append((first, last))
+        self._blind = not (self._hosts or self._nets or self._macs or self._devices)
+        self._ported = any(item.ports is not None for listing in self._listings for item in listing.items)
 
     def _note(self, literal: Literal) -> None:
         if isinstance(literal, Net):
@@ -357,30 +439,72 @@ class Sheet:
 
     def sight(self, value: int) -> int:
         """What the sheet can tell of an address, as a number."""
-        found = self._seen.get(value)
-        if found is None:
-            inside = [(bits, first, value == first, value == first + (1 << bits) - 1) for bits, firsts in self._lengths.items()
-                if (first := value >> bits << bits) in firsts]  # fmt: skip
-            odd = [(first, last, value == first, value == last) for first, last in self._odd if first <= value <= last]
-            found = self._seen[value] = self.atlas.intern(("sight", tuple(inside), tuple(odd), value if value in self._hosts else -1))
-        return found
+        inside = [(bits, first, value == first, value == first + (1 << bits) - 1) for bits, firsts in self._lengths.items()
+            if (first := value >> bits << bits) in firsts]  # fmt: skip
+        odd = [(first, last, value == first, value == last) for first, last in self._odd if first <= value <= last]
+        return self.atlas.intern(("sight", tuple(inside), tuple(odd), value if value in self._hosts else -1))
 
     def view(self, world: World) -> tuple[object, ...]:
         """All that the sheet can tell of a flow: flows of one view are drawn alike."""
-        sight, seen = self.sight, self._seen
-        addresses = [(name, seen[value] if value in seen else sight(value)) for value, name in world.addresses.items()]
-        devices = [(device, name) for (there, device), name in world.devices.items() if there == self.key] if self._devices else ()
-        macs = [(mac, name) for mac, name in world.macs.items() if mac in self._macs] if self._macs else ()
-        return (tuple(addresses), tuple(devices), tuple(macs), frozenset(world.ports))
+        ports = world.ports if self._ported else None
+        if self._blind:
+            return (ports,)
+        devices = tuple(world.devices_at.get(self.key, {}).items()) if self._devices else ()
+        macs = tuple([(mac, world.macs[mac]) for mac in world.macs if mac in self._macs]) if self._macs else ()
+        return (world.names, tuple(map(self.seen.__getitem__, world.addresses)), devices, macs, ports)
+
+    def keep(self, view: object, made: Drawn) -> Drawn:
+        """Keep what was drawn, within bounds."""
+        if len(self.kept) >= MAX_KEPT:
+            self.kept.clear()
+        self.kept[view] = made
+        return made
+
+
+class Parts(NamedTuple):
+    """Sheets of one stack."""
+
+    halves: tuple[Sheet, Sheet]
+    tables: list[tuple[int, Table, Sheet]]
+
+
+class Leads(NamedTuple):
+    """Where packets may be sent by something drawn."""
+
+    addresses: tuple[int, ...] = ()
+    sent: tuple[int, ...] = ()
+    """Those that rules send to."""
+    macs: tuple[str, ...] = ()
+    ports: frozenset[int] = frozenset()
+    lost: bool = False
+    """To a range: it cannot be named."""
+
+    @staticmethod
+    def of(items: Iterable[Item]) -> Leads:
+        """Of some items, in order."""
+        chosen = [item for item in items if item.leads or item.new_ports]
+        if not chosen:
+            return NOWHERE
+        leads = [(each, item.jump) for item in chosen for each in item.leads]
+        return Leads(
+            tuple(dict.fromkeys(each.value for each, _ in leads if isinstance(each, Net))),
+            tuple(dict.fromkeys(each.value for each, jump in leads if isinstance(each, Net) and jump)),
+            tuple(dict.fromkeys(each.text for each, _ in leads if isinstance(each, Mac))),
+            frozenset(port for item in chosen for port in item.new_ports),
+            any(not isinstance(each, (Net, Mac)) for each, _ in leads),
+        )
+
+
+NOWHERE = Leads()
 
 
 class Drawn(NamedTuple):
     """A part of a shape."""
 
     number: int
-    items: tuple[Item, ...]
-    """Items by which packets may be sent elsewhere, or to other ports."""
+    leads: Leads
     sets: tuple[str, ...] = ()
+    spoken: frozenset[int] = frozenset()
 
 
 class Drawing:
@@ -397,41 +521,37 @@ class Drawing:
     def drawn(self) -> tuple[object, ...]:
         """The parts, as numbers."""
         world, key = self.world, self.key
-        parts: list[object] = [world.atlas.static(key), self._half(0), self._half(1)]
+        own = self.atlas.parts(key)
+        listings = self.observer.halves
+        parts: list[object] = [self.atlas.static(key)]
+        parts += [self._taken(sheet, self._facts, listing).number for sheet, listing in zip(own.halves, listings, strict=True)]
         if self.listens:
-            sockets = self.observer.sockets(frozenset(world.ports))
-            parts.append(tuple(sorted(world.told(key, item) for item in sockets)))
+            sockets = self.observer.sockets(world.ports)
+            parts.append(tuple(sorted(world.told(key, sockets, place) for place in range(len(sockets.items)))))
         sets: dict[str, None] = {}
-        for place, table in self.observer.tables:
-            made = self._whole_table(place, table)
-            sets.update(dict.fromkeys(made.sets))
+        for place, table, sheet in own.tables:
+            made = self._taken(sheet, self._table, place, table)
+            if made.sets:
+                sets.update(dict.fromkeys(made.sets))
             parts.append(made.number)
-        return (*parts, *self._told_sets(sets))
+        return (*parts, *self._told_sets(sets)) if sets else tuple(parts)
 
-    def _half(self, half: int) -> int:
-        return self._taken(("facts", half), lambda: [self.observer.halves[half]], lambda: self._facts(half)).number
-
-    def _whole_table(self, place: int, table: Table) -> Drawn:
-        return self._taken(place, lambda: self.observer.chains(place), lambda: self._table(place, table))
-
-    def _whole_set(self, name: str, listing: Listing) -> Drawn:
-        return self._taken(("set", name), lambda: [listing], lambda: self._set(listing))
-
-    def _taken(self, part: object, listings: Callable[[], Iterable[Listing]], draw: Callable[[], Drawn]) -> Drawn:
-        sheet = self.atlas.sheet(self.key, part, listings)
+    def _taken(self, sheet: Sheet, draw: Callable[..., Drawn], *what: object) -> Drawn:
         view = sheet.view(self.world)
         made = sheet.kept.get(view)
         if made is None:
-            made = sheet.kept[view] = draw()
-        for item in made.items:
-            self.world.follow(item)
+            made = sheet.keep(view, draw(*what))
+        if made.leads is not NOWHERE:
+            self.world.led(made.leads)
+        if made.spoken:
+            self.world.spoken |= made.spoken
         return made
 
-    def _facts(self, half: int) -> Drawn:
+    def _facts(self, listing: Listing) -> Drawn:
         world, key = self.world, self.key
-        items = world.touched(key, self.observer.halves[half])
-        facts = sorted([world.told(key, item) for item in items], key=lambda told: told[:3])
-        return Drawn(self.atlas.intern(tuple(facts)), tuple(item for item in items if item.leads))
+        places = world.touched(key, listing)
+        told = sorted([world.told(key, listing, place) for place in places])
+        return Drawn(self.atlas.intern(tuple(told)), Leads.of([listing.items[place] for place in places]))
 
     def _table(self, place: int, table: Table) -> Drawn:
         world, key = self.world, self.key
@@ -439,9 +559,13 @@ class Drawing:
         queue = list(known)
         lines: list[object] = [(table.backend, table.name, table.partial, table.devices_known, *known)]
         touched: list[Item] = []
+        spoken: frozenset[int] = frozenset()
         for name in queue:
             lines.append((known[name], table.chains[name].text.policy))
-            for item in world.touched(key, self.observer.chain(place, name)):
+            listing = self.observer.chain(place, name)
+            spoken |= self.atlas.spoken(listing)
+            for at in world.touched(key, listing):
+                item = listing.items[at]
                 touched.append(item)
                 jump: object = item.jump
                 if item.jump in table.chains:
@@ -449,9 +573,9 @@ class Drawing:
                         known[item.jump] = len(HOOKS) + len(known)
                         queue.append(item.jump)
                     jump = known[item.jump]
-                lines.append((*world.told(key, item), jump))
+                lines.append((*world.told(key, listing, at), jump))
         sets = tuple(dict.fromkeys(name for item in touched for name in item.sets))
-        return Drawn(self.atlas.intern(tuple(lines)), tuple(i for i in touched if i.leads or i.new_ports), sets)
+        return Drawn(self.atlas.intern(tuple(lines)), Leads.of(touched), sets, spoken)
 
     def _told_sets(self, sets: Iterable[str]) -> Iterator[tuple[object, ...]]:
         queue = list(sets)
@@ -464,11 +588,12 @@ class Drawing:
             if kind.startswith("list:set"):
                 inner = [str(item.parts[0]) for item in listing.items]
                 queue += [each for each in inner if each not in queue]
-            yield (name, kind, self._whole_set(name, listing).number)
+            sheet = self.atlas.sheet(self.key, ("set", name), [listing])
+            yield (name, kind, self._taken(sheet, self._set, listing).number)
 
     def _set(self, listing: Listing) -> Drawn:
-        told = sorted(self.world.told(self.key, item) for item in self.world.touched(self.key, listing))
-        return Drawn(self.atlas.intern(tuple(told)), ())
+        told = sorted(self.world.told(self.key, listing, place) for place in self.world.touched(self.key, listing))
+        return Drawn(self.atlas.intern(tuple(told)), NOWHERE)
 
 
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -498,7 +623,7 @@ def shape(  # noqa: PLR0917 - the flow, and what is known of it
         world.target(value, "T", node)
     for each in behind.addresses if behind is not None else ():
         world.meet(each)
-    world.ports |= behind.ports if behind is not None else set()
+    world.ports |= behind.ports if behind is not None else frozenset()
     drawn: list[object] = []
     for _ in range(MAX_ROUNDS):
         before = world.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST, Fact
@@ -38,7 +38,13 @@ class OwnAddress(NamedTuple):
     @property
     def network(self) -> Prefix:
         """The on-link prefix."""
-        return prefix(f"{self.text}/{self.prefixlen}")
+        return _network(self.value, self.prefixlen, self.family)
+
+
+@lru_cache(maxsize=65536)
+def _network(value: int, length: int, family: int) -> Prefix:
+    """The prefix of an address; a search of one wire asks for those of every device of the evidence."""
+    return prefix(f"{to_text(value, family)}/{length}")
 
 
 class NetStack:
