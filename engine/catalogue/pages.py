@@ -195,4 +195,6 @@ def escape(text: str) -> str:
 def foreign(text: str) -> bool:
     """Whether a page was not written by this program."""
     heads = {word("names", lang) for lang in LANGUAGES}
+    # An index says in its last words who wrote it.
+    heads |= {word("index-about", lang, n=0, command="\0").partition("\0")[2] for lang in LANGUAGES}
     return not any(head in text for head in heads)

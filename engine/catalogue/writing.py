@@ -23,11 +23,15 @@ def catalogue(folders: Sequence[str | Path], proofs: str | Path | None, command:
 
 
 def write_catalogue(folder: str | Path, folders: Sequence[str | Path] = (), proofs: str | Path | None = None) -> tuple[str, ExitStatus]:
-    """Write all pages, and remove those of rules that are gone; files that this program did not write are left alone."""
+    """Write all pages, and remove those of rules that are gone; raises :class:`RuleError` where a page would overwrite somebody else's file."""
     base = Path(folder)
     found = catalogue(folders, proofs)
     try:
         base.mkdir(parents=True, exist_ok=True)
+        others = [name for name in found if (base / name).exists() and foreign((base / name).read_text(encoding="utf-8", errors="replace"))]
+        if others:
+            message = f"{base / others[0]} was not written by this program: nothing was written"
+            raise RuleError(message, "give -o a folder of its own, or move the file away")
         for file in base.glob("*.md"):
             if file.name not in found and not foreign(file.read_text(encoding="utf-8", errors="replace")):
                 file.unlink()

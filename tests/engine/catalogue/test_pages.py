@@ -99,6 +99,15 @@ def page(folder: Path, name: str = "acme-port-closed.md") -> str:
     return pages(rules, read_proofs(folder, [rule.id for rule in rules]), COMMAND)[name]
 
 
+def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+    """A README that this program did not write stops the whole writing; its own pages it knows again."""
+    (tmp_path / "README.md").write_text("# Our runbook\n\nFailure modes of our own.\n")
+    with pytest.raises(RuleError, match=r"README\.md was not written by this program"):
+        write_catalogue(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text().startswith("# Our runbook")
+
+
 def test_conditions_read_as_sentences(folder: Path) -> None:
     """Conditions, joins, guards and absent facts are told in words; a list of one reads as its element."""
     text = page(folder)
@@ -168,6 +177,8 @@ def test_chinese(folder: Path) -> None:
 def test_index(folder: Path) -> None:
     """The index lists each mode under its layer with its page."""
     index = page(folder, "README.md")
+    assert not foreign(index)
+    assert not foreign(page(folder, "README.zh.md"))
     assert "| [acme-port-closed](acme-port-closed.md) | n1 closes port 22 to \\*all\\* |" in index.partition("## programs")[2]
 
 
