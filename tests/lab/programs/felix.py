@@ -1,12 +1,14 @@
 """An agent that makes chains of network policies, shaped as calico's felix makes them.
 
 Usage: felix apply (a NetworkPolicy in JSON on standard input) | felix delete NAMESPACE NAME | felix sync.  /etc/lab/endpoints.json holds the pods
-of the cluster by address: namespace, labels, and the host's end of the veth of those that are here.  Peers are pods of its namespace.
+of the cluster by address: namespace, labels, and the host's end of the veth of those that are here (or are on the ``node`` that this is).
+Peers are pods of its namespace.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +50,8 @@ def chains() -> dict[str, list[str]]:
         "cali-from-wl-dispatch": [],
         "cali-to-wl-dispatch": [],
     }
-    for pod in (pod for pod in endpoints.values() if "device" in pod):
+    here = socket.gethostname()
+    for pod in (pod for pod in endpoints.values() if "device" in pod and pod.get("node", here) == here):
         device, space = pod["device"], pod["namespace"]
         applying = [p for p in policies if p["metadata"]["namespace"] == space and selected(p["spec"]["podSelector"], pod["labels"])]
         start = ["-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-m conntrack --ctstate INVALID -j DROP", "-j MARK --set-xmark 0x0/0x10000"]
