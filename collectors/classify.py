@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from collectors.margins import without_margins
-from collectors.prompts import host_of
+from collectors.prompts import BANNER, announced, host_of
 from collectors.shells import NEW_CONTAINER, shell_at
 
 IGNORED: Final = "ignored"
@@ -683,7 +683,7 @@ Mark = tuple[int, str, str]
 @lru_cache(maxsize=1)
 def scanner() -> re.Pattern[str]:
     """One expression for all signatures and headings."""
-    first = [f"(?P<heading_line>{HEADING})", f"(?P<prompt>{BARE_PROMPT})", f"(?P<json>{JSON_START})"]
+    first = [f"(?P<heading_line>{HEADING})", f"(?P<prompt>{BARE_PROMPT})", f"(?P<banner>{BANNER})", f"(?P<json>{JSON_START})"]
     groups = [*first, *(f"(?P<{name}>{pattern})" for name, pattern in SIGNATURES)]
     return re.compile("|".join(groups), re.MULTILINE)
 
@@ -723,7 +723,7 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
         return [Section(hint.format, hint.command, text, netns=inside)]
     text = without_margins(text, begins_output)
     marks = list(_marks(text, hint))
-    if all(kind == "prompt" for _, kind, _ in marks):
+    if all(kind in {"prompt", "banner"} for _, kind, _ in marks):
         return [Section(hint.format, hint.command, text, netns=inside)] if hint and _plausible(hint, text) else [Section("", command, text)]
     made = _cut(text, marks, hint)
     hosts = {section.host for section in made if section.host}
@@ -809,12 +809,16 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
     made: list[Section] = []
     heading = Hint("")
     begin = 0
-    host = within = ""
+    host = within = announcer = ""
     for number, (offset, kind, command) in enumerate(marks):
         end, following = (marks[number + 1][0], marks[number + 1][1]) if number + 1 < len(marks) else (len(text), "heading")
+        if kind == "banner":
+            announcer = announced(text[offset : _line_end(text, offset)])
+            continue
         if kind in {"heading", "prompt"}:
             heading = from_command(command) or Hint("", command)
             begin = _line_end(text, offset)
+            announcer = ""
             within, opened_on = shell_at(text, offset)
             # The prompt of a container's shell names the container, not the machine that it runs on.
             host = opened_on or ("" if within else host_of(text[offset:begin])) or host
@@ -827,7 +831,9 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
             heading = Hint("")
             continue
         start = 0 if not number else begin if heading.format == kind else offset
-        made.append(_inside(_section(text, kind, _command_for(kind, heading, hint, made), start, end), host, within))
+        # What a loop tries may be announced as well: who tries it, is not.
+        whose = announcer if announcer and kind != "attempt" else host
+        made.append(_inside(_section(text, kind, _command_for(kind, heading, hint, made), start, end), whose, within))
         # A heading speaks for the output that follows it, not for the ones after that.
         heading = Hint("")
     return made

@@ -17,6 +17,12 @@ PROMPT: Final = re.compile(r"[ \t]*[\[(]?[\w.-]{1,64}@([A-Za-z0-9][\w.-]{0,252}?
 """``root@n1:~#``, ``[root@n1 ~]#``, ``user@n1 $``."""
 
 
+BANNER: Final = (
+    r"^(?:[=#*>-]{2,}[ \t]*(?:node |host |server )?\d{1,3}(?:\.\d{1,3}){3}[ \t]*:?[ \t]*[=#*<-]{2,}"
+    r"|[\w.-]{1,64} \| (?:SUCCESS|CHANGED|FAILED)(?: \| rc=\d{1,3})? >>)[ \t\r]*$"
+)
+"""A line with which tools and loops announce whose output follows: ``===== 10.0.0.5 =====``, ansible's ``n1 | CHANGED | rc=0 >>``."""
+
 CONTAINER: Final = re.compile(r"[0-9a-f]{12}")
 """The host name that docker and podman give to a container: its short identity."""
 
@@ -27,9 +33,15 @@ def host_of(line: str) -> str:
     return match[1] if match and short(match[1]) != "localhost" else ""
 
 
+def announced(line: str) -> str:
+    """The machine that a banner names."""
+    found = re.search(r"\d{1,3}(?:\.\d{1,3}){3}", line) if line[0] in "=#*>-" else None
+    return found[0] if found else line.partition(" ")[0]
+
+
 def short(name: str) -> str:
-    """A host's name without its domain: prompts show no more."""
-    return name.partition(".")[0].lower()
+    """A host's name without its domain: prompts show no more; an address is whole."""
+    return name.lower() if re.fullmatch(r"[\d.]+", name) else name.partition(".")[0].lower()
 
 
 class Prompted:

@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.facts import HOST, Fact
+from engine.model.links import Link
 from engine.overlays.machines import CALICO, FLANNEL, Machine, data_of, machine_of, machines, note_of, prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from engine.facts import FactBase
-    from engine.model.links import Link
 
 ROUTING_DEVICE: Final = re.compile(r"flannel(?:-v6)?\.\d+|vxlan(?:-v6)?\.calico")
 """Devices that overlay programs make for routing, and whose entries they write themselves."""
@@ -50,7 +50,7 @@ class Vtep(NamedTuple):
 
 def vni_of(link: Link) -> int | None:
     """VNI of a device that routes into a VXLAN; ``None`` for any other device."""
-    if link.master or not link.mac or link.mac == NOBODY:
+    if link.master or link.mac == NOBODY or (not link.mac and link.fact is not None):
         return None
     if link.type == "vxlan":
         return link.vxlan_id
@@ -127,12 +127,19 @@ def stale(base: FactBase) -> Iterator[Fact]:
     told = list(announced(base))
     unlisted = [each for each in told if not _listed(each, found)]
     for machine in found.values():
-        for link in machine.links.values():
+        for link in _routing(machine):
             vni = vni_of(link)
             if vni is not None:
                 peers = [each for each in (*listed, *unlisted) if each.owner != machine.node and each.vni == vni and not _is(each, machine, link)]
                 yield from _compared(_held(machine, link), peers, {own.text for m in found.values() for own in m.uplinks})
     yield from _misannounced(found, listed, told)
+
+
+def _routing(machine: Machine) -> Iterator[Link]:
+    """Devices of a machine, and those that only its entries show to be there."""
+    yield from machine.links.values()
+    named = {str(f.fields.get("device", "")) for f in (*machine.neighbors, *machine.fdb)}
+    yield from (Link(name) for name in sorted(named - machine.links.keys()) if ROUTING_DEVICE.fullmatch(name))
 
 
 def _listed(vtep: Vtep, found: dict[str, Machine]) -> bool:
@@ -297,7 +304,8 @@ def _seen_from(machine: Machine) -> Iterator[Fact]:
             mac, address = str(entry.fields["mac"]), str(entry.fields.get("address", ""))
             before = first.setdefault(mac, entry)
             mine = mac == link.mac and not any(each.text == address for each in machine.addresses_of(link.name))
-            if mine or (before is not entry and (":" in address) == (":" in str(before.fields.get("address")))):
+            twice = before is not entry and before.fields.get("address") != address
+            if mine or (twice and (":" in address) == (":" in str(before.fields.get("address")))):
                 one = machine.node if mine else str(before.fields.get("address"))
                 fields = {
                     "device": link.name,

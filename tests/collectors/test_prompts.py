@@ -141,3 +141,17 @@ def test_a_containers_own_view_is_a_containers(tmp_path: Path) -> None:
     write(tmp_path / "web.txt", "$ ip addr\n", WEB.replace("10.244.1.11", "172.17.0.2"))
     roles = {f.get("role") for f in read([tmp_path]).facts if f.kind == "netns"}
     assert roles == {"container"}
+
+
+@pytest.mark.parametrize("banner", ["===== {} =====", "=== host {} ===", "##### {}: #####", "{} | CHANGED | rc=0 >>"])
+def test_banners_of_tools_that_ask_many(tmp_path: Path, banner: str) -> None:
+    """Each block is of the machine that its banner names, until somebody types at a prompt again."""
+    blocks = (f"{banner.format(host)}\n{ROUTE}" for host in ("10.0.0.2", "10.0.0.3"))
+    text = write(tmp_path / "all.txt", "$ run 'ip route'\n", *blocks, "user@n9:~$ ip route\n", ROUTE)
+    assert {node for node, _ in stacks(text)} == {"10.0.0.2", "10.0.0.3", "n9"}
+
+
+def test_a_banner_over_attempts(tmp_path: Path) -> None:
+    """A loop announces whom it tries to reach: that is nobody's terminal."""
+    text = write(tmp_path / "ping.txt", "user@n9:~$ ip route\n", ROUTE, "=== 10.0.0.2 ===\nPING 10.0.0.2 (10.0.0.2) 56(84) bytes of data.\n")
+    assert {node for node, _ in stacks(text)} == {"n9"}

@@ -185,3 +185,17 @@ def test_one_nodes_entries_show_it() -> None:
     assert not computed("vtep_twin", one, both)
     learned = neighbors("n1", f"10.9.0.2 dev vxlan7 lladdr {B} REACHABLE", f"10.9.0.3 dev vxlan7 lladdr {B} REACHABLE")
     assert not computed("vtep_twin", device("n1", A, "192.0.2.1", "vxlan7", 7), learned)
+
+
+def test_entries_without_the_device() -> None:
+    """Entries show that the device is there, though nobody listed it; right ones are no fault."""
+    peer = device("n2", B, "192.0.2.2")
+    wrong = computed("vtep_stale", peer, fdb("n1", ENTRY.format(mac=OLD, dst="192.0.2.2")))
+    assert [(f["node"], f["device"], f["peer"], f["mac"]) for f in wrong] == [("n1", "flannel.1", "n2", OLD)]
+    assert not computed("vtep_stale", peer, fdb("n1", ENTRY.format(mac=B, dst="192.0.2.2")))
+
+
+def test_an_entry_that_was_printed_twice() -> None:
+    """One next hop listed again is no second one of its MAC."""
+    line = f"10.244.2.0 dev flannel.1 lladdr {B} PERMANENT"
+    assert not computed("vtep_twin", device("n1", A, "192.0.2.1"), neighbors("n1", line), neighbors("n1", line))
