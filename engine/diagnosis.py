@@ -520,7 +520,13 @@ def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing
         command = f"{stack.entry} {command}" if stack.entry else _inside(unknown.stack, command)
     tail = (" (assumed harmless)", "（已按无害处理）") if assumed else ("", "")
     place = unknown.node if unknown.stack == HOST else f"{unknown.node}/{unknown.stack}"
-    return Missing(unknown.node, command, {"en": f"{unknown.why}{tail[0]}", "zh": f"{place}：{spoken(unknown.why, 'zh')}{tail[1]}"})
+    why = {"en": unknown.why, "zh": spoken(unknown.why, "zh")}
+    if unknown.line is not None and unknown.line.text.strip():
+        # Which rule it is about: the reason alone ("not modelled") could be anybody's.
+        rule, origin = unknown.line.text.strip(), f"{unknown.line.source}:{unknown.line.line}" if unknown.line.line else unknown.line.source
+        what = {"en": unknown.what, "zh": spoken(unknown.what, "zh")}
+        why = {"en": f"{origin}: {rule} — {what['en']}: {why['en']}", "zh": f"{origin}：{rule} — {what['zh']}：{why['zh']}"}
+    return Missing(unknown.node, command, {"en": f"{why['en']}{tail[0]}", "zh": f"{place}：{why['zh']}{tail[1]}"})
 
 
 def _inside(stack: str, command: str) -> str:

@@ -42,6 +42,8 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     ),
     "unmodelled": ("not modelled", "未建模"),
     "rate-low": ("a rate limit: true while the rate is low", "限速：速率低时成立"),
+    "rule-matches": ("rule {number} of {chain} matches ({match})", "{chain} 的第 {number} 条规则匹配（{match}）"),
+    "rule-misses": ("rule {number} of {chain} does not match ({match})", "{chain} 的第 {number} 条规则不匹配（{match}）"),
     "rule-not-understood": ("not understood", "无法理解"),
     "no-columns": ("the listing shows no interface columns (iptables -L without -v)", "输出没有接口列（iptables -L 未带 -v）"),
     "route-covers": ("{type} route covers {dst}", "{type} 路由覆盖了 {dst}"),

@@ -311,9 +311,11 @@ class Passage:
         else:
             reason = match.reason if isinstance(match, m.Unmodelled) else phrase("set-unseen") if isinstance(match, m.InSet) else "unknown"
             unknown = self._unknown(match.text, chain, rule, reason)
+            holds = phrase("rule-matches", number=rule.number, chain=chain.name, match=match.text)
+            options = (holds, phrase("rule-misses", number=rule.number, chain=chain.name, match=match.text))
         harmful = rule.target.name in {"DROP", "REJECT"}
         if harmful:
-            options, shares = ("does not match", "matches"), shares[::-1]
+            options, shares = options[::-1], shares[::-1]
         answer = self.choices.ask(("match", *key), options, unknown, shares)
         return (answer == 1) if harmful else (answer == 0)
 
