@@ -35,6 +35,7 @@ PARSERS: Final = {
     "cards": "cards:parse",
     "kernel_log": "kernellog:parse",
     "capture": "tcpdump:parse",
+    "options": "options:parse",
     "ufw": "frontends:parse_ufw",
     "firewalld": "frontends:parse_firewalld",
     "link": "iplink:parse",
@@ -598,6 +599,14 @@ SIGNATURES: Final = (
     ),
     ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
     ("component_log", KLOG),
+    (
+        "options",
+        (
+            r"^[ \t]*(?:- )?[\"']?--(?:cluster-cidr|service-cluster-ip-range|service-cidr)="
+            r"|^[^\n]{0,200}\b(?:kube-apiserver|kube-controller-manager|kube-proxy|k3s|rke2) "
+            r"[^\n]{0,4000}?--(?:cluster-cidr|service-cluster-ip-range|service-cidr)[= ]\d"
+        ),
+    ),
     ("ufw", r"^Status: (?:in)?active[ \t\r]*$"),
     ("firewalld", r"^[A-Za-z][\w-]*(?: \((?:active|default)[^)\n]*\))?[ \t\r]*$(?=\n  target: )"),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),

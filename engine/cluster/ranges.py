@@ -71,6 +71,8 @@ def _configured(fact: Fact) -> Iterator[tuple[str, str, str, Fact]]:
         value = setting(text, key)
         if value:
             yield value, what, f"configmap {name} {key}", fact
+    for option in _ARGUMENTS.keys() & data.keys():
+        yield str(data[option]), _ARGUMENTS[option], option, fact
     if "net-conf.json" in data:
         for network in re.findall(r'"(?:IPv6)?Network"\s*:\s*"([^"]+)"', str(data["net-conf.json"])):
             yield network, "pod", f"configmap {name} net-conf.json", fact
