@@ -258,8 +258,9 @@ def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked |
 
 
 def asked_from(start: Port, next_hop: int, family: int, source: int) -> int | None:
-    """Address that a device asks from: the packet's if it is its own, else its first in the next hop's subnet, else its first.
+    """Address that a device asks from: the packet's if it is the stack's own, else the device's first in the next hop's subnet, else its first.
 
+    A device without any borrows the first global one of another (``arp_solicit``, ``inet_select_addr``).
     IPv6: the packet's if the device has it, else the device's link-local one (``ndisc_solicit``).
     """
     if family == 6:
@@ -267,9 +268,10 @@ def asked_from(start: Port, next_hop: int, family: int, source: int) -> int | No
         return next((a.value for a in sorted(mine, key=lambda a: (a.value != source, a.scope != "link"))), None)
     if family == 4 and source and start.stack.address_type(4, source) == "LOCAL":
         return source
-    own = start.stack.addresses_of(start.link.name, family)
+    own = [a for a in start.stack.addresses_of(start.link.name, family) if not a.secondary and a.scope != "host"]
     near = [a for a in own if a.network.holds(next_hop)]
-    return next((a.value for a in near or own), None)
+    others = (a for a in start.stack.addresses if a.family == family and not a.secondary and a.scope not in {"host", "link"})
+    return next((a.value for a in near or own or others), None)
 
 
 def _known_mac(start: Port, next_hop: int) -> str:
