@@ -87,6 +87,10 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "the answer comes from {where}, the client asked {dst}:{port}",
         "应答来自 {where}，而客户端访问的是 {dst}:{port}",
     ),
+    "ndp-astray": (
+        "a mark has the neighbour discovery packet for {dst} routed anew: it leaves by {device}",
+        "标记使发往 {dst} 的邻居发现报文被重新路由：从 {device} 发出",
+    ),
     "answer-to-other": (
         "the answer is for {where}, the client asked from {own}",
         "应答的目的是 {where}，而客户端是从 {own} 发出请求的",

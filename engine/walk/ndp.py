@@ -2,7 +2,7 @@
 
 Source: Linux ``net/ipv6/ndisc.c`` (ndisc_solicit, ndisc_recv_ns), ``nf_conntrack_proto_icmpv6.c`` (never tracked), ``br_netfilter_hooks.c``.
 Measured on Linux 6.18: with a policy of DROP on INPUT and no rule for ICMPv6 types 135 and 136 nobody gets through the router;
-its neighbours see EHOSTUNREACH.
+its neighbours see EHOSTUNREACH.  An answer that a rule of mangle OUTPUT marks is routed anew, and lost if it leaves by another device.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.inet import to_text
+from engine.model.fib import Found
 from engine.model.packet import Packet, State
+from engine.phrases import phrase
 from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import asked_from
 from engine.walk.place import At, End
+from engine.walk.routing import Way
+from engine.walk.trace import Disposition
 
 if TYPE_CHECKING:
     from engine.model.network import Port
@@ -47,20 +52,40 @@ def unanswered(walker: Walker, at: At, path: list[Port], next_hop: int) -> End |
 
 def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | None:
     recorder = walker.recorder
+    before = path[0].stack
     for place in _hooks(walker, path):
         hops, facts, steps = len(recorder.hops), len(recorder.facts), len(recorder.hops[-1].steps) if recorder.hops else 0
         if recorder.hops and recorder.hops[-1].stack is not place.stack:
             recorder.enter(place.stack, str(place.devices.get("in_device", "")), packet)
-        # Conntrack passes it by, which it knows only once it has got there.
-        state = None if place.hook in {"OUTPUT", "PREROUTING"} else State("UNTRACKED")
-        here = replace(at, stack=place.stack, device=str(place.devices.get("in_device", "")), packet=packet, state=state, how="frame")
-        ended = walker.pass_hook(here, place.hook, place.devices)
-        if isinstance(ended, End):
-            return ended
+        # Marks stay with the packet as long as it stays in a stack.
+        packet, before = packet if place.stack is before else replace(packet, mark=0), place.stack
+        passed = _pass(walker, at, packet, place, path[-1])
+        if isinstance(passed, End):
+            return passed
+        packet = passed
         del recorder.hops[hops:], recorder.facts[facts:]
         if recorder.hops:
             del recorder.hops[-1].steps[steps:]
     return None
+
+
+def _pass(walker: Walker, at: At, packet: Packet, place: Passed, station: Port) -> Packet | End:
+    """The packet as it leaves a hook, or where it ends; it is sent without asking the routes, but what marks it in OUTPUT has them asked."""
+    # Conntrack passes it by, which it knows only once it has got there.
+    state = None if place.hook in {"OUTPUT", "PREROUTING"} else State("UNTRACKED")
+    here = replace(at, stack=place.stack, device=str(place.devices.get("in_device", "")), packet=packet, state=state, how="frame")
+    passage = walker.passage(here)
+    out = str(place.devices.get("out_device", ""))
+    passage.way = Way("unicast", out, packet.dst, "", Found("unicast"))
+    ended = walker.hook(here, passage, place.hook, **place.devices)
+    if isinstance(ended, End):
+        return ended
+    way = passage.way
+    # Wherever else it comes in, nobody asked there; what a router passes on counts for nothing (ndisc_recv_na).
+    if (way.type, way.device) == ("unicast", out) and (way.next_hop == packet.dst or station.stack.own(way.next_hop, 6) is not None):
+        return passage.packet
+    text = phrase("ndp-astray", dst=to_text(packet.dst, 6), device="lo" if way.type == "local" else way.device)
+    return walker.stop(here, "neighbor", Disposition.NEIGHBOR_FAILED, text, way.lines, origin=way.fact)
 
 
 def _hooks(walker: Walker, path: list[Port]) -> list[Passed]:

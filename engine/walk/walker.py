@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SENDING = frozenset({"unicast", "local", "reject"})
 """Results of a look-up by which a packet gets as far as OUTPUT: routes of IPv6 that reject do so only after it."""
+LINK_LOCAL = 0x3FA
+"""First ten bits of link-local addresses (fe80::/10)."""
 MAX_HOPS = 200
 """Stack traversals of one packet, whatever its TTL: bridges do not count it down, and tunnels start anew."""
 
@@ -231,10 +233,6 @@ class Walker:
                     return replace(end, errno="") if passage.packet.protocol == "tcp" else end
         return None
 
-    def pass_hook(self, at: At, hook: str, devices: Mapping[str, str | bool]) -> At | End | None:
-        """Run a hook for a packet beside the walked one; ``None`` = it passes."""
-        return self.hook(at, self.passage(at), hook, **devices)
-
     def _unseen(self, at: At, passage: Passage, hook: str, devices: Mapping[str, str | bool]) -> End | None:
         """A firewall that nobody collected: unknown on a node, assumed to be empty in a container (and said)."""
         stack, family = at.stack, passage.packet.family
@@ -428,7 +426,10 @@ class Walker:
         now = passage.packet
         if (now.dst, now.src, now.mark) == (before.dst, before.src, before.mark):
             return way
-        return find_way(passage.stack, self.key(now), self.choices)
+        # Groups and link-local addresses stay with their device (ip6_route_me_harder).
+        bound = now.family == 6 and (now.dst >> 120 == 0xFF or now.dst >> 118 == LINK_LOCAL)
+        found = find_way(passage.stack, self.key(now)._replace(oif=way.device if bound else ""), self.choices)
+        return way if found.type == "multicast" else found
 
     @staticmethod
     def key(packet: Packet, iif: str = "") -> Key:
