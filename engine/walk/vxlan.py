@@ -78,8 +78,9 @@ def _wrapped(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At |
         size=packet.size + (50 if family == 4 else 70),
         df=False,
     )
-    # By the mark of the inner packet, too (udp_tunnel_dst_lookup).
-    if find_way(stack, walker.key(outer), walker.choices).type == "local":
+    # By the mark of the inner packet, too (udp_tunnel_dst_lookup); what leaves by lo is local to the kernel, whatever its route says (RTCF_LOCAL).
+    out = find_way(stack, walker.key(outer), walker.choices)
+    if out.type == "local" or (out.type == "unicast" and out.device == "lo"):
         return _bypass(walker, at, link, way, found)
     end = tunnels.nested(walker, at, outer, link.name)
     if end.disposition is not Disposition.DELIVERED:
