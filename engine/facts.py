@@ -202,11 +202,12 @@ class LazyRules(Lazy[RuleLine]):
 class LazyChains(Lazy[ChainText]):
     """Chains of a table: a walk enters ten of thirty thousand."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_holds", "_places")
 
-    def __init__(self, names: Iterable[str], make: Callable[[int], ChainText]) -> None:
-        """``names`` in order, each once."""
+    def __init__(self, names: Iterable[str], make: Callable[[int], ChainText], holds: Callable[[str], bool] | None = None) -> None:
+        """``names`` in order, each once; ``holds`` searches the text of all rules, where that is one."""
         self._places = {name: place for place, name in enumerate(names)}
+        self._holds = holds
         super().__init__(len(self._places), make)
 
     @property
@@ -217,6 +218,10 @@ class LazyChains(Lazy[ChainText]):
     def named(self, name: str) -> ChainText:
         """The chain of a name; raises ``KeyError``."""
         return self[self._places[name]]
+
+    def may_hold(self, words: str) -> bool:
+        """Whether some rule may hold the words; false only if none does.  No rule is made for that."""
+        return self._holds is None or self._holds(words)
 
 
 Expander = "Callable[[FactBase], Iterable[Fact]]"

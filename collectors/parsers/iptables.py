@@ -316,8 +316,9 @@ class _WholeTable:
         self.line = source.line_at(found.start())
         self.declared = text[slice(*found.span(1))].split("\n")[:-1]
         self.names = [declared[1 : declared.index(" ")] for declared in self.declared]
-        self.chains = LazyChains(self.names, self._chain)
-        runs = list(_RUN.finditer(text, *found.span(2)))
+        start, end = found.span(2)
+        self.chains = LazyChains(self.names, self._chain, lambda words: text.find(words, start, end) >= 0)
+        runs = list(_RUN.finditer(text, start, end))
         # The matches themselves: of thirty thousand, ten are asked where they are.
         self.runs = {run[1]: run for run in runs}
         self.plain = len(self.runs) == len(runs) and len(self.chains) == len(self.names) and self.runs.keys() <= self.chains.names

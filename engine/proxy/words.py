@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from engine.facts import Fact
+from engine.facts import Fact, LazyChains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.facts import FactBase, RuleLine
 
 _SAID: Final = re.compile(r'--comment "?(?P<full>[\w.-]{1,63}/[\w.-]{1,63})(?::[\w.-]*)? has no (?P<local>local )?endpoints')
+_LACKS: Final = " has no "
+"""Words of every comment that :data:`_SAID` finds."""
 _DPORT: Final = re.compile(r"--dport (\d{1,5})(?: |$)")
 _ADDRESS: Final = re.compile(r"(?:^| )-d (\d+\.\d+\.\d+\.\d+)(?:/32)? ")
 _JUMP: Final = re.compile(r"-j (KUBE-\S+)$")
@@ -27,11 +29,14 @@ SHORTEST: Final = 3
 def words(base: FactBase) -> Iterator[Fact]:
     """A ``proxy_word`` fact for every handle of every Service that a rule says has no endpoints."""
     for table in base.of_kind("netfilter_table"):
-        chains = [(chain.name, rule) for chain in table.get("chains", ()) if str(chain.name).startswith("KUBE-") for rule in chain.rules]
+        told = table.get("chains", ())
+        if isinstance(told, LazyChains) and not told.may_hold(_LACKS):
+            continue  # the nat table of a big cluster: 70,000 rules
+        chains = [(chain.name, rule) for chain in told if str(chain.name).startswith("KUBE-") for rule in chain.rules]
         ports = _ports(rule for _, rule in chains)
         seen: set[tuple[str, str]] = set()
         for name, rule in chains:
-            found = _SAID.search(rule.spec) if " has no " in rule.spec else None
+            found = _SAID.search(rule.spec) if _LACKS in rule.spec else None
             if found is None:
                 continue
             for handle in _handles(found["full"], rule.spec, ports.get(name, 0)):

@@ -59,6 +59,12 @@ def test_lazy_chains() -> None:
         chains[3]
 
 
+def test_chains_may_hold_words() -> None:
+    """Chains of one text tell whether any rule may hold some words without being made; without a text, any may."""
+    assert LazyChains("a", lambda _: pytest.fail("made")).may_hold("x")
+    assert [LazyChains("a", lambda _: pytest.fail("made"), "-j X".__contains__).may_hold(words) for words in ("X", "Y")] == [True, False]
+
+
 def test_heads() -> None:
     """How rules begin is told without making them, where the parser knows how; else by their words."""
     rules = (RuleLine(1, "-j A"), RuleLine(2, "-j B"))

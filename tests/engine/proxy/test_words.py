@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.facts import ChainText, Fact, FactBase, RuleLine
+from collectors.parsers.iptables import parse
+from collectors.place import Place
+from engine.facts import ChainText, Fact, FactBase, RuleLine, Source
 from engine.proxy.words import words
 
 TABLE = "netfilter_table"
@@ -38,3 +40,14 @@ def test_the_port_of_the_rule_that_leads_there() -> None:
         KUBE_XLB_A=('-m comment --comment "shop/till: has no local endpoints" -j KUBE-MARK-DROP',),
     )
     assert ("shop/till", "32204", "no-local") in found
+
+
+@pytest.mark.parametrize(("comment", "expected"), [("cluster IP", []), ("has no endpoints", ["10.99.0.7", "till"])])
+def test_a_table_as_it_was_read(comment: str, expected: list[str]) -> None:
+    """Of a dump, only tables that hold such a comment are looked through; what is found there is the same."""
+    rule = f'-A KUBE-SERVICES -d 10.99.0.7/32 -p tcp -m comment --comment "shop/till:pay {comment}" -m tcp --dport 5432 -j REJECT'
+    text = f"*filter\n:INPUT ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n{rule}\nCOMMIT\n"
+    facts = parse(Source("iptables-save", text, "iptables-save"), Place("n1"))
+    (table,) = (fact for fact in facts if fact.kind == TABLE)
+    assert table.fields["chains"].may_hold("no endpoints") is bool(expected)
+    assert [fact.get("handle") for fact in words(FactBase(tuple(facts)))] == expected
