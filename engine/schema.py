@@ -768,9 +768,10 @@ KINDS: Final[dict[str, Kind]] = {
         "engine",
     ),
     "host_port": Kind(
-        "A port that a pod asks its node to publish, and nothing translates (computed where the node's nat table was seen).",
+        "A port that a pod asks its node to publish, and nothing translates (computed where the node's nat table or its CNI configuration was seen).",
         {"namespace": "str", "name": "str", "full": "str", "address": "str", "port": "int: on the node", "container_port": "int", "protocol": "str", "node_name": "str",
-         "addresses": "tuple[str]: of the node", "what": "str: no-portmap (the configuration lacks the plug-in) | no-rule | unknown", "file": "str: CNI configuration"},
+         "addresses": "tuple[str]: of the node", "what": "str: no-portmap (the configuration lacks the plug-in) | no-rule | unknown",
+         "known_by": "str: rules (of the nat table) | configuration", "file": "str: CNI configuration"},
         "engine",
     ),
     "captured_address": Kind(
@@ -803,7 +804,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "trouble": Kind(
         "What a log, an event, a pod or a node says of a fault of networks (computed).",
-        {"name": "str: ipam-exhausted | no-config | no-plugin | no-pod-cidr | bird | ipvs-modules | conntrack-tool | bridge-address | host-port-taken | policy-denied", "detail": "str: plug-in, peers …",
+        {"name": "str: ipam-exhausted | no-config | no-plugin | no-pod-cidr | foreign-pod-cidr | bird | ipvs-modules | conntrack-tool | bridge-address | host-port-taken | policy-denied", "detail": "str: plug-in, peers …",
          "text": "str", "said_by": "str: event | pod | node | log, or the program", "full": "str: pod that it is about", "node_name": "str: Kubernetes node, '' if not told"},
         "engine",
     ),

@@ -25,6 +25,7 @@ SAID: Final = (
         ),
     ),
     ("no-pod-cidr", (r"pod ?cidr not assigned|cidrnotavailable|no remaining cidrs left|cidr allocation failed|failed to allocate cidr")),
+    ("foreign-pod-cidr", (r"doesn't contain [\\\"']*(?P<detail>[0-9a-f.:]+/\d+)[\\\"']* podcidr of the")),
     ("bird", (r"(?:bird6? is not ready: )?bgp not established with (?P<detail>[0-9a-f.:, ]+)|bird6? is not ready|bird6?\.ctl: connect")),
     (
         "ipvs-modules",

@@ -191,27 +191,31 @@ def host_ports(cluster: Cluster) -> Iterator[Fact]:
                 node = cluster.nodes.get(pod.node)
                 fields = {"namespace": pod.namespace, "name": pod.name, "full": pod.full, "address": pod.ips[0], "port": port.host_port}
                 fields |= {"protocol": port.protocol, "container_port": port.port, "node_name": pod.node, **gap}
-                fields |= {"addresses": node.addresses if node is not None else ()}
+                own = (str(pod.fact.get("host_ip")),) if pod.fact.get("host_ip") else ()
+                fields |= {"addresses": (node.addresses if node is not None else ()) or own}
                 yield Fact("host_port", fields, host, HOST, pod.fact.source, pod.fact.line, pod.fact.text)
 
 
 def _unpublished(cluster: Cluster, host: str, address: str, port: int, protocol: str) -> dict[str, Any]:
-    """Why nothing translates a host port; {} if something does, or if the node's nat table was not seen."""
+    """Why nothing translates a host port; {} if something does, or if neither the node's nat table nor its CNI configuration was seen."""
+    configs = sorted(cluster.facts.at("cni_config", host, HOST), key=lambda f: str(f.get("file", "")).rpartition("/")[2])
+    first = next((f for f in configs if not f.get("disabled") and not f.get("error")), None)
+    types = first.get("types", ()) if first is not None else ()
     tables = [f for f in cluster.facts.at("netfilter_table", host, HOST) if f.get("table") == "nat" and f.get("family", 4) == 4]
+    if not tables and first is not None and types and not NO_PORTS & set(types) and not any(t.startswith("cilium") for t in types):
+        # Nobody else on a node would write the rule, but a runtime that does so itself (CRI-O).
+        return {"what": "no-portmap", "file": str(first.get("file")), "known_by": "configuration"}
     if not tables or any(f.get("partial") for f in tables) or any(cluster.facts.at("nft_ruleset", host, HOST)):
         return {}
     # The rules are read as text: the one that hands the packet over names the pod's address.
     rules = [rule.spec for table in tables for chain in table.get("chains", ()) for rule in chain.rules]
     if any(f"--to-destination {address}:" in spec and (f"--dport {port}" in spec or "CNI-DN" not in spec) for spec in rules):
         return {}
-    configs = sorted(cluster.facts.at("cni_config", host, HOST), key=lambda f: str(f.get("file", "")).rpartition("/")[2])
-    first = next((f for f in configs if not f.get("disabled") and not f.get("error")), None)
-    types = first.get("types", ()) if first is not None else ()
     if any(t.startswith("cilium") for t in types):
         return {}
     del protocol
     why = "unknown" if first is None else "no-rule" if NO_PORTS & set(types) else "no-portmap"
-    return {"what": why, **({"file": str(first.get("file"))} if first is not None else {})}
+    return {"what": why, "known_by": "rules", **({"file": str(first.get("file"))} if first is not None else {})}
 
 
 # --- addresses that IPVS captures -----------------------------------------------------------------------------------------------

@@ -14,6 +14,10 @@ from engine.troubles import told_of
         ('failed to find plugin "flannel" in path [/opt/cni/bin]', ("no-plugin", "flannel")),
         ("NetworkPluginNotReady message:docker: network plugin is not ready: cni config uninitialized", ("no-config", "")),
         ('Error registering network: failed to acquire lease: node "n3" pod cidr not assigned', ("no-pod-cidr", "")),
+        (
+            'subnet "10.244.0.0/16" specified in the flannel net config doesn\'t contain "10.100.2.0/24" PodCIDR of the "n2" node',
+            ("foreign-pod-cidr", "10.100.2.0/24"),
+        ),
         ("calico/node is not ready: BIRD is not ready: BGP not established with 10.0.0.2,10.0.0.3", ("bird", "10.0.0.2,10.0.0.3")),
         ("IPVS proxier will not be used because the following required kernel modules are not loaded: [ip_vs]", ("ipvs-modules", "")),
         ('exec: "conntrack": executable file not found in $PATH', ("conntrack-tool", "")),

@@ -100,7 +100,16 @@ def test_host_ports() -> None:
     assert [f["what"] for f in published(nat(), CONFIG.having(types=("bridge", "portmap")))] == ["no-rule"]
     assert published(nat("-p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.30.0.2:80"), CONFIG) == []
     assert published(nat(), CONFIG.having(types=("cilium-cni",))) == []
-    assert published(CONFIG) == []
+    assert [f["known_by"] for f in published(nat(), CONFIG)] == ["rules"]
+    assert [(f["what"], f["known_by"]) for f in published(CONFIG)] == [("no-portmap", "configuration")]
+    assert published(CONFIG.having(types=("bridge", "portmap"))) == []
+    assert published() == []
+
+
+def test_addresses_of_a_host_port() -> None:
+    """The node's, by its object, else by what the pod says of it."""
+    web = pod("shop/web", "10.30.0.2", {}, ports=({"port": 80, "protocol": "TCP", "host_port": 8080},), host_ip="10.0.0.9")
+    assert [f.get("addresses") for f in host_ports(cluster(HOST, web, CONFIG))] == [("10.0.0.9",)]
 
 
 def test_captured() -> None:
