@@ -25,7 +25,7 @@ bundles of all nodes and the API's objects.
   diagnose matrix -b cluster/ --from node/n1 --format json
 
 \b
-Ends: pod/NS/NAME, ns/NS, node/NAME (with all its pods), svc/NS/NAME, an address, a name with *.
+Ends: pod/NS/NAME, ns/NS, node/NAME (with all its pods), svc/NS/NAME, an address, a name with *; senders also: outside.
 Exit status: 0 everything connects, 1 something does not, 2 bad usage or
 input, 3 nothing fails for certain but evidence is missing.
 """
@@ -37,6 +37,8 @@ input, 3 nothing fails for certain but evidence is missing.
 @click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Port of pods and nodes to connect to (default: ping them).")
 @click.option("--protocol", type=click.Choice(["tcp", "udp", "icmp"], case_sensitive=False), help="Protocol to pods and nodes.")
 @click.option("--services/--no-services", default=True, show_default=True, help="Also every port of every Service.")
+@click.option("--node-ports/--no-node-ports", default=True, show_default=True,
+    help="Also Services' ports of nodes and external addresses, from outside too.")
 @click.option("--nodes/--no-nodes", default=True, show_default=True, help="Also the nodes themselves.")
 @click.option("--ipv6", is_flag=True, help="By IPv6 addresses (default: IPv4).")
 @evidence_options
@@ -54,7 +56,8 @@ def matrix(**values: Any) -> int:
         raise click.UsageError(message)
     request = request_of({**values, "from_": None, "to": None, "node": None})
     options = Options(
-        values["port"] or 0, protocol, names(values["from_"]), names(values["to"]), values["services"], values["nodes"], 6 if values["ipv6"] else 4
+        values["port"] or 0, protocol, names(values["from_"]), names(values["to"]), values["services"], values["nodes"], values["node_ports"],
+        6 if values["ipv6"] else 4,
     )
     found = pipeline.matrix(request, options)
     if not found.cells and (options.sources or options.targets):

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from engine.facts import HOST
-from engine.matrix.classes import Classes, Group, Member
-from engine.matrix.members import Frontend, frontends, members, named
+from engine.matrix.classes import EVERYWHERE, Classes, Group, Member
+from engine.matrix.members import MAX_DOORS, Frontend, doors, frontends, members, named, outside
 from engine.matrix.shapes import Atlas, Behind, shape
 from engine.walk import walk
 from engine.walk.trace import Flow
@@ -37,6 +37,8 @@ class Options(NamedTuple):
     targets: tuple[str, ...] = ()
     services: bool = True
     nodes: bool = True
+    doors: bool = True
+    """Services also by ports of nodes and external addresses, asked by outside clients too."""
     family: int = 4
 
 
@@ -121,6 +123,10 @@ class Matrix(NamedTuple):
     """Flows that were walked."""
     unseen: tuple[str, ...] = ()
     """Members whose own stack was not collected: they are targets only."""
+    outside: Member | None = None
+    """The sender that stands for everybody outside, if it asked anybody."""
+    unasked: int = 0
+    """Ports of nodes that were not asked about, for there are too many."""
 
     def pairs(self, test: Callable[[Answer], bool]) -> int:
         """Number of pairs with an answer of a kind."""
@@ -167,7 +173,13 @@ class Asking:
         everybody = members(network, cluster, options.family)
         self.members = [m for m in everybody if options.nodes or m.kind != "node"]
         self.atlas.persons = frozenset(m.value for m in everybody if m.kind != "node")
+        self.outside = outside(network, options.family)
         self.frontends = frontends(cluster, options.family) if options.services else []
+        hosts = [m for m in everybody if m.kind == "node"]
+        found = doors(network, cluster, hosts, options.family) if options.services and options.doors else []
+        wanted = self._fronts(found) if options.targets else found
+        self.unasked = len(found) if len(wanted) * len(hosts) > MAX_DOORS else 0
+        self.frontends += [] if self.unasked else found
         self.tunnels = TUNNEL_PORTS | {link.vxlan_port for stack in network.stacks.values() for link in stack.links.values() if link.vxlan_port}
         asked = frozenset({options.port} if options.port else ())
         self.ports: frozenset[int] = frozenset({*self.tunnels, *asked})
@@ -193,9 +205,10 @@ class Asking:
 
     def flow(self, source: Member, target: Member | Frontend) -> Flow:
         """The flow between two ends."""
-        node, stack = sending(source)
+        node, stack = ("", "") if source.kind == "outside" else sending(source)
         port, protocol = (target.port, target.protocol) if isinstance(target, Frontend) else (self.options.port, self.options.protocol)
-        return Flow(node, stack, "", target.address, 0 if protocol == "icmp" else port, protocol, source.name, target.name)
+        origin = "" if node else source.address
+        return Flow(node, stack, origin, target.address, 0 if protocol == "icmp" else port, protocol, source.name, target.name)
 
     def walk(self, source: Member, target: Member | Frontend) -> Trace:
         """Walk it."""
@@ -269,21 +282,33 @@ class Asking:
     def to_services(self) -> Iterator[Cell]:
         """Cells of all members and every port of a Service."""
         for node in self.classes.nodes:
-            groups = self._among(self.classes.groups(node, node), self.sources)
-            for front in self._fronts() if groups else ():
+            groups = self._among(self.classes.groups(node, EVERYWHERE), self.sources)
+            for front in self._fronts(self.frontends) if groups else ():
                 behind = self._behind(node, front)
                 for group in self._split(groups, behind):
                     known = self._service_shape(group.members[0], front)
                     known = ("own", group.number, front) if known is None else ("service", known)
                     yield Cell(group, front, self._answered(known, group.members[0], front), len(group.members))
 
-    def _fronts(self) -> list[Frontend]:
+    def from_outside(self) -> Iterator[Cell]:
+        """Cells of a client outside and what nodes hold of Services."""
+        if self.outside is None or (self.options.sources and self.outside.name not in self.options.sources):
+            return
+        for front in self._fronts([f for f in self.frontends if f.key is not None]):
+            ports = frozenset({*self.tunnels, front.port})
+            known = shape(self.atlas, self.outside.value, (front.value, front.key, front.node), front.protocol, ports)[0]
+            group = Group(self.atlas.intern(("outside",)), (self.outside,))
+            shaped = ("outside", front) if known is None else ("outside", self.atlas.intern(known))
+            yield Cell(group, front, self._answered(shaped, self.outside, front), 1)
+
+    def _fronts(self, fronts: list[Frontend]) -> list[Frontend]:
         if not self.options.targets:
-            return self.frontends
+            return fronts
         from fnmatch import fnmatchcase
 
         wanted = self.options.targets
-        return [f for f in self.frontends if any(w in {f.name, f.name.rpartition(":")[0], f.address} or fnmatchcase(f.name, w) for w in wanted)]
+        names = [(f, {f.name, f.name.partition("@")[0].rpartition(":")[0], f.address}) for f in fronts]
+        return [f for f, called in names if any(w in called or fnmatchcase(f.name, w) for w in wanted)]
 
     def _service_shape(self, source: Member, front: Frontend) -> object:
         rider = self._rider(source)
@@ -296,7 +321,7 @@ class Asking:
         """Shape of a flow to a Service, and the pods that rules on its way name."""
         found = self._to_service.get((key, front))
         if found is None:
-            asked, ports = (front.value, None, ""), frozenset({*self.tunnels, front.port})
+            asked, ports = (front.value, front.key, front.node), frozenset({*self.tunnels, front.port})
             if front not in self._endpoints:
                 world = shape(self.atlas, key, asked, front.protocol, ports)[1]
                 self._endpoints[front] = Behind(tuple(world.sent), frozenset(world.ports))
@@ -325,11 +350,14 @@ class Asking:
 def matrix(network: Network, cluster: Cluster, options: Options) -> Matrix:
     """Who reaches whom in all the evidence."""
     asking = Asking(network, cluster, options)
-    cells = [*asking.between(), *asking.to_services()]
+    beyond = list(asking.from_outside())
+    cells = [*asking.between(), *asking.to_services(), *beyond]
     walks = asking.walks
     unseen = tuple(m.name for m in asking.members if m.key is None)
     chosen = tuple(m for m in asking.members if m in asking.sources or m in asking.targets)
-    return Matrix(options, tuple(cells), tuple(_blocks(asking, cells)), chosen, tuple(asking.frontends), walks, unseen)
+    blocks = tuple(_blocks(asking, cells))
+    whole = Matrix(options, tuple(cells), blocks, chosen, tuple(asking.frontends), walks, unseen)
+    return whole._replace(outside=asking.outside if beyond else None, unasked=asking.unasked)
 
 
 def _blocks(asking: Asking, cells: Iterable[Cell]) -> list[Block]:

@@ -28,6 +28,8 @@ _NETS = re.compile(rf"""({_ADDRESS})(?:/([0-9]{{1,3}})|",\s*"len":\s*([0-9]{{1,3
 """Addresses, prefixes and ranges, as nft prints them plainly and in JSON."""
 _WORD = re.compile(r"[\w.:@-]+")
 MAX_DEPTH = 16
+EVERYWHERE = "*"
+"""In the place of a node: all of them."""
 
 
 class Member(NamedTuple):
@@ -366,13 +368,18 @@ class Classes:
         return list(self._on)
 
     def groups(self, node: str, other: str, listen: frozenset[int] | None = None) -> list[Group]:
-        """The members of a node in classes, as members of another node are concerned; ``listen``: sockets on these ports count as well."""
-        scope = other if any(other in self._scoped[number] for number in self.on(node)) else ""
+        """The members of a node in classes, as members of another node are concerned; ``listen``: sockets on these ports count as well.
+
+        ``other`` :data:`EVERYWHERE`: whoever is concerned.
+        """
+        scope = other if other == EVERYWHERE or any(other in self._scoped[number] for number in self.on(node)) else ""
         asked = (node, scope, listen)
         if asked not in self._grouped:
             found: dict[object, list[Member]] = defaultdict(list)
             for number in self.on(node):
-                key: tuple[object, ...] = (self._keys[number], *(sorted(self._scoped[number].get(scope, ()), key=str)))
+                scoped = self._scoped[number]
+                lines = [line for each in scoped.values() for line in each] if scope == EVERYWHERE else scoped.get(scope, ())
+                key: tuple[object, ...] = (self._keys[number], *sorted(lines, key=str))
                 if listen is not None:
                     key = (*key, self._sockets(number, listen))
                 found[key].append(self.members[number])

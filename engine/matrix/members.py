@@ -9,10 +9,11 @@ from engine.inet import family_of, to_int
 from engine.matrix.classes import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from engine.cluster import Cluster
     from engine.cluster.objects import Node
+    from engine.matrix.observer import Key
     from engine.model.network import Network
     from engine.model.stack import NetStack
 
@@ -31,6 +32,30 @@ class Frontend(NamedTuple):
     protocol: str
     kind: str = "service"
     node: str = ""
+    key: Key | None = None
+    """The stack that holds the address: of a node's port, or of an external address that a node has."""
+
+
+OUTSIDE = {4: ("203.0.113.77", "198.51.100.77", "192.0.2.77", "198.18.0.77"), 6: ("2001:db8::77", "3fff::77")}
+"""Clients outside, by family (RFC 5737, RFC 2544, RFC 3849, RFC 9637)."""
+MAX_DOORS = 20_000
+"""Pairs of nodes and node ports that are asked about; of a big cluster with many, only those that somebody names."""
+
+
+def outside(network: Network, family: int) -> Member | None:
+    """A client that stands for everybody outside: behind the gateways of all nodes; ``None`` if every address tried is near some node."""
+    for address in OUTSIDE[family]:
+        value = to_int(address)
+        if not any(_near(stack, value, family) for stack in network.stacks.values()):
+            return Member("outside", "outside", "", None, value, address)
+    return None
+
+
+def _near(stack: NetStack, value: int, family: int) -> bool:
+    from engine.model.fib import Key as Lookup
+
+    route = stack.fib.lookup(Lookup(family, value)).route
+    return route is not None and (route.dst.length > 0 or not any(hop.gateway for hop in route.hops))
 
 
 def members(network: Network, cluster: Cluster, family: int) -> list[Member]:
@@ -94,6 +119,29 @@ def frontends(cluster: Cluster, family: int) -> list[Frontend]:
                 ports: Iterable[tuple[int, str]] = dict.fromkeys((p.port, p.protocol) for p in service.ports if p.protocol in {"tcp", "udp"})
                 found += [Frontend(f"svc/{service.full}:{port}", to_int(address), address, port, protocol) for port, protocol in ports]
     return found
+
+
+def doors(network: Network, cluster: Cluster, nodes: Sequence[Member], family: int) -> list[Frontend]:
+    """Other ways to Services than their cluster IPs: ports of nodes, external addresses, those that a load balancer gave.
+
+    Addresses that a load balancer keeps to itself (``ipMode: Proxy``) are beyond the evidence.
+    """
+    found: list[Frontend] = []
+    for service in cluster.services.values():
+        ports = [p for p in service.ports if p.protocol in {"tcp", "udp"}]
+        for address in dict.fromkeys((*service.external_ips, *service.ingress_ips)):
+            if family_of(address) == family and address not in service.proxied_ips:
+                holders = [s for s in network.holders(to_int(address), family) if s.is_host]
+                key = (holders[0].node, HOST) if len(holders) == 1 else None
+                node = key[0] if key is not None else ""
+                names = [(f"svc/{service.full}:{p.port}@{address}", p) for p in ports]
+                found += [Frontend(name, to_int(address), address, p.port, p.protocol, "service", node, key) for name, p in names]
+        for node_ in nodes:
+            for p in ports:
+                if p.node_port:
+                    name = f"svc/{service.full}:{p.port}@{node_.name}:{p.node_port}"
+                    found.append(Frontend(name, node_.value, node_.address, p.node_port, p.protocol, "service", node_.node, node_.key))
+    return list({(f.value, f.port, f.protocol): f for f in reversed(found)}.values())[::-1]
 
 
 def named(members_: Iterable[Member], pattern: str) -> list[Member]:

@@ -607,14 +607,17 @@ class Behind(NamedTuple):
 
 
 def shape(  # noqa: PLR0917 - the flow, and what is known of it
-    atlas: Atlas, source: Key, target: tuple[int, Key | None, str], protocol: str, ports: frozenset[int], behind: Behind | None = None
+    atlas: Atlas, source: Key | int, target: tuple[int, Key | None, str], protocol: str, ports: frozenset[int], behind: Behind | None = None
 ) -> tuple[Shape | None, World]:
-    """The shape of a flow from a stack to an address; ``None`` if it is like no other.
+    """The shape of a flow from a stack, or an address outside the evidence, to an address; ``None`` if it is like no other.
 
     ``target``: the address, the stack that holds it if it is known, and the node that it is on.
     """
     world = World(atlas, ports)
-    world.admit(source)
+    if isinstance(source, int):
+        world.target(source, "O", "")
+    else:
+        world.admit(source)
     value, holder, node = target
     if holder is not None:
         world.admit(holder)

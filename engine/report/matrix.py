@@ -51,6 +51,8 @@ def _rows(found: Matrix, lang: str, columns: int) -> Iterator[str]:
             yield from _table(found, blocks, lang, columns)
     yield ""
     yield say("matrix-all" if good == total else "matrix-rest", lang, pairs=_number(good))
+    if found.unasked:
+        yield from wrap(say("matrix-unasked", lang, count=_number(found.unasked)), columns)
     if found.unseen:
         shown = [*found.unseen[:NAMED], *([say("matrix-more", lang, count=len(found.unseen) - NAMED)] if len(found.unseen) > NAMED else [])]
         yield from wrap(clean(say("matrix-unseen", lang, names=say("comma", lang).join(shown))), columns)
@@ -181,6 +183,7 @@ def render_matrix_json(found: Matrix, lang: str) -> str:
             for c in cells
         ],
         "not_collected": found.unseen,
+        "not_asked": found.unasked,
     }
     return dump(document)
 

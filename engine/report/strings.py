@@ -98,6 +98,10 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "matrix-partly": ("now and then an error", "时通时断"),
     "matrix-depends": ("it depends", "取决于缺失的证据"),
     "matrix-branches": ("depending on the endpoint that the connection is given to: {ends}", "取决于连接被分配到哪个端点：{ends}"),
+    "matrix-unasked": (
+        "Not asked: {count} ports of nodes and external addresses of Services, which are too many at once. Name some: --to 'svc/NS/NAME:PORT@*'",
+        "未探测：Service 的 {count} 个节点端口与外部地址，数量过多。请指定其中一些：--to 'svc/NS/NAME:PORT@*'",
+    ),
     "matrix-unseen": ("Targets only, as their own stacks were not collected: {names}", "以下端点自身的网络栈未采集，只作为目标：{names}"),
     "walked": ("Walked on the model", "在模型上的推演"),
     "assumed": ("Assumed", "假定"),

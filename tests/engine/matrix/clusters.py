@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TUNNEL = "vxlan id 1 local 192.168.0.{n} dev eth0 srcport 0 0 dstport 8472"
 SERVICE = "10.96.0.10"
+EXTERNAL, DOOR = "192.0.2.200", 30080
 FLAWS = 51
 """Kinds of things that may be wrong."""
 
@@ -94,8 +95,11 @@ class Small:
 
     # --- services -------------------------------------------------------------------------------------------------
 
-    def serve(self, backends: list[tuple[int, int]]) -> None:
-        """A Service on every node, by rules like kube-proxy's, and its listeners."""
+    def serve(self, backends: list[tuple[int, int]], *, doors: bool = False) -> None:
+        """A Service on every node, by rules like kube-proxy's, and its listeners; ``doors``: also a port of every node, and an external address.
+
+        The latter takes no connections from the first pod of the first node.
+        """
         for n in self.nodes:
             rules = [f"-A PREROUTING -d {SERVICE}/32 -p tcp -m tcp --dport 80 -j SVC", f"-A OUTPUT -d {SERVICE}/32 -p tcp -m tcp --dport 80 -j SVC"]
             for left, (m, p) in zip(range(len(backends), 0, -1), backends, strict=True):
@@ -106,6 +110,12 @@ class Small:
                     f"-A SEP-{m}-{p} -s {self.address(m, p)}/32 -j MARK --set-xmark 0x4000/0x4000",
                     f"-A SEP-{m}-{p} -p tcp -m tcp -j DNAT --to-destination {self.address(m, p)}:8080",
                 ]
+            if doors:
+                banned = self.address(1, 0)
+                for hook in ("PREROUTING", "OUTPUT"):
+                    rules += [f"-A {hook} -d {EXTERNAL}/32 -p tcp -m tcp --dport 80 -j FW", f"-A {hook} -m addrtype --dst-type LOCAL -j NODEPORTS"]
+                rules += [f"-A FW -s {banned}/32 -j RETURN", "-A FW -j EXT", f"-A NODEPORTS -p tcp -m tcp --dport {DOOR} -j EXT"]
+                rules += ["-A EXT -j MARK --set-xmark 0x4000/0x4000", "-A EXT -j SVC"]
             self.nat[n] += [*rules, "-A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE"]
         for n, p in backends:
             self.listening.setdefault((n, p), []).append("tcp 0.0.0.0:8080")

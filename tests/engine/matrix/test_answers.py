@@ -15,7 +15,7 @@ from engine.model import build
 from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
-from tests.engine.matrix.clusters import FLAWS, SERVICE, Small
+from tests.engine.matrix.clusters import DOOR, EXTERNAL, FLAWS, SERVICE, Small
 
 if TYPE_CHECKING:
     from engine.matrix import Matrix
@@ -77,6 +77,10 @@ def walked(network: Network, found: Matrix, options: Options) -> Pairs:
         for front in found.frontends:
             flow = Flow(*one.key, "", front.address, front.port, front.protocol, one.name, front.name)
             pairs[one.name, front.name] = walk(network, flow).client_sees
+    for front in found.frontends:
+        if front.key is not None and found.outside is not None:
+            flow = Flow("", "", found.outside.address, front.address, front.port, front.protocol, "outside", front.name)
+            pairs["outside", front.name] = walk(network, flow).client_sees
     return pairs
 
 
@@ -98,6 +102,50 @@ def test_matrix_is_the_walk_of_every_pair(seed: int) -> None:
 def test_no_flaw_goes_unseen(flaw: int) -> None:
     """One flaw among nodes that are alike but for it: the matrix says of every pair what its own walk says."""
     compare(small(1000 + flaw, flaw), asked(flaw))
+
+
+def opened(seed: int, flaw: int) -> list[Fact]:
+    """A cluster with a Service that has a port on every node and an external address, and a flaw."""
+    random = Random(seed)  # noqa: S311 - nothing is secret here
+    cluster = Small(random, calico=seed % 3 == 0, nodes=3, pods=2)
+    cluster.serve(random.sample([(n, p) for n in cluster.nodes for p in cluster.pods], 2), doors=True)
+    for n in cluster.nodes:
+        cluster.host(n).route("default via 192.168.0.254 dev eth0")
+    cluster.break_something(flaw)
+    ports = ({"name": "", "port": 80, "protocol": "TCP", "target_port": 8080, "node_port": DOOR},)
+    fields = {"namespace": "shop", "name": "db", "type": "NodePort", "cluster_ips": (SERVICE,), "external_ips": (EXTERNAL,), "ports": ports}
+    return [*cluster.printed().facts().facts, Fact("service", fields)]
+
+
+@pytest.mark.parametrize("flaw", range(0, FLAWS, 4))
+def test_every_way_to_a_service(flaw: int) -> None:
+    """Ports of nodes and external addresses, from pods, nodes and outside: the matrix says of every pair what its own walk says."""
+    compare(opened(2000 + flaw, flaw), Options(nodes=flaw % 4 != 0))
+
+
+def test_ways_to_services() -> None:
+    """All that is asked of a Service with a port on every node; too many ports of nodes are said not to be asked, unless somebody names them."""
+    base = FactBase(opened(1, 0), EXPANDERS)
+    network, cluster = build(base), Cluster(base)
+    found = matrix(network, cluster, Options())
+    names = {"svc/shop/db:80", f"svc/shop/db:80@{EXTERNAL}", *(f"svc/shop/db:80@node/n{n}:{DOOR}" for n in (1, 2, 3))}
+    assert {front.name for front in found.frontends} == names
+    assert found.outside is not None
+    assert {target for source, target in told(found) if source == "outside"} == {name for name in names if "node/" in name}
+    assert {f.name for f in matrix(network, cluster, Options(doors=False)).frontends} == {"svc/shop/db:80"}
+    inside = matrix(network, cluster, Options(sources=("n1/p0",)))
+    assert "outside" not in {source for source, _ in told(inside)}
+
+
+def test_too_many_ports_of_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number of pairs they are left out and counted; those that somebody names are asked all the same."""
+    monkeypatch.setattr("engine.matrix.answers.MAX_DOORS", 11)
+    base = FactBase(opened(1, 0), EXPANDERS)
+    network, cluster = build(base), Cluster(base)
+    found = matrix(network, cluster, Options())
+    assert ({front.name for front in found.frontends}, found.unasked) == ({"svc/shop/db:80"}, 4)
+    named = matrix(network, cluster, Options(targets=("svc/shop/db:80@node/n1:*",)))
+    assert ({target for _, target in told(named)}, named.unasked) == ({f"svc/shop/db:80@node/n1:{DOOR}"}, 0)
 
 
 def healthy(nodes: int) -> tuple[FactBase, Small]:
