@@ -16,6 +16,7 @@ from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
 from collectors.containers import listed, merged
 from collectors.members import Limits, Members, decode, load
 from collectors.objects import settled
+from collectors.pasted import latest, unfenced
 from collectors.place import Place
 from collectors.prompts import Prompted
 from engine.errors import EvidenceError
@@ -178,7 +179,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
     if not any(fact.kind != "unparsed" for fact in facts):
         message = f"nothing in {shown} is recognisable as the output of a network command"
         raise EvidenceError(message, HINT)
-    facts = settled(merged(listed(drop_configured(prompted.named(facts)))))
+    facts = settled(merged(listed(latest(drop_configured(prompted.named(facts))))))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
     return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), (*layout.notes, *placed.notes))
 
@@ -186,6 +187,8 @@ def interpret(layout: Layout, shown: str) -> Evidence:
 def parse_file(file: File, prompted: Prompted) -> list[Fact]:
     """Facts of one file; an ``unparsed`` one if nothing recognises it."""
     text = decode(file.data)
+    if not file.command:
+        text = unfenced(text)
     facts: list[Fact] = []
     for section in sections(file.inner, text, file.command):
         place = prompted.place(file, section.host)

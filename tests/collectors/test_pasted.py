@@ -1,0 +1,76 @@
+"""Text as people paste it: fences around outputs, prompts of themes, one command printed twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.classify import sections
+from collectors.evidence import read
+from collectors.pasted import unfenced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.facts import Fact
+
+ADDRESS = """\
+3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default
+    link/ether 02:42:11:22:33:44 brd ff:ff:ff:ff:ff:ff
+    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0
+       valid_lft forever preferred_lft forever
+"""
+BARE = """\
+3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default
+    link/ether 02:42:11:22:33:44 brd ff:ff:ff:ff:ff:ff
+    inet6 fe80::42:11ff:fe22:3344/64 scope link
+"""
+
+
+def facts(folder: Path, text: str) -> list[Fact]:
+    """Facts of a post."""
+    (folder / "post.txt").write_text(text, encoding="utf-8")
+    return list(read([folder]).facts)
+
+
+def test_fences_are_no_output(tmp_path: Path) -> None:
+    """A fence ends an output, is counted nowhere, and leaves the numbers of lines alone."""
+    text = "the routes\n```sh\n$ ip route\ndefault via 10.0.0.1 dev eth0\n```\n"
+    assert unfenced(text).count("\n") == text.count("\n")
+    found = facts(tmp_path, text)
+    (route,) = [f for f in found if f.kind == "route"]
+    assert route.line == 4
+    assert not [f for f in found if f.kind == "unparsed"]
+
+
+def test_fence_behind_the_last_line() -> None:
+    """Who types the fence behind the last bracket means the end of the block."""
+    assert unfenced("```\nchain a {\n}```\n") == "\nchain a {\n}\n"
+
+
+@pytest.mark.parametrize("prompt", ["me@box  ⚙ ~  ", "➜  ~ ", "❯ ", "λ "])
+def test_prompts_of_themes(prompt: str) -> None:
+    """A sign before a command line is a prompt; the command counts."""
+    (section,) = sections("post.txt", f"{prompt}ip route show table 7\ndefault via 10.0.0.1 dev eth0\n")
+    assert (section.format, section.command) == ("route", "ip route show table 7")
+
+
+def test_json_of_an_unknown_kind_begins_where_it_stands() -> None:
+    """What precedes it is not read twice."""
+    text = '$ ip route\ndefault via 10.0.0.1 dev eth0\n$ jq .x y\n[\n  {\n    "Subnet": "10.1.0.0/24"\n  }\n]\n'
+    made = sections("post.txt", text)
+    assert [(s.format, s.line) for s in made] == [("route", 2), ("", 4)]
+
+
+def test_of_a_device_listed_twice_the_later_counts(tmp_path: Path) -> None:
+    """Before and after: an address that is gone is gone."""
+    found = facts(tmp_path, f"$ ip addr show docker0\n{ADDRESS}$ docker run x\n$ ip addr show docker0\n{BARE}")
+    assert [f.get("address") for f in found if f.kind == "address"] == ["fe80::42:11ff:fe22:3344"]
+
+
+def test_a_listing_without_addresses_takes_none_away(tmp_path: Path) -> None:
+    """``ip link`` after ``ip address`` says nothing of addresses."""
+    link = BARE.splitlines(keepends=True)[0].replace("group", "mode DEFAULT group") + BARE.splitlines(keepends=True)[1]
+    found = facts(tmp_path, f"$ ip addr show docker0\n{ADDRESS}$ ip link show docker0\n{link}")
+    assert [f.get("address") for f in found if f.kind == "address"] == ["172.17.0.1"]
