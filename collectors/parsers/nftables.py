@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collectors.place import Place
     from engine.facts import Fact, Source
 
-_TABLE = re.compile(r"^\s*table (?:ip6?|inet|arp|bridge|netdev) \S+ \{", re.MULTILINE)
+_TABLE = re.compile(r"^\s*(?:table (?:ip6?|inet|arp|bridge|netdev) \S+|chain [\w.-]+) \{", re.MULTILINE)
+"""Where a ruleset begins, or a chain that somebody cut out of one."""
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
@@ -64,7 +65,7 @@ def _text(emit: Emitter, text: str) -> bool:
             emit.unparsed.add(number, row)
     emit.add("nft_ruleset", {"text": text, "format": "text"}, begin)
     outside = re.sub(r'"[^"\n]*"|#[^\n]*', "", text)
-    return outside.count("{") == outside.count("}")
+    return outside.count("{") == outside.count("}") and first[0].lstrip().startswith("table")
 
 
 def _json(emit: Emitter, text: str) -> bool:

@@ -48,19 +48,56 @@ _OWN_CHAINS: Final = {
 }
 """Chain of a runtime → interfaces of its rules without other matches ({b}: the runtime's bridge)."""
 
+_BASES: Final = ("FORWARD", "INPUT", "OUTPUT")
+_LEADS: Final = re.compile(r"-[jg] (\S+)")
+_NFT_LEADS: Final = re.compile(r"\b(?:jump|goto) ([\w.-]+)")
+MAX_TEXT: Final = 200_000
+"""Characters of a native ruleset that is completed; a person pastes fewer."""
+
 _BARE: Final = re.compile(r"-j (ACCEPT|DROP|REJECT)(?: --reject-with \S+)?")
 _STATED: Final = re.compile(r"-m (?:conntrack --ctstate|state --state) (?:RELATED,ESTABLISHED|ESTABLISHED,RELATED) -j ACCEPT")
 
 
 def entries(table: str, shown: Sequence[Fact], bridges: Sequence[str]) -> dict[str, tuple[RuleLine, ...]]:
     """Base chain → jumps to the user chains that were shown without it; ``shown``: facts of one table of a node."""
-    there = {chain.name for fact in shown for chain in fact.get("chains", ())}
+    chains = [chain for fact in shown for chain in fact.get("chains", ())]
+    there = {chain.name for chain in chains}
     made: dict[str, list[RuleLine]] = {}
     for base, user, matches in ENTRIES.get(table, ()):
         if user in there and base not in there:
             ways = [matches.format(bridge=bridge) for bridge in bridges] if "{bridge}" in matches else [matches]
             made.setdefault(base, []).extend(RuleLine(0, f"{way} -j {user}".strip()) for way in ways)
+    known = {user for _, user, _ in ENTRIES.get(table, ())}
+    if table == "filter" and sum(len(chain.rules) for chain in chains) <= MAX_RULES:
+        led = {word for chain in chains for rule in chain.rules for word in _LEADS.findall(rule.spec)}
+        for name in (n for n in there - known - led if (base := base_of(n)) and base not in there):
+            made.setdefault(base_of(name), []).append(RuleLine(0, f"-j {name}"))
     return {base: tuple(rules) for base, rules in made.items()}
+
+
+def base_of(chain: str) -> str:
+    """The base chain that leads to a program's own one, by its name (``ts-forward``, ``KUBE-ROUTER-INPUT``); "" if that does not tell."""
+    name = chain.upper()
+    return "" if name in _BASES else next((base for base in _BASES if re.search(rf"(?:^|[-_.]){base}(?:$|[-_.])", name)), "")
+
+
+def entered(fact: Fact) -> Fact | None:
+    """A native ruleset with the base chains that must lead to its chains; ``None`` where it has them, or nobody can tell."""
+    from engine.model.nft.parser import parse
+
+    text = str(fact.get("text", ""))
+    if fact.get("format", "text") != "text" or len(text) > MAX_TEXT:
+        return None
+    added = []
+    for table in parse(text).tables:
+        led = {word for chain in table.chains for rule in chain.rules for word in _NFT_LEADS.findall(rule.text)}
+        hooks = {chain.hook.hook for chain in table.chains if chain.hook is not None}
+        lone = [(base_of(c.name).lower(), c.name) for c in table.chains if c.hook is None and c.name not in led and base_of(c.name)]
+        for hook in dict.fromkeys(hook for hook, _ in lone if hook not in hooks and table.name != "nat"):
+            jumps = "; ".join(f"jump {name}" for base, name in lone if base == hook)
+            base = f"chain {hook.upper()} {{ type filter hook {hook} priority 0; policy accept; {jumps}; }}"
+            added.append(f"table {table.family} {table.name} {{ {base} }}")
+    return replace(fact, fields={**fact.fields, "text": "\n".join((text, *added))}) if added else None
 
 
 def gathered(shown: Sequence[Fact]) -> Fact | None:

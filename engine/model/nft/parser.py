@@ -28,16 +28,34 @@ class _Parser:
         self.whole = True
 
     def listing(self) -> ast.Listing:
-        found = []
+        found: dict[tuple[str, str], ast.Table] = {}
         at = self.at
         while at.more():
             if self._blank():
                 continue
             if at.peek() == "table" and at.peek(3) == "{":
-                found.append(self._table())
+                made = self._table()
+            elif at.peek() == "chain" and at.peek(2) == "{":
+                # Somebody cut a chain out of its table.
+                made = self._bare()
             else:
                 self._strange()
-        return ast.Listing(tuple(found), tuple(self.unparsed), self.whole)
+                continue
+            known = found.get((made.family, made.name))
+            found[made.family, made.name] = _merged(known, made) if known is not None else made
+        return ast.Listing(tuple(found.values()), tuple(self.unparsed), self.whole)
+
+    def _bare(self) -> ast.Table:
+        """A chain without its table: that of iptables-nft which its hook or its statements fit."""
+        line = self.at.tokens[self.at.at].line
+        chain = self._chain("ip")
+        translates = any(isinstance(s, ast.Translate) for rule in chain.rules for s in rule.statements)
+        kind = chain.hook.type if chain.hook is not None else "nat" if translates else "filter"
+        return ast.Table("ip", "nat" if kind == "nat" else "filter", (chain,), (), (), line)
+
+    def _unclosed(self) -> bool:
+        """Whether the next chain or table begins where the bracket of this one should stand: whoever pasted it lost that."""
+        return (self.at.peek() == "chain" and self.at.peek(2) == "{") or (self.at.peek() == "table" and self.at.peek(3) == "{")
 
     def _blank(self) -> bool:
         if self.at.kind() in {"newline", "comment"} or self.at.peek() == ";":
@@ -77,6 +95,8 @@ class _Parser:
             if self._blank():
                 continue
             head, opens = at.peek(), at.peek(2) == "{"
+            if head == "table" and self._unclosed():
+                break
             if head == "chain" and opens:
                 chains.append(self._chain(family))
             elif head in {"set", "map"} and opens:
@@ -162,6 +182,8 @@ class _Parser:
         while not self._ended():
             if self._blank():
                 continue
+            if self._unclosed():
+                break
             if at.peek() == "type" and at.peek(2) == "hook":
                 line = at.tokens[at.at].line
                 hook = self._hook(family)
@@ -202,6 +224,13 @@ class _Parser:
         if rest:
             self.unparsed.append((words[0].line, text))
         return ast.Rule(statements, text, words[0].line if words else 0, handle, comment)
+
+
+def _merged(one: ast.Table, other: ast.Table) -> ast.Table:
+    """Two listings of one table, as ``nft list chain`` prints them one by one."""
+    chains = (*one.chains, *(c for c in other.chains if c.name not in {known.name for known in one.chains}))
+    sets = (*one.sets, *(s for s in other.sets if s.name not in {known.name for known in one.sets}))
+    return ast.Table(one.family, one.name, chains, sets, one.flags or other.flags, one.line)
 
 
 def priority_of(words: list[str], family: str) -> int | None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.facts import ChainText, Fact, RuleLine, Source
+from engine.facts import HOST, ChainText, Fact, RuleLine, Source
+from engine.model.nft.parser import parse
 from engine.pipeline import diagnose
 from engine.request import Request
-from engine.suppose.firewall import entries, gathered, with_interfaces
+from engine.suppose.firewall import base_of, entered, entries, gathered, with_interfaces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,3 +155,28 @@ def test_chains_of_two_files(tmp_path: Path) -> None:
     (tmp_path / "iptables_-S_DOCKER-USER").write_text("-N DOCKER-USER\n-A DOCKER-USER -p icmp -j DROP\n", encoding="utf-8")
     report = diagnose(Request(symptom="containers cannot ping 8.8.8.8, timeout", bundles=(tmp_path,)))
     assert [(f.id, f.evidence[0].text) for f in report.findings] == [("firewall-drop", "-A DOCKER-USER -p icmp -j DROP")]
+
+
+@pytest.mark.parametrize(
+    ("chain", "base"), [("ts-forward", "FORWARD"), ("KUBE-ROUTER-INPUT", "INPUT"), ("FORWARD", ""), ("LOGDROP", ""), ("forwarding_rule", "")]
+)
+def test_base_chain_by_name(chain: str, base: str) -> None:
+    """A whole word of a chain's name tells what leads to it; a base chain is its own."""
+    assert base_of(chain) == base
+
+
+def test_chain_cut_out_of_a_native_table_is_entered() -> None:
+    """The base chain that its name tells jumps there; one that another chain leads to, or that nobody can place, is left alone."""
+    text = "chain ts-forward {\n  jump inner\n}\nchain inner {\n  drop\n}\nchain strange {\n  drop\n}"
+    whole = entered(Fact("nft_ruleset", {"text": text, "format": "text"}, "n1", HOST))
+    assert whole is not None
+    (table,) = parse(whole.get("text")).tables
+    (base,) = [c for c in table.chains if c.hook is not None]
+    assert (base.hook.hook if base.hook else "", [r.text for r in base.rules]) == ("forward", ["jump ts-forward"])
+    assert entered(whole) is None
+
+
+def test_lone_chain_of_iptables_is_entered() -> None:
+    """The same for a listing of iptables."""
+    found = entries("filter", [table({"ts-forward": ["-j inner"], "inner": ["-j DROP"]})], [])
+    assert {base: [r.spec for r in rules] for base, rules in found.items()} == {"FORWARD": ["-j ts-forward"]}

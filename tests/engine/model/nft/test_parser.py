@@ -261,3 +261,27 @@ def test_deep_nesting_is_refused() -> None:
     """Brackets inside each other without end are not followed."""
     assert rule("ip saddr " + "(" * 500 + "1" + ")" * 500 + " accept").statements[-1] == ast.Doubtful("unparsed", "any")
     assert rule("meta mark set " + "(meta mark & " * 500 + "1" + ")" * 500).statements[-1] == ast.Doubtful("unparsed", "any")
+
+
+def test_chain_without_its_table() -> None:
+    """A chain that somebody cut out is one of iptables-nft's filter, or of nat if it translates."""
+    made = parse('chain ts-forward {\n  oifname "t0" drop\n}\nchain POST {\n  masquerade\n}\n').tables
+    assert [(t.family, t.name, [c.name for c in t.chains]) for t in made] == [("ip", "filter", ["ts-forward"]), ("ip", "nat", ["POST"])]
+
+
+def test_lost_brackets() -> None:
+    """A chain ends where the next begins; only the last may have been cut off."""
+    text = (
+        "table inet filter {\n chain input {\n  type filter hook input priority 0; policy drop;\n  iif lo accept\n\n"
+        " chain forward {\n  policy accept;\n"
+    )
+    (table,) = parse(text).tables
+    first, last = table.chains
+    assert (first.name, first.hook.policy if first.hook else "", [r.text for r in first.rules]) == ("input", "drop", ["iif lo accept"])
+    assert [r.text for r in last.rules] == ["the listing is cut off here"]
+
+
+def test_table_listed_chain_by_chain() -> None:
+    """``nft list chain`` prints its table each time: it is one table."""
+    (table,) = parse("table ip t {\n chain a {\n  jump b\n }\n}\ntable ip t {\n chain b {\n  drop\n }\n}\n").tables
+    assert [c.name for c in table.chains] == ["a", "b"]
