@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _BRIDGE_OPTION = "com.docker.network.bridge."
 _ANY = "0.0.0.0"  # noqa: S104  how runtimes print "every address"; nothing listens on it here
-_COLUMNS = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
+_COLUMNS = frozenset({"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "CREATED AT", "STATUS", "STATE", "PORTS", "NAMES", "SIZE", "NETWORKS"})
+"""Columns of ``docker ps``; ``--format 'table …'`` prints some of them in any order."""
 _STATES = {
     "Up": "running", "Exited": "exited", "Created": "created", "Restarting": "restarting", "Dead": "dead", "Removal": "removing",
     "Initialized": "initialized",
@@ -133,7 +134,9 @@ def _docker_network(out: Emitter, number: int, entry: dict[str, Any]) -> None:
         fields["internal"] = entry["Internal"]
     if driver == "bridge":
         # What the driver takes where the network's options are silent.
-        fields["bridge"] = options.get(_BRIDGE_OPTION + "name") or f"br-{fields['id'][:12]}"
+        bridge = options.get(_BRIDGE_OPTION + "name") or (f"br-{fields['id'][:12]}" if fields["id"] else "")
+        if bridge:
+            fields["bridge"] = bridge
         fields["icc"] = options.get(_BRIDGE_OPTION + "enable_icc", "true") == "true"
         fields["masquerade"] = options.get(_BRIDGE_OPTION + "enable_ip_masquerade", "true") == "true" and not fields.get("internal", False)
     _add_network(out, number, fields)
@@ -214,11 +217,12 @@ def parse_ps(source: Source, place: Place) -> list[Fact]:
     out = Emitter(source, place)
     call = invocation(source.command, "docker", "podman", "nerdctl")
     runtime = "podman" if call and call.program == "podman" else "docker"
-    starts: list[int] = []
+    starts: dict[str, int] = {}
+    whole = False
     for number, line in clean_lines(source.text):
-        if line.startswith("CONTAINER ID"):
-            starts = [line.find(column) for column in _COLUMNS]
-        elif starts and min(starts) >= 0 and line.strip():
+        if columns := _columns(line):
+            starts, whole = columns, "CONTAINER ID" in columns
+        elif starts and line.strip():
             fields = _row(line, starts, runtime)
             if fields:
                 out.add("container", fields, number)
@@ -226,24 +230,33 @@ def parse_ps(source: Source, place: Place) -> list[Fact]:
                 out.unparsed.add(number, line)
         else:
             out.unparsed.add(number, line)
-    if starts and call and call.words[:1] == ("ps",) and not call.piped:
+    if whole and call and call.words[:1] == ("ps",) and not call.piped:
         options = set(call.words[1:])
         if options <= {"-a", "--all", "--no-trunc"}:
             out.collected("containers", "all" if options & {"-a", "--all"} else "running")
     return out.done()
 
 
-def _row(line: str, starts: Sequence[int], runtime: str) -> dict[str, Any] | None:
+def _columns(line: str) -> dict[str, int]:
+    """Column → where it begins, if a line is the heading of ``docker ps``."""
+    found = {match[1]: match.start(1) for match in re.finditer(r"(?:^|(?<=\s\s))([A-Z]+(?: [A-Z]+)?)(?=\s{2,}|\s*$)", line)}
+    return found if "NAMES" in found and len(found) > 1 and found.keys() <= _COLUMNS else {}
+
+
+def _row(line: str, starts: dict[str, int], runtime: str) -> dict[str, Any] | None:
     """Fields of one line, cut at the columns of the heading."""
-    cells = [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    identity, image, _, _, status, ports, name = cells
-    if not name or not re.fullmatch(r"[0-9a-f]{12,64}", identity):
+    edges = sorted(starts.values())
+    cells = {column: line[at : next((edge for edge in edges if edge > at), None)].strip() for column, at in starts.items()}
+    identity, name, status, ports = (cells.get(column, "") for column in ("CONTAINER ID", "NAMES", "STATUS", "PORTS"))
+    if not name or " " in name or ("CONTAINER ID" in starts and not re.fullmatch(r"[0-9a-f]{12,64}", identity)):
         return None
-    fields: dict[str, Any] = {"id": identity, "name": name, "image": image, "runtime": runtime}
+    fields: dict[str, Any] = {"id": identity, "name": name, "runtime": runtime}
+    if "IMAGE" in starts:
+        fields["image"] = cells["IMAGE"]
     state = _STATES.get(status.partition(" ")[0])
     if state:
         fields["state"] = "paused" if "(Paused)" in status else state
-    if ports or state == "running":
+    if ports or (state == "running" and "PORTS" in starts):
         # docker lists no ports of a container that does not run, whatever it will publish.
         fields["ports"] = tuple(_listed_ports(ports))
         exposed = tuple(part.strip() for part in ports.split(",") if re.fullmatch(r"\s*\d{1,5}/\w+\s*", part))

@@ -151,3 +151,23 @@ def test_networks_list_their_containers() -> None:
     assert one.get("endpoints") == (
         {"network": "front", "address": "172.24.0.2", "prefixlen": 16, "gateway": "172.24.0.1", "mac": "02:42:ac:18:00:02"},
     )
+
+
+def test_columns_that_people_choose() -> None:
+    """``docker ps --format 'table …'``: some columns in any order; a row without a name is none."""
+    text = (
+        "NAMES     PORTS                    STATUS\n"
+        "web       0.0.0.0:8080->80/tcp     Up 3 hours\n"
+        "db                                 Exited (0) 2 days ago\n"
+    )
+    web, db = parse(Source("x", text, "docker ps --format table"), Place("n1"))
+    assert (web.get("name"), web.get("state"), web.get("ports")) == ("web", "running", (WEB,))
+    assert (db.get("name"), db.get("state"), db.get("ports")) == ("db", "exited", None)
+
+
+def test_bridge_of_a_network_without_its_identity() -> None:
+    """A listing that somebody shortened does not tell the bridge's name."""
+    text = json.dumps([{"Name": "app", "Driver": "bridge", "IPAM": {"Config": [{"Subnet": "172.20.0.0/16"}]}, "Options": {}}])
+    (network,) = parse(Source("x", text), Place("n1"))
+    assert network.get("subnets") == ("172.20.0.0/16",)
+    assert network.get("bridge") is None
