@@ -23,6 +23,8 @@ TOP_LEVEL: Final = frozenset({
     "la", "tk", "ml", "ga", "cf", "gq", "name", "pro", "mobi", "asia", "club", "vip", "wang", "ai", "gg", "to",
 })  # fmt: skip
 """Top-level domains of the internet: as a search domain, each makes any stranger's domain an answer."""
+COUNTRY: Final = 2
+"""Letters of a country's top-level domain; no other has two."""
 WILDCARDS: Final = ("nip.io", "sslip.io", "xip.io", "traefik.me", "localtest.me", "lvh.me", "vcap.me", "lacolhost.com", "readme.localtest.me")
 """Domains that answer every name."""
 
@@ -33,9 +35,22 @@ WILDCARDS: Final = ("nip.io", "sslip.io", "xip.io", "traefik.me", "localtest.me"
 def resolvers(base: FactBase) -> Iterator[Fact]:
     """A ``resolver`` fact for every resolv.conf that programs read."""
     wild = {str(w).strip(".").lower() for f in base.of_kind("dns_forwarder") for w in f.get("wildcards", ())}
+    wild |= {domain for f in base.of_kind("observed") if (domain := _stranger(f))}
     for fact in base.of_kind("dns_config"):
         if not str(fact.get("file", "")).startswith("/run/"):
             yield Fact("resolver", _resolver(fact, wild), fact.node, fact.stack, fact.source, fact.line, fact.shown)
+
+
+def _stranger(attempt: Fact) -> str:
+    """The search domain that answered for a whole name of the internet, as a look-up shows; "" if none did.
+
+    Short names of Services have dots too, and are answered by the cluster's own domains.
+    """
+    name, answered = str(attempt.get("name", "")).lower(), str(attempt.get("answered", ""))
+    domain = answered[len(name) + 1 :]
+    last = name.rpartition(".")[2]
+    whole = "." in name and (last in TOP_LEVEL or (len(last) == COUNTRY and last.isalpha()))
+    return domain if answered and whole and not f".{domain}.".endswith((".svc.", ".cluster.local.")) and ".svc." not in f".{domain}" else ""
 
 
 def _resolver(fact: Fact, wild: set[str]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"program": "str: ping | curl | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
          "address": "str: that was tried", "port": "int", "protocol": "str: tcp | udp | icmp",
          "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
-         "addresses": "tuple[str]: found for the name", "by": "str: who reported the error to ping", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
+         "addresses": "tuple[str]: found for the name", "answered": "str: the name with the search domain that answered for it", "by": "str: who reported the error to ping", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
     ),
     "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
     "netns": Kind(

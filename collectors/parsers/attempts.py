@@ -238,6 +238,10 @@ def _finished(fields: dict[str, Any], target: str) -> Iterator[tuple[str, Any]]:
         fields["name"] = name
     found = fields.pop("found", [])
     if fields["program"] in {*LOOKUPS, "lookup"}:
+        asked, said = target.rstrip(".").lower(), str(fields.get("name", "")).rstrip(".").lower()
+        if asked and said.startswith(f"{asked}."):
+            # A search domain was appended, and answered.
+            fields |= {"name": target.rstrip("."), "answered": said}
         fields["protocol"] = "udp"
         silent = fields.pop("silent", "")
         fields["outcome"] = "resolved" if found else silent or "unresolved"

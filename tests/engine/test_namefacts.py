@@ -35,6 +35,22 @@ class TestResolver:
         }
         assert (made.node, made.stack) == ("n1", "web")
 
+    @pytest.mark.parametrize(
+        ("name", "domain", "wildcard"),
+        [
+            ("www.example.com", "corp.example", "corp.example"),
+            ("www.example.be", "corp.example", "corp.example"),
+            ("web.shop", "svc.cluster.local", None),
+            ("db.co", "co.svc.cluster.local", None),
+            ("intranet", "corp.example", None),
+            ("git.intern", "corp.example", None),
+        ],
+    )
+    def test_a_domain_that_was_seen_to_answer(self, name: str, domain: str, wildcard: str | None) -> None:
+        """A search domain that answers a whole name of the internet answers every name; short names are what it is for."""
+        told = {"program": "nslookup", "name": name, "answered": f"{name}.{domain}", "outcome": "resolved"}
+        assert resolver((domain,), (), ("10.0.0.2",), Fact("observed", told, "n1")).get("wildcard") == wildcard
+
     @pytest.mark.parametrize(("options", "ndots"), [((), 1), (("ndots:0",), 0), (("ndots:2", "ndots:99"), 15), (("ndots:x",), 1)])
     def test_ndots(self, options: tuple[str, ...], ndots: int) -> None:
         """The last option counts, at most 15, one if nothing is said."""

@@ -136,3 +136,12 @@ def test_remarks_are_no_commands(tmp_path: Path) -> None:
 def test_no_text_breaks_it(text: str, command: str) -> None:
     """Whatever is pasted, the parser gives facts that have an outcome."""
     assert all(f["outcome"] for f in observed(text, command))
+
+
+def test_a_search_domain_that_answered() -> None:
+    """A name that was answered with a domain behind it was searched for; the fact tells both."""
+    text = "Server:\t\t10.0.0.10\nAddress:\t10.0.0.10#53\n\nName:\twww.example.com.corp.example\nAddress: 192.0.2.7\n"
+    (one,) = parse(Source("x", text, "nslookup www.example.com"), Place("n1"))
+    assert (one.get("name"), one.get("answered"), one.get("addresses")) == ("www.example.com", "www.example.com.corp.example", ("192.0.2.7",))
+    (same,) = parse(Source("x", text.replace(".corp.example", ""), "nslookup www.example.com"), Place("n1"))
+    assert (same.get("name"), same.get("answered")) == ("www.example.com", None)
