@@ -7,9 +7,8 @@ headings (a shell prompt, ``=== ip route ===``): each becomes a :class:`Section`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from collectors.margins import without_margins
 from collectors.prompts import BANNER, announced, host_of
@@ -90,8 +89,7 @@ COMMANDS: Final = {
 """Command line of a format, where neither name nor heading says more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """What a name or a heading says about an output."""
 
     format: str
@@ -101,8 +99,7 @@ class Hint:
     """The command line was read, not guessed from one word: what it restricts its output to can be relied on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """One output inside a file."""
 
     format: str
@@ -403,7 +400,7 @@ def known_word(name: str, words: list[str], at: int) -> Hint:
         command = " ".join(spaced[start:])
         # One bare word may well stand for any of the program's listings.
         exact = len(spaced) > start + 1 or spaced[start] in {"lsmod", "uname", "hostname", "route", "arp", "ifconfig"}
-        return replace(from_command(command) or Hint(format_name, command), exact=exact)
+        return (from_command(command) or Hint(format_name, command))._replace(exact=exact)
     if words[at] in {"route", "ifconfig", "arp", "netstat", "ss", "conntrack", "sysctl"} and len(words) > at + 1:
         # "route-n", "netstat-lntp": options are glued to the program.
         command = " ".join([words[at], *(f"-{word}" for word in re.split(r"[^A-Za-z]+", name)[at + 1 :] if 0 < len(word) <= 6)])
@@ -458,6 +455,8 @@ def _format_of(program: str, arguments: list[str]) -> str:
         word = next((word for word in arguments if not word.startswith("-")), "")
         return "fdb" if "fdb".startswith(word) else "port" if "link".startswith(word) else IGNORED
     if program == "conntrack" and any(re.fullmatch(r"-S|--stats", word) for word in arguments):
+        return "counters"
+    if program in {"netstat", "ss"} and arguments[-2:] == ["wc", "-l"]:
         return "counters"
     if program in {"netstat", "ss"} and any(re.fullmatch(r"-[a-zA-Z]*s|--statistics|--summary", word) for word in arguments):
         return "counters"
@@ -755,7 +754,7 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
     hosts = {section.host for section in made if section.host}
     # What precedes the only host's first prompt is that host's too.
     only = hosts.pop() if len(hosts) == 1 else ""
-    return [replace(section, netns=section.netns or inside, host=section.host or only) for section in made]
+    return [section._replace(netns=section.netns or inside, host=section.host or only) for section in made]
 
 
 def begins_output(line: str) -> bool:
@@ -849,7 +848,7 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
             # The prompt of a container's shell names the container, not the machine that it runs on.
             host = opened_on or ("" if within else host_of(text[offset:begin])) or host
             if kind == "prompt" and text[begin:end].strip():
-                made.append(replace(_section(text, "", "", begin, end), host=host))
+                made.append(_section(text, "", "", begin, end)._replace(host=host))
             # An output of its format follows, or one of another format at once (a heading that announces too little): it takes these lines.
             if not heading.format or following == heading.format or (following not in {"heading", "prompt"} and not text[begin:end].strip()):
                 continue
@@ -867,7 +866,7 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
 
 def _inside(section: Section, host: str, within: str) -> Section:
     """A section under a prompt of a host, or of a shell inside a container."""
-    return replace(section, host=host, netns=section.netns or within)
+    return section._replace(host=host, netns=section.netns or within)
 
 
 def _command_for(kind: str, heading: Hint, hint: Hint | None, before: list[Section]) -> str:
