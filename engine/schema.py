@@ -53,7 +53,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"program": "str: ping | curl | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
          "address": "str: that was tried", "port": "int", "protocol": "str: tcp | udp | icmp",
          "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
-         "addresses": "tuple[str]: found for the name", "answered": "str: the name with the search domain that answered for it", "by": "str: who reported the error to ping", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
+         "addresses": "tuple[str]: found for the name", "by": "str: who reported the error to ping", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
     ),
     "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
     "netns": Kind(
@@ -249,13 +249,18 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "captured": Kind(
         "What a packet capture (tcpdump's text) shows to be wrong; equal packets are one.",
-        {"name": "str: bad-checksum (of UDP) | icmp-error | arp-unanswered", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
+        {"name": "str: bad-checksum (of UDP) | icmp-error | arp-unanswered | stray-answer", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
          "side": "str: received | sent, where the capture tells; a sender's shows checksums that its card has yet to write", "answered": "bool: what such packets carried got an answer",
          "why": "str: of an ICMP error: prohibited | too-big | port | protocol | net | host", "by": "str: who reports the error, or asks for a MAC", "address": "str: that the error is about, or that nobody answered for",
-         "mtu": "int: that a too-big error names", "number": "int: IP protocol that was refused"},
+         "mtu": "int: that a too-big error names", "number": "int: IP protocol that was refused",
+         "in_device": "str: by which a machine asks that never gets its answers", "out_device": "str: by which they leave instead"},
     ),
     "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
+    "route_lookup": Kind(
+        "What the kernel said when it was asked for a route (ip route get).",
+        {"dst": "str", "from": "str: source that was asked with", "device": "str", "gateway": "str", "table": "str", "src": "str: source address that it takes", "type": "str: unicast | local | …", "family": "int"},
+    ),
     "kernel_trace": Kind(
         "What the kernel's own packet trace says of one packet (xtables-monitor --trace, or TRACE lines of the kernel log).",
         {"packet": "str: identity of the packet in that output", "table": "str", "chain": "str", "event": "str: rule | policy | return",

@@ -48,6 +48,8 @@ class _Asked(NamedTuple):
     """The command line says more than ``ip route``; otherwise the content tells what is listed."""
     ignored: bool = False
     """``ip route get`` and the cache are no route tables."""
+    got: bool = False
+    """``ip route get``: what the kernel answered."""
     table: str = ""
     """Table asked for; "" = main."""
     family: int = 0
@@ -58,18 +60,21 @@ class _Asked(NamedTuple):
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
-    """Facts of a routing table in any of the printed forms; ``ip route get`` gives none."""
+    """Facts of a routing table in any of the printed forms; what ``ip route get`` answers is no route."""
     out = Emitter(source, place)
     if is_json(source.text):
         return _parse_json(out, _asked(source.command))
     ask = _asked(source.command)
-    if ask.ignored:
+    if ask.ignored and not ask.got:
         return []
     if "Kernel IP" in source.text or invocation(source.command, "route", "netstat"):
         return _parse_table(out)
     entries = list(_entries(out))
-    routes = [(number, words, shown) for number, words, shown in entries if not _is_get(words)]
-    if routes or not entries:
+    routes = [(number, words, shown) for number, words, shown in entries if not ask.got and not _is_get(words)]
+    for number, words, _ in entries:
+        if ask.got or _is_get(words):
+            _add_lookup(out, number, words)
+    if (routes or not entries) and not ask.got:
         _emit(out, ask, routes)
     return out.done()
 
@@ -104,6 +109,18 @@ def _destination(words: Sequence[str]) -> str:
 def _is_get(words: Sequence[str]) -> bool:
     """Whether an entry is the answer of ``ip route get`` or from the cache, not a route."""
     return not _GET_MARKS.isdisjoint(words) or ("from" in words and words[words.index("from") + 1 :][:1] == ["::"])
+
+
+def _add_lookup(out: Emitter, number: int, words: Sequence[str]) -> None:
+    """What the kernel answered to ``ip route get``."""
+    told = _fields(words, _Asked(), "")
+    dst = str(told["dst"]).partition("/")[0]
+    fields = {"dst": dst, "family": 6 if ":" in dst else 4, "type": told["type"], "table": told["table"]}
+    fields |= {name: told[name] for name in ("device", "gateway", "src") if told.get(name)}
+    if "from" in words[:-1] and words[words.index("from") + 1] != "::":
+        fields["from"] = words[words.index("from") + 1]
+    if fields.get("device"):
+        out.add("route_lookup", fields, number)
 
 
 def _emit(out: Emitter, ask: _Asked, routes: Sequence[tuple[int, list[str], str]]) -> None:
@@ -216,7 +233,7 @@ def _asked(command: str) -> _Asked:
         return _Asked()
     words = list(call.words[1:])
     if words and words[0] in {"get", "g"}:
-        return _Asked(known=True, ignored=True)
+        return _Asked(known=True, ignored=True, got=True)
     if words and words[0] in {"show", "list", "ls", "lst", "l", "s", "sh"}:
         del words[0]
     return _filters(call, words)

@@ -24,7 +24,7 @@ LONGEST: Final = 600
 _PACKET = re.compile(r"^(?:\d{4}-\d\d-\d\d |[ ])?(?:\d\d:\d\d:\d\d|\d{9,10})\.\d{6,9} ")
 """A line that begins a packet: its time."""
 _ENDS = re.compile(r"(?P<src>[\w.:%-]+) > (?P<dst>[\w.:%-]+): (?P<said>.*)")
-_DIRECTION = re.compile(r"^\S+ (?:\S+ )?[\w.@-]{1,20} +(?P<way>In|Out) ")
+_DIRECTION = re.compile(r"^\S+ (?:\S+ )?(?P<device>[\w.@-]{1,20}) +(?P<way>In|Out) ")
 _ARP = re.compile(r"(?P<what>Request who-has|Reply) (?P<address>\S+?)(?: \([^)]*\))? (?:tell|is-at) (?P<by>[\w.:-]+)")
 _BAD_UDP = re.compile(r"\[bad udp cksum 0x[0-9a-f]+ -> 0x[0-9a-f]+!\]")
 _ICMP = re.compile(
@@ -75,6 +75,9 @@ class _Reader:
         """Fields of a wrong checksum → ends of what was inside."""
         self.flows: set[tuple[str, str]] = set()
         """Ends of every packet, and of what was inside it."""
+        self.device = ""
+        self.seen: dict[tuple[str, str], dict[str, int]] = {}
+        """(In, source) or (Out, destination) → devices, each with the first line: of captures on all devices."""
         self.asked: dict[tuple[str, str], list[int]] = {}
         self.answered: set[str] = set()
 
@@ -86,6 +89,7 @@ class _Reader:
             self.at = number
             way = _DIRECTION.match(line)
             self.way = way["way"] if way else ""
+            self.device = way["device"] if way else ""
             line = line.partition("ethertype ")[2].partition(": ")[2] if " ethertype " in line and " > " in line.partition(" ethertype ")[0] else line
             if arp := _ARP.search(line):
                 self.arp(arp, number)
@@ -106,6 +110,9 @@ class _Reader:
         if self.packet:
             outer, inner = self.packet[0], self.packet[1:2]
             self.flows |= {(seen.src, seen.dst) for seen in self.packet[:2]}
+            if self.way:
+                end = _end(outer.src if self.way == "In" else outer.dst).host
+                self.seen.setdefault((self.way, end), {}).setdefault(self.device, self.at)
             if _BAD_UDP.search(outer.said):
                 self.checksum(outer, inner)
             elif match := _ICMP.search(outer.said):
@@ -154,8 +161,18 @@ class _Reader:
         for (address, by), (number, count) in self.asked.items():
             if address not in self.answered | spoke and len(self.out.facts) < MOST:
                 self.out.add("captured", {"name": "arp-unanswered", "address": address, "by": by, "count": count}, number)
+        self.strays()
         self.out.collected("capture")
         return self.out.done()
+
+    def strays(self) -> None:
+        """Machines that ask by one device, while what is for them leaves by others alone."""
+        for (way, host), devices in self.seen.items():
+            back = self.seen.get(("Out", host), {}) if way == "In" and is_address(host) else {}
+            if back and not back.keys() & devices.keys() and len(self.out.facts) < MOST:
+                (asked, _), (answered, at) = min(devices.items(), key=lambda d: d[1]), min(back.items(), key=lambda d: d[1])
+                fields = {"name": "stray-answer", "address": host, "in_device": asked, "out_device": answered, "count": len(back)}
+                self.out.add("captured", fields, at)
 
 
 def _end(text: str) -> _End:

@@ -76,9 +76,19 @@ def test_types_and_details(recorded: Recorded) -> None:
 
 @pytest.mark.parametrize("command", ["ip route get 10.99.0.1", "ip -j route get 10.99.0.1", "ip -6 route get 2001:db8::1"])
 def test_route_get_is_no_route_table(recorded: Recorded, command: str) -> None:
-    """Neither with its command line nor without it."""
-    assert recorded.parse(parse, command) == []
-    assert recorded.text(parse, recorded.source(command).text) == []
+    """Neither with its command line nor without it does it list routes; what the kernel answers is kept."""
+    for facts in (recorded.parse(parse, command), recorded.text(parse, recorded.source(command).text)):
+        assert {fact.kind for fact in facts} <= {"route_lookup"}
+
+
+def test_route_get_tells_what_the_kernel_would_do(recorded: Recorded) -> None:
+    """Device and source of its choice, and the table where that is not main."""
+    (asked,) = recorded.parse(parse, "ip route get 10.99.0.1")
+    assert asked.fields.items() >= {"dst": "10.99.0.1", "src": "198.51.100.5", "table": "main", "type": "unicast"}.items()
+    (other,) = recorded.text(parse, "172.17.0.2 dev tailscale0 table 52 src 100.64.0.1 uid 1000 \n    cache \n")
+    assert other.fields.items() >= {"dst": "172.17.0.2", "device": "tailscale0", "table": "52"}.items()
+    (foreign,) = recorded.text(parse, "10.1.0.9 from 10.1.0.5 via 10.2.0.1 dev eth1 table isp uid 0\n    cache iif br0\n")
+    assert (foreign.get("from"), foreign.get("gateway")) == ("10.1.0.5", "10.2.0.1")
 
 
 @pytest.mark.parametrize("tool", ["net-tools", "busybox"])

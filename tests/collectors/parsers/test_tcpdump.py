@@ -117,3 +117,18 @@ def test_a_prompt_names_the_machine() -> None:
     text = "[root@n2 ~]# tcpdump -nn -i eth0 arp\n14:00:00.000001 ARP, Request who-has 192.0.2.5 tell 192.0.2.1, length 28\n"
     (one,) = sections("post.txt", text)
     assert (one.format, one.host, one.command) == ("capture", "n2", "tcpdump -nn -i eth0 arp")
+
+
+STRAY = """\
+09:12:31.284266 docker0 In  IP 172.17.0.2 > 1.1.1.1: ICMP echo request, id 7, seq 1, length 64
+09:12:31.284291 tun0 Out IP 10.8.0.9 > 1.1.1.1: ICMP echo request, id 7, seq 1, length 64
+09:12:31.388878 tun0 In  IP 1.1.1.1 > 10.8.0.9: ICMP echo reply, id 7, seq 1, length 64
+09:12:31.388937 {device} Out IP 1.1.1.1 > 172.17.0.2: ICMP echo reply, id 7, seq 1, length 64
+"""
+
+
+@pytest.mark.parametrize(("device", "stray"), [("tun0", [("172.17.0.2", "docker0", "tun0")]), ("docker0", [])])
+def test_answers_that_leave_by_another_device(device: str, stray: list[tuple[str, str, str]]) -> None:
+    """Who asks by one device and is answered by others alone never hears; a reply by the same device is none."""
+    facts = parse(Source("x", STRAY.format(device=device)), Place("n1"))
+    assert [(f.get("address"), f.get("in_device"), f.get("out_device")) for f in facts if f.get("name") == "stray-answer"] == stray
