@@ -6,7 +6,7 @@ Measured on Linux 6.18: a route's ``mtu`` wins over the device's, also if it is 
 it; a bridge
 port and the receiving end of a veth pair lose in silence what is more than four octets (a VLAN tag) larger than their MTU; a port whose bridge
 calls iptables loses
-whatever is larger than it.  Bursts that TCP hands over in one piece (GSO) pass bridges and veth pairs whatever the MTU: it is the single full-size
+whatever is larger than it; only of what passed ip6tables is the sender told, by the MTU of the bridge.  Bursts that TCP hands over in one piece (GSO) pass bridges and veth pairs whatever the MTU: it is the single full-size
 segment that is lost.
 """
 

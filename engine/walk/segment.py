@@ -174,7 +174,8 @@ def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet,
     """Whether a frame is as small as the bridge port that sends it and the device that receives it ask for."""
     limit = mtu.port_limit(here.link, filtered=filtered) if here.link.master else None
     if limit is not None and packet.size > limit.octets:
-        return _lost(walker, at, limit, packet, here.link.master, here.link.name)
+        told = _told(walker, at, here, packet) if filtered and packet.family == 6 else None
+        return told or _lost(walker, at, limit, packet, here.link.master, here.link.name)
     limit = mtu.port_limit(there.link)
     if limit is None or packet.size <= limit.octets:
         return None
@@ -189,6 +190,30 @@ def _frame_fits(walker: Walker, at: At, here: Port, there: Port, packet: Packet,
     # A raw socket learns that its own device refused the frame, UDP does not ask (ip_send_skb, IP_RECVERR).
     direct = at.how == "output" and not here.link.master and packet.protocol in {"icmp", "icmpv6"} and not packet.error
     return replace(lost, stack=at.stack, at_sender=True, errno="ENOBUFS") if direct else lost
+
+
+def _told(walker: Walker, at: At, here: Port, packet: Packet) -> End | None:
+    """The bridge's stack tells the sender as a router would where the frame passed ip6tables and exceeds the bridge's own MTU (``ip6_fragment``)."""
+    bridge = here.stack.link(here.link.master)
+    if not bridge.mtu or packet.size <= bridge.mtu:
+        return None
+    limit = mtu.Limit(bridge.mtu, here.link.name, here.link.fact)
+    text = phrase("too-big", size=packet.size, octets=limit.octets, device=limit.device)
+    end = walker.stop(
+        at,
+        "too-big",
+        Disposition.TOO_BIG,
+        text,
+        line_of(limit.fact),
+        error=mtu.TOO_BIG[6],
+        origin=limit.fact,
+        packet=packet,
+        state=at.state,
+        out=bridge.name,
+        physout=here.link.name,
+        limit=limit,
+    )
+    return replace(end, in_device="")  # the error's source is the route's: br_validate_ipv6 clears by what the packet came in
 
 
 def _lost(walker: Walker, at: At, limit: mtu.Limit, packet: Packet, out: str = "", physout: str = "") -> End:  # noqa: PLR0917 - private; what a drop tells
