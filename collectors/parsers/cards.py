@@ -51,9 +51,10 @@ def parse(source: Source, place: Place) -> list[Fact]:
 
 def _asked(source: Source) -> str:
     """The device that the command line names; "" if it does not tell."""
-    words = re.split(r"[\s_]+", source.command or source.name.rpartition("/")[2])
-    last = words[-1] if len(words) > 2 and any("ethtool" in word for word in words) else ""
-    return re.sub(r"\.(?:txt|out|log)$", "", last) if not last.startswith("-") else ""
+    told = re.sub(r"\.(?:txt|out|log)$", "", source.command or source.name.rpartition("/")[2])
+    asked = re.search(r"ethtool(?:[\s_]+-{1,2}[\w-]+)+[\s_]+([\w.@-]+)", told)
+    # In a file's name the underscore stands for a space.
+    return asked[1] if asked and source.command else asked[1].split("_")[0] if asked else ""
 
 
 def parse_log(source: Source, place: Place) -> list[Fact]:

@@ -43,12 +43,33 @@ _SUMMARY = re.compile(r"TCP:\s+\d+ \(estab (\d{1,20}),.*?\btimewait (\d{1,20})",
 _SUMMARY_TABLE = re.compile(r"Total: \d+|Transport\s+Total|(?:\*|RAW|UDP|TCP|INET|FRAG)\s+\d+\s+\d+\s+\d+\Z", re.ASCII)
 
 
+_LISTED: Final = r"\b(?P<program>ss|netstat)\b[^|]*"
+_COUNTED: Final = re.compile(
+    rf"{_LISTED}(?:(?P<header>\bstate\s+time-wait\b[^|]*)|\|\s*grep\s+(?:-\w+\s+)*['\"]?(?P<word>TIME[-_.]WAIT)['\"]?\s*)"
+    r"(?:\|\s*wc\s+-l\s*)$", re.IGNORECASE | re.ASCII,
+)
+"""``ss -tan | grep TIME-WAIT | wc -l``, ``ss -tan state time-wait | wc -l``, ``netstat -ant | grep TIME_WAIT | wc -l``."""
+
+
+def _waiting(command: str, lines: list[str]) -> int | None:
+    """Connections in TIME-WAIT that a pipe counted; ``None`` if it did not, or looked for a word that the program does not print."""
+    found = _COUNTED.search(command)
+    if found is None or len(lines) != 1 or not lines[0].strip().isdecimal():
+        return None
+    if found["word"] and found["word"][4] not in {".", "-" if found["program"] == "ss" else "_"}:
+        return None
+    return max(int(lines[0]) - bool(found["header"] and " -H" not in command), 0)
+
+
 def parse(source: Source, place: Place) -> list[Fact]:
     """``counter`` facts; a counter that several processors keep is their sum."""
     emit = Emitter(source, place)
     lines = [(number, line.rstrip()) for number, line in clean_lines(source.text) if line.strip()]
     if lines and is_refusal(lines[0][1]):
         emit.add("not_collected", {"what": "counters", "command": source.command or source.name, "reason": lines[0][1].strip()}, lines[0][0])
+        return emit.done()
+    if (waiting := _waiting(source.command, [line for _, line in lines])) is not None:
+        emit.add("counter", {"name": "ss.timewait", "value": waiting}, lines[0][0], f"ss.timewait = {waiting}")
         return emit.done()
     totals: dict[str, tuple[int, int]] = {}
     for number, name, value in _read(emit, lines):

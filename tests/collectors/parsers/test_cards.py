@@ -46,6 +46,16 @@ def test_features() -> None:
     assert "highdma" not in told
 
 
+FILTERED = ("ethtool -k eth0 | grep checksum", "sudo ethtool --show-features eth0", "ethtool -k eth0 | egrep 'rx|tx' | head")
+
+
+@pytest.mark.parametrize("command", FILTERED)
+def test_the_device_of_a_filtered_listing(command: str) -> None:
+    """The device is what the options stand before, not the last word of a pipe; the heading may have been filtered away."""
+    assert {f.get("device") for f in facts("rx-checksumming: on\ntx-checksumming: off\n", command)} == {"eth0"}
+    assert {f.kind for f in facts("     rx_queue_0_drops: 1289\n", "ethtool -S eth0 | grep drop")} == {"unparsed"}
+
+
 def test_driver() -> None:
     """The driver is the device's of the command line; without one nobody knows whose it is."""
     (nic,) = recorded("ethtool_-i_v0")

@@ -87,6 +87,20 @@ def test_same_names_whatever_printed_them(text: str, wanted: dict[str, int]) -> 
     assert values(text) == wanted
 
 
+@pytest.mark.parametrize(("command", "wanted"), [
+    ("ss -tan | grep TIME-WAIT | wc -l", 28231), ("netstat -ant | grep TIME_WAIT | wc -l", 28231), ("netstat -an | grep -i time_wait | wc -l", 28231),
+    ("ss -tan state time-wait | wc -l", 28230), ("ss -tan -H state time-wait | wc -l", 28231), ("ss -tan | grep -c LISTEN | wc -l", None),
+    ("ss -tan | grep TIME_WAIT | wc -l", None), ("netstat -ant | grep TIME-WAIT | wc -l", None), ("ss -tan | wc -l", None),
+])
+def test_connections_that_a_pipe_counted(command: str, wanted: int | None) -> None:
+    """The number is that of connections in TIME-WAIT if the word is the one that the program prints; a listing's heading is none of them."""
+    facts = parse(Source("pasted", "28231\n", command), Place("n1"))
+    assert [(f.get("name"), f.get("value")) for f in facts if f.kind == "counter"] == ([] if wanted is None else [("ss.timewait", wanted)])
+    assert [f.kind for f in facts] == (["unparsed"] if wanted is None else ["counter"])
+    (section,) = [s for s in sections("session.txt", f"[root@n1 ~]# {command}\n28231\n") if s.text.strip()]
+    assert section.format == "counters"
+
+
 def test_neighbours_of_ipv6() -> None:
     """The file's name tells whose neighbours they are: both have the same columns."""
     assert values(ARP, "cat /proc/net/stat/ndisc_cache") == {"ndisc_cache.entries": 1024, "ndisc_cache.table_fulls": 9}
