@@ -1,6 +1,7 @@
-"""``xtables-monitor --trace``, and the TRACE lines that iptables-legacy writes to the kernel log.
+"""``xtables-monitor --trace``, ``nft monitor trace``, and the TRACE lines that iptables-legacy writes to the kernel log.
 
-Source: iptables ``xtables-monitor.c``; Linux ``net/ipv4/netfilter/ip_tables.c`` (trace_packet), ``nf_log_syslog.c``.
+Source: iptables ``xtables-monitor.c``; nftables ``src/netlink.c`` (netlink_events_trace_cb);
+Linux ``net/ipv4/netfilter/ip_tables.c`` (trace_packet), ``nf_log_syslog.c``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ FIELDS = {
     "PROTO": "protocol",
 }  # fmt: skip
 """Keys of the log formats → fields; xtables-monitor writes SPORT where the kernel log writes SPT."""
+_NFT = re.compile(
+    r"trace id (?P<packet>[0-9a-f]+) (?P<table>(?:ip6?|inet|bridge|arp|netdev) \S+) (?P<chain>\S+) "
+    r"(?:packet: (?P<headers>.*)|(?P<event>rule|policy|verdict) (?P<said>.*))"
+)
+_HEADERS = {
+    "iif": "in_device", "oif": "out_device", "saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport",
+}
+"""Last words of what nft prints of a packet → fields."""
 FLAGS = frozenset({"SYN", "ACK", "FIN", "RST", "PSH", "URG", "ECE", "CWR"})
 
 
@@ -30,11 +39,16 @@ def parse(source: Source, place: Place) -> list[Fact]:
     """``kernel_trace`` facts, in the order of the events."""
     emit = Emitter(source, place)
     packet: dict[str, Any] = {}
+    packets: dict[str, dict[str, Any]] = {}
     for number, line in clean_lines(source.text):
         words = line.split()
         if not words:
             continue
-        if words[0] == "PACKET:" and len(words) > 2:
+        if words[0] == "trace" and (told := _NFT.match(line.strip())):
+            event = _nft(told, packets)
+            if event is not None:
+                emit.add("kernel_trace", event, number)
+        elif words[0] == "PACKET:" and len(words) > 2:
             packet = {"packet": words[2], "family": 6 if words[1] == "10" else 4, **_packet(words[3:])}
         elif words[0] == "TRACE:" and len(words) > 3:
             event = _monitored(words, line)
@@ -47,6 +61,37 @@ def parse(source: Source, place: Place) -> list[Fact]:
         elif words[0] != "EVENT:":
             emit.unparsed.add(number, line)
     return emit.done()
+
+
+def _nft(told: re.Match[str], packets: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """One line of ``nft monitor trace``; what a packet is (kept in ``packets``) is told in a line of its own, which is no event."""
+    if told["headers"] is not None:
+        packets.setdefault(told["packet"], {}).update(_headers(told["headers"]))
+        return None
+    event = {name: told[name] for name in ("packet", "table", "chain", "event")}
+    if told["event"] == "verdict":
+        event["event"] = "return"
+    rule = re.fullmatch(r"(?P<spec>.*) \(verdict (?P<verdict>[^)]*)\)", told["said"])
+    verdict = (rule["verdict"] if rule else told["said"]).split()
+    if rule:
+        event["spec"] = rule["spec"]
+    if verdict:
+        event["verdict"] = ":".join([verdict[0].upper(), *verdict[1:2]])
+    return {**packets.get(told["packet"], {}), **event}
+
+
+def _headers(text: str) -> dict[str, Any]:
+    """``iif "eth0" ip saddr 10.0.0.1 ip daddr … ip protocol tcp … tcp dport 80``."""
+    found: dict[str, Any] = {}
+    words = text.replace('"', "").split()
+    for at, word in enumerate(words[:-1]):
+        layer, value = words[at - 1] if at else "", words[at + 1]
+        if word in _HEADERS and layer != "ether":
+            found[_HEADERS[word]] = int(value) if word in {"sport", "dport"} and value.isdecimal() else value
+        elif (word == "protocol" and layer == "ip") or (word == "nexthdr" and layer == "ip6"):
+            found["protocol"] = PROTOCOLS.get(value, value)
+            found["family"] = 6 if layer == "ip6" else 4
+    return found
 
 
 def _packet(words: list[str]) -> dict[str, Any]:

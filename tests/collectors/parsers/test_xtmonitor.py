@@ -49,3 +49,30 @@ def test_kernel_log_of_legacy() -> None:
 def test_never_raises(text: str) -> None:
     """Arbitrary text is counted, never an exception."""
     assert all(f.kind in {"kernel_trace", "unparsed"} for f in parse(Source("x", text), HERE))
+
+
+HEADERS = (
+    'iif "br0" oif "eth0" ether saddr 02:42:ac:1a:00:03 ip saddr 10.1.0.3 ip daddr 10.2.0.2 ip protocol tcp '
+    "tcp sport 39771 tcp dport 80 tcp flags == syn"
+)
+NFT = f"""\
+trace id 6d9a826f inet fw forward packet: {HEADERS}
+trace id 6d9a826f inet fw forward rule jump zone (verdict jump zone)
+trace id 6d9a826f inet fw zone verdict continue
+trace id 6d9a826f inet fw forward rule reject with icmpx type admin-prohibited (verdict drop)
+trace id a0369369 inet fw forward policy drop
+"""
+
+
+def test_nft_monitor_trace() -> None:
+    """The same events in nft's words; what a packet is stands in a line of its own, and may be missing."""
+    facts = parse(Source("x", NFT), HERE)
+    told = [(f.get("event"), f.get("verdict"), f.get("src"), f.get("dport")) for f in facts]
+    assert told == [
+        ("rule", "JUMP:zone", "10.1.0.3", 80),
+        ("return", "CONTINUE", "10.1.0.3", 80),
+        ("rule", "DROP", "10.1.0.3", 80),
+        ("policy", "DROP", None, None),
+    ]
+    rejected = {"table": "inet fw", "chain": "forward", "spec": "reject with icmpx type admin-prohibited", "protocol": "tcp", "out_device": "eth0"}
+    assert facts[2].fields.items() >= rejected.items()
