@@ -1,8 +1,8 @@
 """Logs of a cluster's components, alone or inside a journal's lines.
 
-klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's ``time="…" level=error msg="…"``, CoreDNS' ``[ERROR] plugin/errors: …``,
-calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …``, cilium's ``level=warning msg="…"``, weave's
-``WARN: 2026/11/20 12:00:00.123 …`` and what kubectl says when it reaches no API server.
+klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's and dockerd's ``time="…" level=error msg="…"`` (on a terminal
+``ERRO[…] …``), CoreDNS' ``[ERROR] plugin/errors: …``, calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …``, cilium's
+``level=warning msg="…"``, weave's ``WARN: 2026/11/20 12:00:00.123 …`` and what kubectl says when it reaches no API server.
 Only warnings and errors that tell of networks become facts, equal ones once: a log repeats itself by the thousand.
 """
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LINE = re.compile(
     r"(?P<before>.*?)(?:(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d{1,9} +\d+ (?P<file>[\w.-]+\.go):\d+\] (?P<message>.*)"
     r"|(?:time=\"[^\"]{10,40}\" )?\blevel=(?P<word>error|warning|fatal) msg=(?P<said>.*)"
+    r"|(?P<logrus>DEBU|INFO|WARN|ERRO|FATA)\[\d[^\]]{3,40}\] (?P<plain>.*)"
     r"|(?P<weaves>INFO|WARN|ERRO|FATA): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ (?P<weave>.*)"
     r"|\[(?P<coredns>INFO|WARNING|ERROR|FATAL)\] (?P<plugin>(?:plugin/|CoreDNS).*)"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?P<felix>INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] (?P<calico>.*)"
@@ -28,7 +29,7 @@ _LINE = re.compile(
 )
 _ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "kubectl": "kubectl"}
 """Group of a line's text → the program that alone writes so."""
-_LEVELS = ("level", "word", "coredns", "felix", "weaves")
+_LEVELS = ("level", "word", "coredns", "felix", "weaves", "logrus")
 _PROGRAM = re.compile(r"([\w.-]+)\[\d+\]: *$")
 _TELLING = re.compile(
     r"ipvs|ip_vs|conntrack|connection tracking|iptables|no ip addresses available|cni|network plugin|networkplugin|networkready"
@@ -58,9 +59,9 @@ def parse(source: Source, place: Place) -> list[Fact]:
         if found is None:
             continue
         writer = next((name for name in _ALWAYS if found[name]), "")
-        said = found[writer] if writer else found["message"] or found["said"] or ""
+        said = found[writer] if writer else found["message"] or found["said"] or found["plain"] or ""
         level = str(next((found[group] for group in _LEVELS if found[group]), "E"))[0].upper()
-        if not _TELLING.search(said) or (level == "I" and not _said_by_information(said)):
+        if not _TELLING.search(said) or (level in {"D", "I"} and not _said_by_information(said)):
             continue
         message = " ".join(said.split())[:MAX_LENGTH]
         key = re.sub(r"[0-9a-f]{8,}|\d+", "#", message)
@@ -68,7 +69,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
             continue
         seen.add(key)
         program = _PROGRAM.search(found["before"])
-        name = _ALWAYS.get(writer) or (program[1] if program else "")
+        name = _ALWAYS.get(writer) or ("dockerd" if "[resolver]" in said else program[1] if program else "")
         fields = {"level": level, "message": message, "text": message.lower(), **({"program": name} if name else {})}
         out.add("component_log", fields, number)
     if not out.facts:

@@ -65,3 +65,15 @@ def test_content() -> None:
     text = "2031/02/03 08:00:16 [INFO] plugin/reload: Running configuration MD5 = f65c\nI0203 08:00:16.158756       1 main.go:459] Running backend.\n"
     assert {s.format for s in sections("pasted.txt", text)} == {"component_log"}
     assert [(f.kind, f.get("what")) for f in parse(Source("pasted.txt", text), Place("n1"))] == [("collected", "component_log")]
+
+
+def test_docker_on_a_terminal() -> None:
+    """On terminals docker and podman print other levels; of what is said for debugging only faults count."""
+    text = (
+        "DEBU[2026-08-08T11:35:12.703586195+02:00] [resolver] query a.example. (A) from 10.1.0.4:41996, forwarding to udp:10.9.0.1\n"
+        "DEBU[2026-08-08T11:35:12.713382116+02:00] [resolver] read from DNS server failed, "
+        "read udp 10.1.0.4:1->10.9.0.1:53: read: connection refused\n"
+    )
+    (fact,) = parse(Source("x", text), Place("n1"))
+    assert (fact.get("program"), fact.get("level")) == ("dockerd", "D")
+    assert "connection refused" in fact.get("text")
