@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from engine.facts import FactBase
@@ -106,11 +107,11 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     shown = tuple(
         f._replace(certainty=Certainty.LIKELY if f.certainty is Certainty.PROVEN else f.certainty)
         for f in outcome.findings
-        if f.standing is Standing.ROOT_CAUSE and f.evidence and f.id not in FALLBACKS and not _contradicted(f, question, outcome)
+        if f.standing is Standing.ROOT_CAUSE and _is_shown(f) and f.id not in FALLBACKS and not _contradicted(f, question, outcome)
     )
     if not shown:
         # Causes of flows whose port nobody named stay what they are: possible ones, of an error that somebody named.
-        held = tuple(f for f in outcome.findings if f.standing is Standing.UNDECIDED and f.evidence and f.id not in FALLBACKS)
+        held = tuple(f for f in outcome.findings if f.standing is Standing.UNDECIDED and _is_shown(f) and f.id not in FALLBACKS)
         held = tuple(f for f in held if f.flows and all(question.flows[n].guessed for n in f.flows) and not _contradicted(f, question, outcome))
         question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
         return (question, outcome._replace(findings=held)) if held and question.error_class else None
@@ -120,12 +121,20 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     return question, outcome._replace(findings=shown, verdict=Verdict.CAUSE_FOUND, missing=())
 
 
+def _is_shown(finding: Finding) -> bool:
+    """Whether a line of the evidence, not only of what was supposed, supports a finding."""
+    return any(line.source for line in finding.evidence)
+
+
 def _contradicted(finding: Finding, question: Question, outcome: Diagnosis) -> bool:
     """Whether the client reported another error than the walk predicts for every flow of a finding: too much to suppose at once."""
     from engine.diagnosis import COMPARABLE
 
     sees = {outcome.traces[number].client_sees for number in finding.flows}
-    return bool(sees) and question.error_class in COMPARABLE and not sees & {question.error_class, "depends", "connected"}
+    # ping counts what was lost; why, busybox never tells.  What is too big for a ping stalls a connection.
+    lost = {"EMSGSIZE"} if question.error_class == "timeout" else set()
+    lost |= {"EHOSTUNREACH"} if question.error_class == "timeout" and re.search(r"100 ?% (?:packet )?loss|丢包", question.symptom) else set()
+    return bool(sees) and question.error_class in COMPARABLE and not sees & {question.error_class, "depends", "connected", *lost}
 
 
 def _not_ruled_out(question: Question, outcome: Diagnosis) -> Diagnosis:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import family_of
 from engine.question import phrases
-from engine.question.names import BRIDGE_LIKE
+from engine.question.names import BRIDGE_LIKE, TUNNEL_LIKE
 from engine.question.notes import listed
 from engine.walk.trace import Flow
 
@@ -23,8 +23,6 @@ MAX_PORTS = 3
 ETHERNET_MTU = 1500
 DNS = 53
 """Port that every program asks which looks a name up."""
-TUNNEL_LIKE = ("wg", "tun", "tap", "ppp", "tailscale", "ipsec", "vti")
-"""How devices begin by whose address nobody outside asks, if there is another."""
 
 
 class Ask(NamedTuple):
@@ -72,7 +70,7 @@ def flows_of(inventory: Inventory, pairs: Iterable[tuple[Endpoint, Goal]], ask: 
         if _same(sender, goal.endpoint) and not ask.names_both:
             continue
         address = address_for(inventory, sender, goal.endpoint)
-        if not address or (address in sender.addresses and not ask.names_both):
+        if not address or (not ask.names_both and (address in sender.addresses or _cannot_ask(sender, address))):
             continue
         chosen = ports_for(inventory, sender, goal, ask, notes)
         for step, (port, protocol) in enumerate(chosen.ports):
@@ -103,6 +101,11 @@ def _same(one: Endpoint, other: Endpoint) -> bool:
     return one.seen and other.seen and (one.node, one.stack) == (other.node, other.stack)
 
 
+def _cannot_ask(sender: Endpoint, address: str) -> bool:
+    """Whether a sender that is known by its addresses alone has none of the target's family."""
+    return sender.fixed and bool(sender.addresses) and all(family_of(a) != family_of(address) for a in sender.addresses)
+
+
 def _flow(inventory: Inventory, sender: Endpoint, target: Endpoint, where: tuple[str, int, str], ask: Ask) -> Flow:
     address, port, protocol = where
     name = target.name if target.name == address else f"{target.name} ({address})"
@@ -110,7 +113,8 @@ def _flow(inventory: Inventory, sender: Endpoint, target: Endpoint, where: tuple
     # A sender whose own stack was not collected: its packet enters the node it runs on.
     stack = sender.stack if sender.seen else ""
     size = _mtu(inventory, sender) if ask.size < 0 else ask.size
-    return Flow(node=sender.node, stack=stack, src=source, dst=address, port=port, protocol=protocol, from_name=sender.name, to_name=name, size=size)
+    own = source if source and sender.name in sender.addresses else sender.name
+    return Flow(node=sender.node, stack=stack, src=source, dst=address, port=port, protocol=protocol, from_name=own, to_name=name, size=size)
 
 
 def _source(sender: Endpoint, destination: str) -> str:

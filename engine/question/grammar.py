@@ -97,10 +97,12 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
         # "web gets connection refused from http://db": who stands before the URL asked for it.
         senders = [m for m in loose if m.host and m.known and not m.address and m.role != "service" and m.start < targets[0].start][:1]
     for mention in loose:
-        sends = not senders and mention.role in ("pod", "container", "own-host", "localhost") and not mention.host
+        sends = not senders and mention.role in ("pod", "container", "own-host", "localhost", "tunnel") and not mention.host
+        # "web has no internet": who is named beside what is lacked lacks it.
+        sends = sends or (not senders and mention.known and bool(targets) and all(t.role == "internet" for t in targets))
         if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):
             senders.append(mention)
-        elif not targets or mention.address:
+        elif not targets or (mention.address and (mention.role not in {"pod", "container"} or not any(m.known for m in targets))):
             targets.append(mention)
     return Roles(tuple(senders), tuple(targets), mutual=mutual)
 
@@ -275,6 +277,19 @@ def _joined(clause: str, mentions: list[Mention]) -> list[Mention]:
 
 def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
     """One mention of two neighbours, or ``None`` if they are two machines."""
+    if left.role in ("pod", "container") and not left.host and right.address and _has().fullmatch(gap):
+        # "container on 10.0.3.77": the address that it has.
+        return right._replace(start=left.start, role=left.role)
+    return _named(left, right, gap)
+
+
+@cache
+def _has() -> re.Pattern[str]:
+    return re.compile(r"\s+(?:on|at|with|is|is on|is at|has)(?: the)?(?: (?:ip|address|ip address))?\s+")
+
+
+def _named(left: Mention, right: Mention, gap: str) -> Mention | None:
+    """One mention of a word of kind and the name beside it."""
     if _qualifier().fullmatch(gap) and left.role not in ("internet", "dns") and (right.role or right.host):
         place = left.host or ("" if left.role != "master" else "master")
         return right._replace(start=left.start, at=place)
@@ -374,8 +389,8 @@ def _turned(clause: str, mentions: list[Mention]) -> list[Mention]:
 
 def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequence[Marker], *, last: bool) -> str:
     """Side of one mention by what stands before and after it."""
-    if "://" in mention.text:
-        # What has a scheme is asked for ("connection refused from http://db").
+    if "://" in mention.text or (_lacked(clause, mention) and not (before and before[-1].kind == "from")):
+        # What has a scheme is asked for ("connection refused from http://db"), and what somebody lacks.
         return TARGET
     following = clause[mention.end :].lstrip()
     if after and after[0].kind == "arrow" and not clause[mention.end : after[0].start].strip() and not _told_error(clause, after[0].end):
@@ -396,6 +411,11 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
     if not after:
         return ""
     return _by_verb(after, last=last, inside=_cannot(clause, mention.end))
+
+
+def _lacked(clause: str, mention: Mention) -> bool:
+    """Whether somebody lacks it: "no internet access"."""
+    return mention.role == "internet" and clause[mention.end :].lstrip().startswith(("access", "connection", "connectivity"))
 
 
 def _is_place(clause: str, mention: Mention) -> bool:

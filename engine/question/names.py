@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Port = tuple[int, str]
 """Number and protocol."""
 
+TUNNEL_LIKE = ("wg", "tun", "tap", "ppp", "tailscale", "ipsec", "vti", "vpn")
+"""How devices begin by whose address nobody outside asks, if there is another."""
 BRIDGE_LIKE = (
     "docker",
     "br-",

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST
-from engine.inet import family_of, is_address
+from engine.inet import family_of, in_prefix, is_address, prefix, to_int, to_text
 from engine.question import phrases
-from engine.question.names import ALL_KINDS, Endpoint, Inventory, Port, distinct
+from engine.question.names import ALL_KINDS, TUNNEL_LIKE, Endpoint, Inventory, Port, distinct
 from engine.question.notes import Notes, listed
 
 if TYPE_CHECKING:
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 INTERNET = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}
 """An address that no evidence holds, standing for everything outside."""
-OUTSIDE_CLIENT = "203.0.113.10"
-"""Source of a client outside the evidence that nobody named (RFC 5737)."""
+OUTSIDE_CLIENTS = ("203.0.113.10", "198.51.100.10", "100.127.9.9", "8.8.4.4")
+"""Sources of a client outside the evidence that nobody named (RFC 5737, RFC 6598): the first that is on no network of the evidence."""
+OUTSIDE_CLIENT_6 = "2001:db8::10"
+"""The same for a target that has an IPv6 address (RFC 3849)."""
+MAX_TUNNELLED = 31
+"""Length of the prefix of a tunnel that has one client at most."""
 MAX_SENDERS = 8
 MAX_TARGETS = 8
 
@@ -183,12 +187,13 @@ class Cast:
         addresses = [
             str(f.get("dst")) for f in self.inventory.facts.of_kind("conntrack") if f.get("dport") in ports and is_address(str(f.get("dst")))
         ]
-        for spec in self._rule_words(ports):
+        for spec in self.rules_of(ports):
             hit = re.search(r"(?:--to-destination |-d )(\d+\.\d+\.\d+\.\d+)(?:/32)?(?::\d+)?(?:\s|$)", spec)
             addresses += [hit[1]] if hit and is_address(hit[1]) else []
         return tuple(self.inventory.at_address(a) for a in dict.fromkeys(addresses))[:MAX_TARGETS]
 
-    def _rule_words(self, ports: Sequence[int]) -> Iterable[str]:
+    def rules_of(self, ports: Sequence[int]) -> Iterable[str]:
+        """Rules of iptables, in their words, that speak of one of the ports."""
         signs = [f"{sign}{port}" for port in ports for sign in ("--dport ", ":")]
         for table in self.inventory.facts.of_kind("netfilter_table"):
             for chain in table.get("chains", ()):
@@ -214,11 +219,16 @@ class Cast:
 
     def outside(self) -> tuple[Endpoint, ...]:
         """A client outside the evidence."""
+        facts = self.inventory.facts
+        nets = {f"{f.get('address')}/{f.get('prefixlen', 32)}" for f in facts.of_kind("address") if f.get("family", 4) == 4}
+        routes = (f for f in facts.of_kind("route") if not f.get("gateway") and f.get("family", 4) == 4)
+        nets |= {str(f.get("dst")) for f in routes if f.get("dst") != "0.0.0.0/0"}
+        client = next((a for a in OUTSIDE_CLIENTS if not any(_holds(net, a) for net in nets)), OUTSIDE_CLIENTS[-1])
         self.notes.assume(
-            f"{OUTSIDE_CLIENT} stands for a client outside the evidence; --from ADDRESS names the real one.",
-            f"用 {OUTSIDE_CLIENT} 代表证据之外的客户端；可用 --from 指定真实地址。",
+            f"{client} stands for a client outside the evidence; --from ADDRESS names the real one.",
+            f"用 {client} 代表证据之外的客户端；可用 --from 指定真实地址。",
         )
-        return (Endpoint("address", OUTSIDE_CLIENT, addresses=(OUTSIDE_CLIENT,), fixed=True),)
+        return (Endpoint("address", client, addresses=(client, OUTSIDE_CLIENT_6), fixed=True),)
 
     def target(self, mention: Mention, sender: Endpoint | None, *, loose: bool = False) -> Party:
         """Machines that may answer, as ``sender`` would mean them."""
@@ -263,6 +273,7 @@ class Cast:
             "dns": lambda: self.nameservers(sender),
             "published": self.published,
             "nodeport": self.node_ports,
+            "tunnel": self.tunnelled,
         }
         return makers[role]()
 
@@ -294,6 +305,13 @@ class Cast:
             f"用 {address} 代表证据之外的地址；可用 --to ADDRESS:PORT 指定真实目标。",
         )
         return (Endpoint("address", address, addresses=(address,), fixed=True),)
+
+    def tunnelled(self) -> tuple[Endpoint, ...]:
+        """Clients of the VPN server that a node is: the neighbours of its own address in the tunnel; whoever is outside, if there is no tunnel."""
+        owns = [f for f in self.inventory.facts.of_kind("address") if f.stack == HOST and str(f.get("device")).startswith(TUNNEL_LIKE)]
+        nets = [(to_int(str(f.get("address"))), prefix(f"{f.get('address')}/{f.get('prefixlen', 32)}")) for f in owns if f.get("family", 4) == 4]
+        found = [to_text(value + 1 if value + 1 < net.last else value - 1) for value, net in nets if net.length < MAX_TUNNELLED]
+        return tuple(Endpoint("address", a, addresses=(a,), fixed=True) for a in dict.fromkeys(found)) or self.outside()
 
     def gateways(self, sender: Endpoint | None) -> tuple[Endpoint, ...]:
         """The sender's default gateways."""
@@ -341,6 +359,13 @@ class Cast:
         if address.startswith("127.") or address == "::1":
             return Endpoint("address", address, sender.node if sender else "", sender.stack if sender else "", (address,), fixed=True)
         return self.inventory.at_address(address)
+
+
+def _holds(net: str, address: str) -> bool:
+    try:
+        return in_prefix(address, net)
+    except ValueError:
+        return False
 
 
 def _answering(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:

@@ -158,7 +158,7 @@ STALLS: Final = ("hang", "hangs", "hanging", "hung", "stall", "stalls", "stalled
     "没有下文", "一直转圈", "加载不完", "加载不出")
 """… and the words for a connection that was set up and goes no further: together they speak of large packets."""
 
-WORKS: Final = ("works", "worked", "works fine", "is fine", "are fine", "is ok", "are ok", "ok", "succeeds", "can ping", "can reach",
+WORKS: Final = ("works", "worked", "successfully", "works fine", "is fine", "are fine", "is ok", "are ok", "ok", "succeeds", "can ping", "can reach",
     "can connect", "can access", "can curl", "is reachable",
                 "reachable", "no problem", "is working", "可以", "可以ping通", "可以 ping 通", "能ping通", "能 ping 通", "可以ping 通",
                 "能ping 通", "ping得通", "ping通", "ping 通", "可以访问", "能访问", "可以连通", "能连通",
@@ -172,7 +172,8 @@ FAILS: Final = ("can't", "cannot", "can not", "cant", "could not", "couldn't", "
                 "不可达", "断", "没有响应")
 
 PROTOCOLS: Final[tuple[tuple[str, str, int], ...]] = (
-    ("ping", "icmp", 0), ("icmp", "icmp", 0), ("icmp_seq", "icmp", 0), ("traceroute", "icmp", 0), ("nslookup", "udp", 53), ("dig", "udp", 53),
+    ("ping", "icmp", 0), ("ping6", "icmp", 0), ("icmp", "icmp", 0), ("icmp_seq", "icmp", 0),
+    ("traceroute", "icmp", 0), ("nslookup", "udp", 53), ("dig", "udp", 53),
     ("udp", "udp", 0),
     ("https", "tcp", 443), ("tls", "tcp", 443), ("http", "tcp", 80), ("ssh", "tcp", 22), ("ssh:", "tcp", 22), ("curl", "tcp", 0), ("wget",
     "tcp", 0), ("telnet", "tcp", 0), ("nc", "tcp", 0),
@@ -221,12 +222,17 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
     ("docker host", "own-host"), ("host machine", "own-host"), ("its host", "own-host"), ("its own node", "own-host"), ("its node", "own-host"),
     ("the host", "own-host"), ("pods", "pod"), ("pod", "pod"), ("deployment", "pod"), ("statefulset", "pod"), ("daemonset", "pod"),
     ("guests", "container"), ("guest", "container"),
+    ("openvpn clients", "tunnel"), ("openvpn client", "tunnel"), ("vpn clients", "tunnel"), ("vpn client", "tunnel"), ("vpn users", "tunnel"),
+    ("wireguard clients", "tunnel"), ("wireguard client", "tunnel"), ("wireguard peers", "tunnel"), ("vpn peers", "tunnel"),
+    ("vpn客户端", "tunnel"), ("vpn 客户端", "tunnel"), ("vpn用户", "tunnel"),
     ("containers", "container"), ("container", "container"), ("nodes", "node"), ("node", "node"), ("hosts", "node"), ("host", "node"),
     ("services", "service"), ("service", "service"),
     ("svc", "service"), ("clusterip", "service"), ("cluster ip", "service"), ("databases", "database"), ("database", "database"), ("db",
     "database"), ("internet", "internet"),
     ("outside world", "internet"), ("outside", "internet"), ("external network", "internet"), ("external client", "clients"),
     ("external clients", "clients"), ("the public network", "internet"),
+    ("my laptop", "clients"), ("a laptop", "clients"), ("my pc", "clients"),
+    ("my desktop", "clients"), ("my phone", "clients"), ("the lan", "clients"), ("my lan", "clients"), ("beyond that", "clients"),
     ("localhost", "localhost"), ("itself", "itself"), ("default gateway", "gateway"), ("gateway", "gateway"),
     ("其他容器", "container"), ("其它容器", "container"), ("别的容器", "container"), ("另一个容器", "container"), ("其他pod", "pod"), ("其它pod",
     "pod"), ("另一个pod", "pod"), ("其他 pod", "pod"), ("其它 pod", "pod"),
@@ -263,7 +269,8 @@ MARKERS: Final[tuple[tuple[str, str], ...]] = (
     ("talk to", "to"), ("talking to", "to"), ("traffic to", "to"),
     ("speak to", "to"), ("communicate with", "to"), ("server on", "to"), ("server at", "to"), ("running on host", "to"), ("route to", "to"),
     ("reach", "to"), ("reaching", "to"), ("reaches", "to"), ("connect", "to"),
-    ("ping", "to"), ("pinging", "to"), ("pings", "to"), ("access", "to"), ("accessing", "to"), ("contact", "to"), ("curl", "to"), ("wget", "to"),
+    ("ping", "to"), ("ping6", "to"), ("pinging", "to"),
+    ("pings", "to"), ("access", "to"), ("accessing", "to"), ("contact", "to"), ("curl", "to"), ("wget", "to"),
     ("telnet", "to"), ("ssh", "to"), ("nc", "to"), ("dial", "to"), ("resolve", "to"),
     ("query", "to"), ("querying", "to"), ("nslookup", "to"), ("dig", "to"), ("towards", "to"), ("toward", "to"), ("to", "to"), ("against", "to"),
     ("call", "to"), ("calls", "to"), ("calling", "to"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.inet import is_address, to_int, to_text
 from engine.question import phrases
@@ -187,8 +187,17 @@ def _literals() -> re.Pattern[str]:
 def tokens(folded: str, original: str = "") -> list[Token]:
     """Addresses, URLs and words of a folded text, in order."""
     shown = original or folded
-    made = (_token(match, shown) for match in _literals().finditer(folded))
+    made = (_token(match, shown) or _asking(match, folded, shown) for match in _literals().finditer(folded))
     return [token for token in made if token]
+
+
+def _asking(match: re.Match[str], folded: str, shown: str) -> Token | None:
+    """A network from which somebody asks ("from our office 198.51.100.0/24"): one machine of it."""
+    text = match[0]
+    if not match["v4"] or not _is_network(text) or not re.search(r"\bfrom [^,;.:]{0,30}$|(?:从|来自)[^,;.:]{0,15}$", folded[: match.start()]):
+        return None
+    start, end = match.span()
+    return Token(start, end, shown[start:end], to_text(to_int(text.partition("/")[0]) + SOMEBODY), address=True, sure=True)
 
 
 def _token(match: re.Match[str], shown: str) -> Token | None:
@@ -205,6 +214,10 @@ def _token(match: re.Match[str], shown: str) -> Token | None:
     if not is_address(text) or _is_network(shown[start:end]):
         return None
     return Token(start, end, shown[start:end], canonical(text), address=True, port=_port(match["v6port"] or match["v4port"]), sure=True)
+
+
+SOMEBODY: Final = 10
+"""Number of the machine in a network that stands for all of it."""
 
 
 def _is_network(text: str) -> bool:

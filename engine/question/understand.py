@@ -254,7 +254,9 @@ class _Asking:
         """A port that stands beside a name beats one that the text names elsewhere; an option beats both."""
         ask = self.heard.ask
         beside = any(m.port for m in goals)
-        named = ask.names_both or any(m.role in ("itself", "localhost") for m in goals)
+        # "the host can't reach its own 192.168.1.5:3333": both ends were named, one machine though they are.
+        own = any(m.role in {"own-host", "node"} for m in self.heard.roles.senders) and any(m.address and m.port for m in goals)
+        named = ask.names_both or own or any(m.role in ("itself", "localhost") for m in goals)
         return ask._replace(port=0 if beside and not self.options.port and not self.heard.names else ask.port, names_both=named)
 
     # --- ends -----------------------------------------------------------------------------------------------------
@@ -380,7 +382,8 @@ class _Asking:
         given = {str(ip) for f in facts.of_kind("service") for ip in (*f.get("external_ips", ()), *f.get("ingress_ips", ()))}
         if any(given & set(e.addresses) for e in targets):
             return True
-        return bool(numbers & ports) and any(e.kind == "node" for e in targets)
+        translated = any("-j DNAT" in spec and " -d " not in f" {spec}" for spec in self.cast.rules_of(sorted(numbers - {0})))
+        return (translated or bool(numbers & ports)) and any(e.kind == "node" for e in targets)
 
     # --- pairs ----------------------------------------------------------------------------------------------------
 

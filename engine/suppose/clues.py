@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST
-from engine.inet import is_address, prefix, to_text
+from engine.inet import in_prefix, is_address, prefix, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,10 @@ BRIDGES: Final[tuple[tuple[str, str, str], ...]] = (
     ("docker0", "172.17.0.1/16", "docker"),
     ("docker_gwbridge", "172.18.0.1/16", "docker"),
     (r"br-[0-9a-f]{12}", "", "docker"),
+    # A network of docker's whose identity was cut out of a listing.
+    (r"br-unseen-\d+", "", "docker"),
+    # Synology's own build.
+    (r"docker-[0-9a-f]{8}", "", "docker"),
     ("cni-podman0", "10.88.0.1/16", "podman"),
     ("podman0", "10.88.0.1/16", "podman"),
     (r"(?:cni-)?podman[1-9]\d*", "", "podman"),
@@ -35,7 +39,7 @@ BRIDGES: Final[tuple[tuple[str, str, str], ...]] = (
 """Bridges of container and machine runtimes: name, the address that they get by default ("" = any), runtime."""
 
 NICS: Final = re.compile(r"(?:eth|en[opsx]|ens|em|wl[px]?|wlan|bond|team|venet|ib)\w*(?:\.\d+)?")
-TUNNELS: Final = re.compile(r"(?:tun|tap|wg|ppp|utun|tailscale|nordlynx|ipsec|vti)\w*")
+TUNNELS: Final = re.compile(r"(?:tun|tap|wg|ppp|utun|tailscale|nordlynx|ipsec|vti|vpn|nebula|zt)\w*")
 VIRTUAL: Final = re.compile(
     r"lo|veth.*|vnet\d+|cali.*|flannel.*|tunl\d+|kube-.*|ifb\d+|dummy\d+|docker.*|br.*|virbr.*|lxdbr.*|lxcbr.*|podman.*|cni.*|vxlan.*"
 )
@@ -48,6 +52,8 @@ _NFT_OWN: Final = re.compile(r"ip saddr (\S+) ip daddr != \S+ .*masquerade")
 _NFT_CHAIN: Final = re.compile(r"chain (\S+) \{")
 _PODMAN: Final = re.compile(r"-s (\S+) .*-j (CNI|NETAVARK)-[0-9A-Fa-f]+")
 _DNAT: Final = re.compile(r"--to-destination (\d+\.\d+\.\d+\.\d+):(\d+)")
+_HELD: Final = re.compile(r"-d (\d+\.\d+\.\d+\.\d+)/32 (?:! -i \S+ )?-o (\S+) .*-j ACCEPT")
+_CNI_HELD: Final = re.compile(r"-s (\d+\.\d+\.\d+\.\d+)/32 -j ACCEPT")
 _DPORT: Final = re.compile(r"--dports? (\d+)(?: |$)")
 _PROTOCOL: Final = re.compile(r"-p (tcp|udp)\b")
 
@@ -74,12 +80,18 @@ class Clues:
     podman: dict[str, str] = field(default_factory=dict)
     """Subnet of podman's whose bridge no rule names → "CNI" or "NETAVARK"."""
     served: dict[tuple[str, int], Served] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    """Bridge → the address of a container on it, as rules tell that let somebody in."""
 
     def take_iptables(self, spec: str) -> None:
         """Learn from a rule in ``iptables-save`` words."""
         self.devices.update(dict.fromkeys(_DEVICE.findall(spec)))
         if "MASQUERADE" in spec and (match := _MASQUERADE.search(spec)):
             self.subnets.setdefault(match[2], match[1])
+        elif match := _HELD.match(spec):
+            self.held.setdefault(match[2], match[1])
+        elif (match := _CNI_HELD.fullmatch(spec)) and in_prefix(match[1], "10.88.0.0/16"):
+            self.held.setdefault("cni-podman0", match[1])
         elif match := _PODMAN.search(spec):
             self.podman.setdefault(match[1], match[2])
         elif (match := _DNAT.search(spec)) and (port := _DPORT.search(spec)) and len(self.served) < MAX_SERVED:
@@ -112,7 +124,15 @@ def clues_of(facts: FactBase, node: str) -> Clues:
     for fact in facts.at("nft_ruleset", node, HOST):
         if fact.get("format", "text") == "text":
             clues.take_nft(str(fact.get("text", "")))
+    for device, address in clues.held.items():
+        if runtime_of(device) == "docker":
+            clues.subnets.setdefault(device, str(prefix(f"{address}/{usual_length(address)}")))
     return clues
+
+
+def usual_length(address: str) -> int:
+    """Length of the prefix that docker gives to a network with such an address; people make smaller ones of 10.0.0.0/8."""
+    return next((length for net, length in (("172.16.0.0/12", 16), ("192.168.0.0/16", 20)) if in_prefix(address, net)), 24)
 
 
 def _specs(facts: FactBase, node: str) -> Iterator[str]:

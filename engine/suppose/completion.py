@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from engine.facts import HOST, ChainText, Fact, RuleLine
+from engine.facts import HOST, ChainText, Fact, FactBase, RuleLine
 from engine.findings import Assumption
 from engine.inet import in_prefix, is_address, prefix, to_text
 from engine.suppose import pods
@@ -30,14 +30,14 @@ from engine.suppose.clues import (
     nth_host,
     runtime_of,
 )
-from engine.suppose.firewall import entries, gathered, with_interfaces
+from engine.suppose.firewall import entered, entries, gathered, with_interfaces
+from engine.suppose.said import FIRST_TENANT, OLD_DOCKER0, OVER_VPN, published_port, vpn_server
 from engine.suppose.tenants import PORTS, Tenants
 from engine.suppose.tenants import inside as _inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from engine.facts import FactBase
 
 LAN: Final = "192.0.2"
 """Network of a card whose address nobody showed (RFC 5737)."""
@@ -64,6 +64,9 @@ RUNTIME_WORDS: Final = (
 )
 """Runtime → words of a symptom that tell that it is about its containers."""
 
+
+MESH: Final = "100.100.100.100/10"
+"""Where every machine of a tailnet has its address (RFC 6598), and the one that is the machine's own for its name server."""
 
 class Supposed(NamedTuple):
     """What was added to the evidence."""
@@ -115,6 +118,7 @@ class _Node:
 
     def complete(self) -> Supposed:
         """Everything that the node lacks."""
+        self._known_networks()
         self._known_addresses()
         if not self._whole("addresses") and "lo" not in self.addresses:
             self._add("address", device="lo", address="127.0.0.1", prefixlen=8, scope="host", family=4)
@@ -122,6 +126,7 @@ class _Node:
         self._bare_devices()
         tenants = Tenants(self.facts, self.node)
         self._bridges(tenants.subnets())
+        self._tunnels()
         self._card()
         self._node_ports()
         self._routes()
@@ -150,6 +155,16 @@ class _Node:
 
     def _say(self, en: str, zh: str) -> None:
         self.assumptions.append(Assumption({"en": en, "zh": zh}))
+
+    def _known_networks(self) -> None:
+        """Bridges of networks whose listing was cut: nobody knows their names."""
+        for number, network in enumerate(self.facts.of_kind("container_network")):
+            if network.node == self.node and network.get("driver") == "bridge" and not network.get("bridge") and network.get("subnets"):
+                self.instead.append(network)
+                self.made.append(replace(network, fields={**network.fields, "bridge": f"{UNSEEN_BRIDGE}-{number}"}))
+        if self.instead:
+            self.facts = FactBase(Supposed(tuple(self.made), instead=tuple(self.instead)).beside(self.facts.facts), self.facts.expanders)
+            self.clues = clues_of(self.facts, self.node)
 
     def _known_addresses(self) -> None:
         for network in self.facts.of_kind("container_network"):
@@ -262,6 +277,11 @@ class _Node:
                 return own
         if not runtime_of(device) and device not in self.clues.subnets:
             return ""
+        subnet = self.clues.subnets.get(device, "") or default_address(device)
+        for address in self.named:
+            said = rf"(?:docker0|bridge|gateway|网桥|网关)[^.,;\d]{{0,20}}{re.escape(address)}(?![.\d])"
+            if subnet and _inside(address, subnet) and (address == OLD_DOCKER0 or re.search(said, self.symptom)):
+                return f"{address}/{subnet.partition('/')[2]}"
         return first_host(self.clues.subnets.get(device, "")) or default_address(device)
 
     def _routed_address(self, device: str) -> str:
@@ -291,6 +311,21 @@ class _Node:
         if not any(f.get("name") == device for f in self.facts.at("link", self.node, HOST)):
             self._add("link", name=device, type=kind, up=True, carrier=True)
         self._say(f"{device} on {self.node} has the address {own}.", f"{self.node} 的 {device} 地址为 {own}。")
+
+    def _tunnels(self) -> None:
+        """Tunnels that rules or the symptom speak of: a mesh with all its members' addresses, a VPN server's with its clients'."""
+        shown = [d for d in self.clues.devices if TUNNELS.fullmatch(d)]
+        for device in shown:
+            if device.startswith("tailscale") and device not in self.addresses and not self._shown_addresses(device):
+                self._give(device, MESH, "tun")
+        server = vpn_server(self.symptom)
+        if shown or not server or self._whole("links") or self._whole("addresses"):
+            return
+        device, own = server
+        named = next((a for a in self.named if not any(_inside(a, o) for owns in self.addresses.values() for o in owns)), "")
+        told = re.search(r"(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.(?:x|\*|0/24)(?![\w.])", self.symptom)
+        subnet = f"{told[1]}.0/24" if told else f"{named}/24" if named and in_prefix(named, "10.0.0.0/8") else own
+        self._give(device, first_host(subnet) or first_host(own), "wireguard" if device.startswith("wg") else "tun")
 
     def _card(self) -> None:
         """A network card with an address, where none was shown."""
@@ -332,6 +367,12 @@ class _Node:
                 if net.length < 32 and str(net) not in known and self._may_route(device):
                     self._add_route(str(net), device, src=own.partition("/")[0])
         if "0.0.0.0/0" in known or "0.0.0.0/1" in known:
+            return
+        tunnel = next((d for d in self.addresses if TUNNELS.fullmatch(d)), "") if OVER_VPN.search(self.symptom) else ""
+        if tunnel:
+            self._add_route("0.0.0.0/0", tunnel)
+            en = f"{self.node} reaches the outside by {tunnel} (its routes were not collected)."
+            self._say(en, f"{self.node} 经 {tunnel} 访问外部（未采集路由）。")
             return
         for device, owns in self.addresses.items():
             gateway = next((g for own in owns if (g := _neighbour(own))), "") if self._is_card(device) or self._is_uplink_bridge(device) else ""
@@ -395,10 +436,12 @@ class _Node:
                 bridges.setdefault(str(network.get("bridge")), own)
         for device in self.clues.devices:
             # Shown without an address, with somebody on it: these ask for the address that the runtime gave it once.
-            if (own := default_address(device)) and self._shown_addresses(device) and self._has_ports(device):
+            if (own := default_address(device)) and self._shown_addresses(device) and (self._has_ports(device) or tenants.stacks):
                 bridges.setdefault(device, own)
-        meant = [d for d in self._meant(machines, bridges) if self._may_hold(d)]
+        meant = [d for d in self._meant(machines, bridges) if self._may_hold(d) or tenants.stacks]
+        self._published(meant, bridges)
         planned = tenants.planned(bridges, meant, self.clues, self.named)
+        self._carry({tenant.bridge for tenant in planned})
         routes = [f for f in (*self.facts.at("route", self.node, HOST), *self.made) if f.kind == "route" and f.get("dst") == "0.0.0.0/0"]
         outside = next((str(f.get("gateway")) for f in routes if f.get("gateway")), "")
         gateways = {d: outside or own.partition("/")[0] if d in machines else own.partition("/")[0] for d, own in bridges.items()}
@@ -410,6 +453,26 @@ class _Node:
             if not tenant.shown:
                 en = f"{tenant.name} on {tenant.bridge} of {self.node} has the address {tenant.address}."
                 self._say(en, f"{self.node} 的 {tenant.bridge} 上的 {tenant.name} 地址为 {tenant.address}。")
+
+    def _carry(self, bridges: set[str]) -> None:
+        """A bridge has a carrier as soon as somebody hangs on it: who listed it alone, and empty, did so before or after."""
+        if self._whole("links"):
+            return
+        for link in list(self.facts.at("link", self.node, HOST)):
+            if link.get("name") in bridges and link.get("carrier") is False and link.get("up") and not self._has_ports(str(link.get("name"))):
+                self.instead.append(link)
+                self.made.append(replace(link, fields={**link.fields, "carrier": True}))
+
+    def _published(self, meant: Sequence[str], bridges: Mapping[str, str]) -> None:
+        """The port that the symptom says a container publishes, where neither a listing of containers nor a rule tells of one."""
+        told = [f for f in self._running() if f.get("ports")]
+        shown = any(f.get("table") == "nat" and f.get("family", 4) == 4 for f in self.facts.at("netfilter_table", self.node, HOST))
+        port = published_port(self.symptom)
+        if told or shown or self.clues.served or port is None or not meant:
+            return
+        held = self.clues.held.get(meant[0]) or nth_host(str(prefix(bridges[meant[0]])), FIRST_TENANT).partition("/")[0]
+        if held:
+            self.clues.served["tcp", port[0]] = Served(held, port[1], port[0], "tcp")
 
     def _may_hold(self, device: str) -> bool:
         """Whether somebody may hang on a bridge: not on one that a whole listing shows without a port or a carrier."""
@@ -473,6 +536,10 @@ class _Node:
 
     def _firewall(self) -> None:
         """Tables that were not shown: an empty filter, and the translation that runtimes set up."""
+        for fact in self.facts.at("nft_ruleset", self.node, HOST):
+            if (whole := entered(fact)) is not None:
+                self.instead.append(fact)
+                self.made.append(whole)
         for table in ("filter", "nat"):
             shown = [f for f in self.facts.at("netfilter_table", self.node, HOST) if f.get("table") == table and f.get("family", 4) == 4]
             shown = self._told(shown)
@@ -480,7 +547,12 @@ class _Node:
                 continue
             chains = list(self._nat()) if table == "nat" else [ChainText(name, "ACCEPT") for name in ("INPUT", "FORWARD", "OUTPUT")]
             there = {chain.name for fact in shown for chain in fact.get("chains", ())}
-            ways = entries(table, shown, [d for d in self.addresses if runtime_of(d) == "docker"])
+            docker = [d for d in self.addresses if runtime_of(d) == "docker"]
+            ways = entries(table, shown, docker)
+            if table == "filter" and docker and shown and "FORWARD" not in there and not any(name.startswith("DOCKER") for name in there):
+                # Who cut a chain out left docker's own behind.
+                chains.append(ChainText("DOCKER-USER", ""))
+                ways = {**ways, "FORWARD": (*ways.get("FORWARD", ()), RuleLine(0, "-j DOCKER-USER"))}
             rest = [replace(c, rules=(*ways.get(c.name, ()), *c.rules)) for c in chains if c.name not in there]
             if len(shown) == 1:
                 # One table: its chains may jump to each other.

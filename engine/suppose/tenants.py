@@ -24,6 +24,7 @@ DEVICE: Final = "eth0"
 """What runtimes call the device of a container."""
 INNER_INDEX: Final = 9200
 OUTER_INDEX: Final = 9300
+MTU_OPTION: Final = "com.docker.network.driver.mtu"
 OPEN: Final = 9400
 """Number of the first port behind which nobody was shown."""
 MOST: Final = 6
@@ -64,7 +65,7 @@ class Tenants:
     def __init__(self, facts: FactBase, node: str) -> None:
         self.facts = facts
         self.node = node
-        kinds = ("link", "address", "route", "dns_config", "socket")
+        kinds = ("link", "address", "route", "dns_config", "socket", "observed")
         self.stacks = list(dict.fromkeys(f.stack for kind in kinds for f in facts.of_kind(kind) if f.node == node and f.stack != HOST))
         self.running = [f for f in facts.of_kind("container") if f.node == node and f.get("state", "running") == "running"]
         self.made: list[Fact] = []
@@ -73,8 +74,9 @@ class Tenants:
 
     def subnets(self) -> list[str]:
         """Gateways and addresses with length of all tenants, as far as they were shown."""
-        found = [own for stack in self.stacks if (own := self._gateway(stack))]
-        for stack in self.stacks:
+        joined = [stack for stack in self.stacks if not self._silent(stack)]
+        found = [own for stack in joined if (own := self._gateway(stack))]
+        for stack in joined:
             found += [own for _, own in self._addresses(stack)] or [own for own in [self._address(stack)[1]] if own]
         for fact in self.running:
             found += [own for own in [_endpoint(fact)] if own]
@@ -111,6 +113,12 @@ class Tenants:
         nets = [str(r.get("dst")) for r in self._of("route", stack) if not r.get("gateway") and r.get("dst") != "0.0.0.0/0"]
         net = next((n for n in (*nets, self._address(stack)[1]) if n and inside(value, n)), "")
         return f"{value}/{prefix(net).length if net else 16}"
+
+    def _silent(self, stack: str) -> bool:
+        """Whether a stack's default gateway does not answer it: no bridge of this node holds that address (macvlan, a wrong gateway)."""
+        gateway = self._gateway(stack).partition("/")[0]
+        entries = [f.get("state") for f in self._of("neighbor", stack) if f.get("address") == gateway]
+        return bool(gateway) and bool(entries) and set(entries) <= {"FAILED", "INCOMPLETE"}
 
     def whole(self, what: str, stack: str, *scopes: str) -> bool:
         """Whether a listing of a stack was seen as a whole (in one of the scopes)."""
@@ -220,11 +228,24 @@ class Tenants:
                     self._wire(tenant, device, near, MOST + number)
             if wired or tenant.shown:
                 self._stack(tenant, gateways)
+        for stack in self.stacks:
+            if self._silent(stack) and stack not in {tenant.name for tenant in tenants}:
+                self._alone(stack)
         if not self.whole("links", HOST):
             # Others may hang there as well: who was not shown is not missing.
             for number, bridge in enumerate(b for b in bridges if b not in closed):
                 self._add("link", HOST, name=f"veth{OPEN + number}", type="veth", up=True, carrier=True, master=bridge)
         return self.made
+
+    def _alone(self, stack: str) -> None:
+        """What a stack has that hangs on no bridge of this node, by its routes."""
+        device, own = self._address(stack)
+        if not own:
+            return
+        if not any(f.get("name") == device for f in self._of("link", stack)):
+            self._add("link", stack, name=device, type="macvlan", up=True, carrier=True)
+        if not self._addresses(stack):
+            self._add("address", stack, device=device, address=own.partition("/")[0], prefixlen=prefix(own).length, scope="global", family=4)
 
     def _add(self, kind: str, stack: str, **fields: Any) -> None:
         self.made.append(Fact(kind, fields, self.node, stack))
@@ -262,9 +283,16 @@ class Tenants:
             name = str(port.get("name") or port.get("device")) if port is not None else f"veth{outer}"
             self._port(name, bridge, outer, index)
         told = port.get("mtu") if port is not None else next((f.get("mtu") for f in links if f.get("name") == bridge), None)
+        told = told or self._asked_mtu(bridge)
         size = {"mtu": told} if told else {}
         self._add("link", tenant.name, name=device, type="veth", index=index, peer_index=outer, up=True, carrier=True, **size)
         return True
+
+    def _asked_mtu(self, bridge: str) -> int:
+        """MTU that a network's options give to its containers; 0 if they are silent."""
+        networks = (f for f in self.facts.of_kind("container_network") if f.node == self.node and f.get("bridge") == bridge)
+        asked = (str((f.get("options") or {}).get(MTU_OPTION, "")) for f in networks)
+        return next((int(value) for value in asked if value.isdecimal()), 0)
 
     def _port(self, name: str, bridge: str, index: int, peer: int) -> None:
         facts = (f for kind in ("link", "bridge_port") for f in self.facts.at(kind, self.node, HOST))

@@ -191,7 +191,8 @@ class Journey:
     def _packet(self) -> Packet:
         flow = self.flow
         family = family_of(flow.dst)
-        source = to_int(flow.src) if flow.src else 0
+        # Nobody sends to an address of the other family: who was named may do so from one that was not.
+        source = to_int(flow.src) if flow.src and family_of(flow.src) == family else 0
         size = flow.size or (60 if family == 4 else 80)
         sport = flow.sport or CLIENT_PORT
         if flow.protocol == "icmp":

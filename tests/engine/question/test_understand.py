@@ -434,3 +434,17 @@ def test_other_numbers_are_no_ports(lab: FactBase, symptom: str) -> None:
 def test_a_clause_is_a_question_by_whole_words(lab: FactBase) -> None:
     """"docker … works" begins with the letters of "do" and tells what works all the same."""
     assert ask(lab, "docker on 10.2.0.9:80 works, but pod-a cannot reach 10.2.0.9:8000") == ["n1/pod-a > 10.2.0.9:8000/tcp"]
+
+
+def test_client_outside_is_on_no_network_of_the_evidence() -> None:
+    """Nor of another family than what it asks for."""
+    facts = FactBase(
+        (
+            Fact("netns", {"name": HOST, "role": "host"}, "n1"),
+            Fact("address", {"device": "eth0", "address": "203.0.113.9", "prefixlen": 24, "family": 4}, "n1"),
+            Fact("address", {"device": "eth0", "address": "fd00:7::9", "prefixlen": 64, "family": 6}, "n1"),
+        )
+    )
+    (four,) = understand("port 80 of 203.0.113.9 cannot be reached from outside", facts).flows
+    (six,) = understand("port 80 of fd00:7::9 cannot be reached from outside", facts).flows
+    assert (four.src, six.src) == ("198.51.100.10", "2001:db8::10")

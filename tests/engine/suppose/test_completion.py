@@ -184,3 +184,87 @@ def test_a_brief_listing_shows_no_ports(tmp_path: Path) -> None:
     brief = "lo               UNKNOWN        127.0.0.1/8\neth0             UP             10.5.0.4/24\n"
     brief += "docker0          UP             172.17.0.1/16\nveth1a2b3c4@if7  UP             fe80::1/64\n"
     assert asked(tmp_path, "container 172.17.0.2 cannot ping 172.17.0.1, timeout", **{"ip_-br_a": brief}).findings == ()
+
+
+SAVED = """\
+-P INPUT ACCEPT
+-P FORWARD DROP
+-P OUTPUT ACCEPT
+-N DOCKER-USER
+-A FORWARD -j DOCKER-USER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A DOCKER-USER -j RETURN
+"""
+MESH = 'chain ts-forward {\n  oifname "tailscale0" ct state ! related,established counter packets 3 bytes 180 drop\n}\n'
+MACVLAN = """\
+root@c0ffee0123ab:/# ip route
+default via 10.30.40.1 dev eth0
+10.30.40.0/23 dev eth0 proto kernel scope link src 10.30.40.3
+root@c0ffee0123ab:/# ip neigh
+10.30.40.1 dev eth0  FAILED
+"""
+EXITED = """\
+$ ip addr show docker0
+3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default
+    link/ether 02:42:11:22:33:44 brd ff:ff:ff:ff:ff:ff
+    inet6 fe80::42:11ff:fe22:3344/64 scope link
+$ docker run busybox ping -c 1 203.0.113.9
+PING 203.0.113.9 (203.0.113.9): 56 data bytes
+
+--- 203.0.113.9 ping statistics ---
+1 packets transmitted, 0 packets received, 100% packet loss
+"""
+NAS = """\
+$ ip rule
+0:      from all lookup local
+3:      from 192.168.14.100 lookup bond-table
+32766:  from all lookup main
+32767:  from all lookup default
+$ ip route show table bond-table
+default via 192.168.14.254 dev bond0
+$ ip route
+default via 192.168.14.254 dev bond0  src 192.168.14.100
+172.17.0.0/16 dev docker0  proto kernel  scope link  src 172.17.0.1
+192.168.14.0/24 dev bond0  proto kernel  scope link  src 192.168.14.100
+$ docker ps --format 'table {{.Names}}\\t{{.Ports}}'
+NAMES     PORTS
+speed     0.0.0.0:3333->3000/tcp
+"""
+
+
+@pytest.mark.parametrize(
+    ("symptom", "text", "cause"),
+    [
+        ("OpenVPN clients have no internet access, the server also runs docker", SAVED, "docker-forward-drop"),
+        ("curl http://100.92.14.3:8123 from a container (172.17.0.4) times out", MESH, "firewall-drop"),
+        ("containers on macvlan have no internet access: ping 8.8.8.8 fails", MACVLAN, "neighbor-unresolved"),
+        ("docker containers cannot connect to the internet: 100% packet loss", EXITED, "bridge-without-address"),
+        ("host can't reach published ports via its own LAN IP: curl http://192.168.14.100:3333 times out", NAS, "policy-route-miss"),
+    ],
+)
+def test_what_a_symptom_and_names_tell_of_the_rest(tmp_path: Path, symptom: str, text: str, cause: str) -> None:
+    """A VPN's clients, a mesh, a gateway that no bridge holds, a container that was run and is gone, a host that asks itself."""
+    assert {f.id for f in asked(tmp_path, symptom, post=text).findings} == {cause}
+
+
+def test_address_that_docker0_had_before_it_changed(tmp_path: Path) -> None:
+    """Named beside the bridge, or docker's old default: it is the bridge's own."""
+    for symptom in ("dig @172.17.42.1 from the container times out", "containers ask the docker bridge 172.17.9.9:53, timeout"):
+        facts = supposed(tmp_path, symptom, iptables_save=SAVED)
+        own = next(f.get("address") for f in facts if f.kind == "address" and f.get("device") == "docker0" and f.stack == HOST)
+        assert own in symptom
+
+
+def test_containers_of_an_inspected_network_get_its_size(tmp_path: Path) -> None:
+    """A network whose identity was cut off has a bridge all the same; its MTU is its containers'."""
+    config = '"IPAM": {"Config": [{"Subnet": "172.20.0.0/16", "Gateway": "172.20.0.1"}]}'
+    network = f'[{{"Name": "app", "Driver": "bridge", {config}, "Options": {{"com.docker.network.driver.mtu": "1300"}}}}]'
+    facts = supposed(tmp_path, "curl from the container hangs", docker_network_inspect=network)
+    assert [f.get("mtu") for f in facts if f.kind == "link" and f.stack != HOST] == [1300]
+    assert not [f for f in facts if f.kind == "link" and f.get("name") == "docker0"]
+
+
+def test_nothing_supposed_alone_is_a_cause(tmp_path: Path) -> None:
+    """A supposed container without IPv6 is no reason why the host cannot ask an IPv6 address."""
+    routes = "fd00:1::/64 dev docker0 proto kernel metric 256 pref medium\ndefault via fe80::1 dev eth0 proto ra metric 1024 pref medium\n"
+    assert not asked(tmp_path, "ping6 2001:db8::9 fails since docker is started", ip_6_route=routes).findings
