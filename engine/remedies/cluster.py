@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.cluster import Cluster
 from engine.cluster.services import backend_port
-from engine.facts import Fact
+from engine.facts import Fact, RuleLine
 from engine.remedies.base import Operation, Parameter
 from engine.remedies.netfilter import IptablesInsert
 
@@ -162,6 +163,36 @@ class ServicePolicy(_OnObject):
     def verify(self) -> tuple[str, ...]:
         """The policy that it has now."""
         return (self.read(f"{{.spec.{self.text('field')}}}"),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """What kube-proxy then writes for traffic from outside, where its rules (mode iptables, since 1.24) were seen; ``None`` elsewhere."""
+        service = self._object()
+        if self.text("field") != "externalTrafficPolicy" or service is None:
+            return None
+        change: dict[int, Fact | None] = {}
+        for table in facts.of_kind("netfilter_table"):
+            before = table.get("chains", ())
+            after = tuple(self._opened(chain) for chain in before)
+            if after != tuple(before):
+                change[id(table)] = table.having(chains=after)
+        return facts.swap({**change, id(service): service.having(external_policy="Cluster")}) if change else None
+
+    def _opened(self, chain: ChainText) -> ChainText:
+        """A chain as it is under the policy Cluster; the same one if it does not depend on that."""
+        full = f"{self.text('namespace')}/{self.text('service')}"
+        named = re.compile(rf'"(?:\S.* )?({re.escape(full)}(?::\S+)?) (external destinations|has no local endpoints)"')
+        if chain.name == "KUBE-EXTERNAL-SERVICES":
+            kept = tuple(r for r in chain.rules if not ((said := named.search(r.spec)) and said[2].startswith("has")))
+            return replace(chain, rules=kept) if len(kept) < len(chain.rules) else chain
+        if not chain.name.startswith("KUBE-EXT-"):
+            return chain
+        spoken = next((said[1] for rule in chain.rules if (said := named.search(rule.spec))), "")
+        everywhere = next((rule.spec.split()[-1] for rule in chain.rules if rule.spec.split()[-1].startswith("KUBE-SVC-")), "")
+        if not spoken or not everywhere:
+            return chain
+        marking = f'-m comment --comment "masquerade traffic for {spoken} external destinations" -j KUBE-MARK-MASQ'
+        wanted = (marking, f"-j {everywhere}")
+        return chain if [rule.spec for rule in chain.rules] == list(wanted) else replace(chain, rules=tuple(RuleLine(0, spec) for spec in wanted))
 
 
 class PodDnsPolicy(Operation):

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from benchmarks.kube_proxy import Service, save
+from collectors.evidence import read_files
 from engine.cluster import Cluster
 from engine.cluster.policies import allowed, end_at, judge
 from engine.facts import ChainText, Fact, FactBase, RuleLine
@@ -88,6 +93,30 @@ def test_traffic_policy() -> None:
     assert patched(made.commands()[0]) == {"spec": {"externalTrafficPolicy": "Cluster"}}
     assert patched(made.undo()[0]) == {"spec": {"externalTrafficPolicy": "Local"}}
     assert "{.spec.externalTrafficPolicy}" in made.verify()[0]
+
+
+@pytest.mark.parametrize("local", [(), ("10.244.1.6:8080",)])
+def test_traffic_policy_as_kube_proxy_writes_it(local: tuple[str, ...]) -> None:
+    """The model's rules under Cluster are kube-proxy's own, on a node with and without an endpoint; other Services keep theirs."""
+    own = Service("shop/web:http", "10.96.7.7", 80, ("10.244.1.6:8080",), 30080)
+    other = Service("shop/web-2", "10.96.7.8", 80, ("10.244.1.7:8080",), 30081, local=())
+
+    def read(of: Service) -> FactBase:
+        files = {"nodes/n1/iptables-save": save([of, other]).encode()}
+        return FactBase([*read_files(files).facts, service("shop/web", "10.96.7.7", {}, (80, 8080), external_policy="Local")])
+
+    facts = read(replace(own, local=local))
+    after = operation("service.traffic-policy", facts, **WHERE, field="externalTrafficPolicy").apply(facts)
+    assert after is not None
+    assert after.of_kind("service")[0].get("external_policy") == "Cluster"
+
+    def rules(base: FactBase) -> dict[str, list[str]]:
+        chains = [c for t in base.of_kind("netfilter_table") for c in t.get("chains", ()) if c.name.startswith(("KUBE-EXT", "KUBE-SVC"))]
+        return {chain.name: [rule.spec for rule in chain.rules] for chain in chains}
+
+    assert rules(after) == rules(read(own))
+    assert operation("service.traffic-policy", after, **WHERE, field="externalTrafficPolicy").apply(after) is None
+    assert operation("service.traffic-policy", facts, **WHERE, field="internalTrafficPolicy").apply(facts) is None
 
 
 def test_dns_policy() -> None:
