@@ -45,12 +45,27 @@ SAID: Final = (
 )
 """What programs say of these faults → name of the fault, in lower case; the first that fits."""
 
+WORDS: Final = {
+    "ipam-exhausted": ("available", "is full", "failed to assign", "assigned 0 out of"),
+    "no-plugin": ("find plugin", "exec: "),
+    "no-config": ("cni", "networks found in", "no such file"),
+    "no-pod-cidr": ("cidr",),
+    "foreign-pod-cidr": ("podcidr of",),
+    "bird": ("bird", "bgp"),
+    "ipvs-modules": ("ipvs", "kernel module"),
+    "conntrack-tool": ("conntrack",),
+    "bridge-address": ("already has an ip address",),
+    "policy-denied": ("blocked by weave",),
+    "host-port-taken": ("ports", "hostport"),
+}
+"""Fault → words of which every message of it holds one: for most texts, no expression is even compiled."""
+
 
 def told_of(text: str) -> tuple[str, str] | None:
     """Name of the fault that a message tells of, and what it is about; ``None`` for any other message."""
     lowered = text.lower()
     for name, pattern in SAID:
-        found = re.search(pattern, lowered)
+        found = re.search(pattern, lowered) if any(word in lowered for word in WORDS[name]) else None
         if found:
             return name, next((str(value).strip(" ,.") for value in found.groups() if value), "")
     return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.troubles import told_of
+from engine.troubles import SAID, WORDS, told_of
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,14 @@ def test_messages(text: str, name: tuple[str, str]) -> None:
 def test_other_messages() -> None:
     """Most messages tell of nothing here."""
     assert told_of("dial tcp 10.0.0.1:443: i/o timeout") is None
+
+
+@pytest.mark.parametrize(("name", "pattern"), SAID, ids=[name for name, _ in SAID])
+def test_words_tell_which_expressions_to_try(name: str, pattern: str) -> None:
+    """Every text that fits the expression of a fault holds one of its words."""
+
+    @given(st.from_regex(pattern, fullmatch=True))
+    def law(text: str) -> None:
+        assert any(word in text for word in WORDS[name])
+
+    law()
