@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collectors.evidence import Evidence
     from engine.diagnosis import Diagnosis
     from engine.findings import Finding, Question
-    from engine.matrix import Matrix, Options
+    from engine.matrix import ByObjects, Matrix, Options
     from engine.model import Network
     from engine.request import Request
     from engine.rulebase.model import Rule
@@ -171,12 +171,13 @@ def trace_with_kernel(request: Request) -> tuple[tuple[Trace, ...], tuple[Watch,
     return traces, watches, tuple(row for t in traces for row in compare(t, events)) if events else ()
 
 
-def matrix(request: Request, options: Options) -> Matrix:
-    """Who reaches whom in all the evidence."""
+def matrix(request: Request, options: Options) -> Matrix | ByObjects:
+    """Who reaches whom in all the evidence; what the API's objects say of it, where no node's own state was given."""
     import gc
 
     from engine.cluster import Cluster
     from engine.matrix import matrix as answered
+    from engine.matrix.objects import by_objects, unseen
     from engine.model import build
 
     # Millions of tuples live to the end and hold no cycles: looking for garbage among them again and again costs a fifth of the time.
@@ -184,7 +185,8 @@ def matrix(request: Request, options: Options) -> Matrix:
     gc.disable()
     try:
         facts = fact_base(evidence_of(request))
-        return answered(build(facts), Cluster(facts), options)
+        network, cluster = build(facts), Cluster(facts)
+        return by_objects(network, cluster, options) if cluster.known and unseen(network) else answered(network, cluster, options)
     finally:
         if collects:
             gc.enable()

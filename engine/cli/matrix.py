@@ -12,12 +12,14 @@ from engine.cli.program import Command
 from engine.errors import ExitStatus, QuestionError
 
 if TYPE_CHECKING:
-    from engine.matrix import Matrix
+    from engine.matrix import ByObjects, Matrix
 
+NO_PAIR = "--from and --to name no pair in the evidence"
+NAMES = "names are pod/NS/NAME, ns/NS, node/NAME, svc/NS/NAME, an address, or with * in them"
 HELP = """Say which pods, nodes and Services cannot reach which.
 
 Walks one flow for each class of pairs that no line of the evidence tells apart, so that a whole cluster is answered, not sampled. Give the
-bundles of all nodes and the API's objects.
+bundles of all nodes and the API's objects. Of the objects alone it says whom policies turn away and which Services nobody is behind.
 
 \b
   diagnose matrix -b cluster.tar.gz
@@ -48,7 +50,7 @@ input, 3 nothing fails for certain but evidence is missing.
 def matrix(**values: Any) -> int:
     """Walk and print."""
     from engine import pipeline
-    from engine.matrix import Options
+    from engine.matrix import ByObjects, Options
 
     protocol = values["protocol"] or ("tcp" if values["port"] else "icmp")
     if (protocol == "icmp") == bool(values["port"]):
@@ -60,9 +62,10 @@ def matrix(**values: Any) -> int:
         6 if values["ipv6"] else 4,
     )
     found = pipeline.matrix(request, options)
+    if isinstance(found, ByObjects):
+        return _by_objects(found, values)
     if not found.cells and (options.sources or options.targets):
-        message = "--from and --to name no pair in the evidence"
-        raise QuestionError(message, "names are pod/NS/NAME, ns/NS, node/NAME, svc/NS/NAME, an address, or with * in them")
+        raise QuestionError(NO_PAIR, NAMES)
     if values["form"] == "json":
         from engine.report.matrix import render_matrix_json
 
@@ -72,6 +75,19 @@ def matrix(**values: Any) -> int:
 
         emit(render_matrix(found, values["lang"], columns=columns(values["output"])), values["output"])
     return _status(found)
+
+
+def _by_objects(found: ByObjects, values: dict[str, Any]) -> int:
+    """What the API's objects say, where no node's state was given: whom they turn away; nothing of it says that something connects."""
+    from engine.report.objects import render_objects, render_objects_json
+
+    if not found.pairs and not found.lacking:
+        raise QuestionError(NO_PAIR, NAMES)
+    if values["form"] == "json":
+        emit(render_objects_json(found, values["lang"]), values["output"])
+    else:
+        emit(render_objects(found, values["lang"], columns=columns(values["output"])), values["output"])
+    return ExitStatus.CAUSE_FOUND if found.barred or found.lacking else ExitStatus.UNDECIDED
 
 
 def _status(found: Matrix) -> int:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.matrix import Matrix, Options
+from engine.matrix import ByObjects, Matrix, Options
 from engine.matrix.answers import Answer, Block, Cell
 from engine.matrix.classes import Group, Member
+from engine.matrix.objects import Barred
 from engine.walk.trace import Disposition, Flow, Trace, Unknown, Walked
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ def answered(monkeypatch: pytest.MonkeyPatch, pipeline: Any) -> list[Any]:
     """Sets what the pipeline answers (the first entry), and keeps what it was asked."""
     asked: list[Any] = [_matrix("connected")]
 
-    def matrix(request: Any, options: Options) -> Matrix:
+    def matrix(request: Any, options: Options) -> Matrix | ByObjects:
         asked.append((request, options))
         found = asked[0]
-        assert isinstance(found, Matrix)
+        assert isinstance(found, (Matrix, ByObjects))
         return found
 
     monkeypatch.setattr(pipeline, "matrix", matrix, raising=False)
@@ -60,10 +61,22 @@ def test_status_tells_the_outcome(run: Run, answered: list[Any], seen: tuple[str
     assert run("matrix").exit_code == status
 
 
+def test_objects_alone(run: Run, answered: list[Any]) -> None:
+    """Of the API's objects alone nothing is known to connect: 3 if they turn nobody away, 1 if they do; JSON says that only they were seen."""
+    nobody = ByObjects(Options(), 2, 1, 1, 4, (), (), (), (), (), "", ())
+    answered[0] = nobody
+    assert run("matrix").exit_code == 3
+    answered[0] = nobody._replace(barred=(Barred((ONE,), (OTHER,), 1, "ingress", ("shop/closed",), "all", None),))
+    assert run("matrix").exit_code == 1
+    assert json.loads(run("matrix", "--format", "json").stdout)["seen"] == "objects"
+    answered[0] = nobody._replace(pairs=0)
+    assert run("matrix").exit_code == 2
+
+
 def test_options_reach_the_matrix(run: Run, answered: list[Any]) -> None:
     """A port alone means tcp; names may be joined by commas."""
-    run("matrix", "--port", "5432", "--to", "ns/shop,node/n1", "--no-services", "--no-nodes")
-    assert answered[1][1] == Options(5432, "tcp", (), ("ns/shop", "node/n1"), services=False, nodes=False, family=4)
+    run("matrix", "--port", "5432", "--to", "ns/shop,node/n1", "--no-services", "--no-nodes", "--no-node-ports")
+    assert answered[1][1] == Options(5432, "tcp", (), ("ns/shop", "node/n1"), services=False, nodes=False, doors=False, family=4)
 
 
 @pytest.mark.parametrize("arguments", [("--protocol", "udp"), ("--protocol", "icmp", "--port", "7")])
