@@ -448,3 +448,13 @@ def test_client_outside_is_on_no_network_of_the_evidence() -> None:
     (four,) = understand("port 80 of 203.0.113.9 cannot be reached from outside", facts).flows
     (six,) = understand("port 80 of fd00:7::9 cannot be reached from outside", facts).flows
     assert (four.src, six.src) == ("198.51.100.10", "2001:db8::10")
+
+
+@pytest.mark.parametrize("symptom", [
+    "can't open 192.168.1.11:8080 from my laptop", "浏览器打不开 192.168.1.11:8080", "从外面访问 192.168.1.11 的 8080 端口超时",
+    "the browser times out on http://192.168.1.11:8080",
+])
+def test_a_person_in_front_of_a_screen_is_outside(lab: FactBase, symptom: str) -> None:
+    """A laptop, a browser, "from outside" are clients that the evidence does not hold."""
+    (flow,) = understand(symptom, lab).flows
+    assert (flow.node, flow.dst, flow.port, flow.protocol) == ("", "192.168.1.11", 8080, "tcp")
