@@ -84,11 +84,11 @@ def _said(tables: dict[int, _Table], chosen: dict[int, str], why: dict[int, str]
     """What was supposed, by namespace and reason."""
     grouped: dict[tuple[str, str], list[_Table]] = defaultdict(list)
     for key, reason in why.items():
-        if reason and tables[key].facts:
+        if reason and any(fact.kind != "k8s_event" for fact in tables[key].facts):
             grouped[chosen[key], reason].append(tables[key])
     made = []
     for (space, reason), group in grouped.items():
-        names = dict.fromkeys(name for table in group for _, name in table.names)
+        names = dict.fromkeys(name for table in group for kind, name in table.names if kind != "k8s_event")
         first = group[0].facts[0]
         fields = {"namespace": space, "names": tuple(names), "by": reason}
         made.append(Fact("supposed_namespace", fields, "", HOST, first.source, first.line))
