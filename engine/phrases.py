@@ -87,6 +87,10 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "the answer comes from {where}, the client asked {dst}:{port}",
         "应答来自 {where}，而客户端访问的是 {dst}:{port}",
     ),
+    "tunnel-into-itself": (
+        "the route to {remote}, the other end of {device}, leads into {device} itself",
+        "到 {device} 的对端 {remote} 的路由指向 {device} 自身",
+    ),
     "ndp-astray": (
         "a mark has the neighbour discovery packet for {dst} routed anew: it leaves by {device}",
         "标记使发往 {dst} 的邻居发现报文被重新路由：从 {device} 发出",

@@ -4,8 +4,8 @@ Source: Linux ``include/net/ip.h`` (ip_dst_mtu_maybe_forward), ``net/ipv4/ip_for
 ``net/bridge/br_netfilter_hooks.c`` (br_nf_dev_queue_xmit).
 Measured on Linux 6.18: a route's ``mtu`` wins over the device's, also if it is larger; a bridge's own MTU decides only what its stack routes out by
 it; a bridge port and the receiving end of a veth pair lose in silence what is more than four octets (a VLAN tag) larger than their MTU; a port whose
-bridge calls iptables loses whatever is larger than it, and only of what passed ip6tables is the sender told, by the MTU of the bridge.  Bursts that TCP
-hands over in one piece (GSO) pass bridges and veth pairs whatever the MTU: it is the single full-size segment that is lost.
+bridge calls iptables loses whatever is larger than it, and only of what passed ip6tables is the sender told, by the MTU of the bridge.  Bursts that
+TCP hands over in one piece (GSO) pass bridges and veth pairs whatever the MTU: it is the single full-size segment that is lost.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from engine.walk.icmp import attached, error_packet
 from engine.walk.layer2 import source_prefix
 from engine.walk.place import At, End
 from engine.walk.recorder import line_of
+from engine.walk.routing import find_way
 from engine.walk.trace import Disposition, Unknown
 
 if TYPE_CHECKING:
@@ -97,7 +98,13 @@ def nested(walker: Walker, at: At, outer: Packet, name: str) -> End:
     try:
         if walker.depth > 4:
             return End(Disposition.LOOPED, at.stack, outer)
-        return walker.carry(At(at.stack, "", outer, "output"))
+        start = At(at.stack, "", outer, "output")
+        way = find_way(at.stack, walker.key(outer), walker.choices)
+        if (way.type, way.device) == ("unicast", name):
+            # Asked before the packet is made (udp_tunnel_dst_lookup, ip_tunnel_xmit).
+            text = phrase("tunnel-into-itself", device=name, remote=to_text(outer.dst, outer.family))
+            return walker.stop(start, "loop", Disposition.LOOPED, text, way.lines, origin=way.fact, out=name)
+        return walker.carry(start)
     finally:
         walker.depth -= 1
         recorder.outer = before
