@@ -878,7 +878,8 @@ KINDS: Final[dict[str, Kind]] = {
     "own_balancer": Kind(
         "The flow asks for a load balancer that sends to the very machine that asks; placed on the sender.",
         {"flow": "int", "direction": "str", "address": "str: of the load balancer", "port": "int", "sender": "str: address of the sender among those behind it",
-         "backends": "tuple[str]", "by": "str: service (status.loadBalancer) | control-plane (controlPlaneEndpoint)"},
+         "backends": "tuple[str]", "by": "str: service (the sender is an endpoint) | nodes (the sender's node is given connections by the Service's node port) | control-plane (controlPlaneEndpoint)",
+         "alone": "bool: nobody else is behind it"},
         "walk",
     ),
     "policy_denies": Kind(

@@ -20,7 +20,7 @@ from engine.inet import family_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from engine.cluster.objects import Pod, Service, ServicePort
+    from engine.cluster.objects import Backend, Pod, Service, ServicePort
     from engine.facts import FactBase
     from engine.walk.trace import Flow
 
@@ -29,6 +29,8 @@ MAX_TARGETS = 64
 APPLICATION = ("app", "app.kubernetes.io/name", "k8s-app", "name", "run", "app.kubernetes.io/instance", "component")
 """Labels by which people tell applications apart."""
 PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
+UNBALANCED = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""Label of nodes that load balancers pass over."""
 
 
 def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] = ()) -> list[Fact]:
@@ -164,12 +166,25 @@ def _balanced(cluster: Cluster, place: _Place) -> Iterator[Fact]:
         fact, service = meaning.service.fact, meaning.service
     behind = {b.address: b for b in cluster.backends(service) or ()} if service is not None else {}
     node = cluster.nodes.get(source.node)
-    own = next((a for a in (source.address, *(node.addresses if node is not None else ())) if a in behind), "")
+    known = (source.address, *(node.addresses if node is not None else ()))
+    by, held = "service" if meaning is not None else "control-plane", tuple(behind)
+    if meaning is not None and not any(a in behind for a in known):
+        by, held = "nodes", _balanced_nodes(cluster, meaning, behind.values())
+    own = next((a for a in known if a in held), "")
     if fact is None or not own:
         return
     fields = {"flow": place.number, "direction": "request", "address": place.flow.dst, "port": place.flow.port, "sender": own}
-    fields |= {"backends": tuple(behind), "by": "service" if meaning is not None else "control-plane"}
+    fields |= {"backends": held, "by": by, "alone": len(held) == 1}
     yield Fact("own_balancer", fields, place.flow.node or source.node, place.flow.stack or HOST, fact.source, fact.line, fact.text)
+
+
+def _balanced_nodes(cluster: Cluster, meaning: Meaning, behind: Iterable[Backend]) -> tuple[str, ...]:
+    """Addresses of the nodes to whose port of the Service a load balancer outside gives connections: under a Local policy those with a backend."""
+    if meaning.port is None or not meaning.port.node_port:
+        return ()
+    near = {b.node for b in behind if b.ready} if meaning.service.external_policy == "Local" else set(cluster.nodes)
+    nodes = [node for name, node in cluster.nodes.items() if name in near and node.ready is not False and UNBALANCED not in (node.labels or {})]
+    return tuple(node.addresses[0] for node in nodes if node.addresses)
 
 
 def _control_plane(cluster: Cluster, address: str) -> Fact | None:

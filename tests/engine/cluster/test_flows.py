@@ -205,6 +205,17 @@ def test_own_balancer() -> None:
         annotations={}))
     own = Flow("n2", "", "10.1.2.9", "198.51.100.7", 5432, "tcp", "shop/db-0")
     assert one(facts_of(balanced, own, 0), "own_balancer").get("by") == "service"
+    given = ({"port": 5432, "protocol": "TCP", "target_port": 5432, "node_port": 30432},)
+    ports = {"ports": given, "ingress_ips": ("198.51.100.7",), "proxied_ips": ("198.51.100.7",), "labels": {}, "annotations": {}}
+    web = Flow("n1", "", "10.1.1.5", "198.51.100.7", 5432, "tcp", "shop/web-1")
+    every = one(facts_of(small(service("shop/db", IP, DB, **ports)), web, 0), "own_balancer")
+    assert (every.get("by"), every.get("sender"), every.get("backends"), every.get("alone")) == ("nodes", "10.0.0.1", ("10.0.0.1", "10.0.0.2"), False)
+    # Under a Local policy only the node of the backend is asked, which is another one.
+    near = small(service("shop/db", IP, DB, external_policy="Local", **ports))
+    assert not [f for f in facts_of(near, web, 0) if f.kind == "own_balancer"]
+    passed_over = node("n3", "10.0.0.3", labels={"node.kubernetes.io/exclude-from-external-load-balancers": ""})
+    asks = web._replace(node="n3", src="10.0.0.3", from_name="n3")
+    assert not [f for f in facts_of(small(service("shop/db", IP, DB, **ports), passed_over), asks, 0) if f.kind == "own_balancer"]
     usual = small(service("shop/db", IP, DB, (5432, 5432), ingress_ips=("198.51.100.7",), labels={}, annotations={}))
     assert [f.kind for f in facts_of(usual, own, 0)] == ["service_flow", "pod_sends"]
 
