@@ -517,7 +517,7 @@ KLOG: Final = (
     r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|(?:time=\"[^\"\n]{10,40}\" )?level=(?:error|warning|fatal|info) msg=\"?"
     r"|(?:DEBU|INFO|WARN|ERRO|FATA)\[\d[^\]\n]{3,40}\] "
     r"|(?:INFO|WARN|ERRO|FATA|DEBU): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ "
-    r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?:INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] )"
+    r"|(?:[\w.-]{1,80} [\w.-]{1,60} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?:INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] )"
     r"|^[ \t]*(?:\S+ (?:\S+ )?)?\[(?:INFO|WARNING|ERROR|FATAL)\] (?:plugin/|CoreDNS|linux/)|^(?:CoreDNS-\d|\.:53[ \t\r]*$)"
     r"|^(?:The connection to the server \S+ was refused|Unable to connect to the server: )"
 )
@@ -594,6 +594,7 @@ SIGNATURES: Final = (
             rf"|^(?:\[[^\]\n]{{1,40}}\] |<\d+>|{STAMP}\S+ kernel: (?:\[ *[\d.]+\] )?)?(?:(?:nf|ip)_conntrack: (?:\w+: )?table full"
             r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source "
             r"|\[?[A-Za-z][\w :,/.-]{0,40}\]?:? *IN=\S* OUT=\S* |IN=\S* OUT=\S* (?:PHYS|MAC|SRC)\S*=)"
+            r"|^[ \t]*\[(?:ERROR|WARNING) FileContent--proc-sys-net-"
             r"|^(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
             # Any line of dmesg but those of a packet's trace.
             r"|^\[ *\d{1,9}\.\d{6}\] (?![^\n]{0,80}TRACE: )"

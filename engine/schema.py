@@ -244,7 +244,7 @@ KINDS: Final[dict[str, Kind]] = {
     "csum_failure": Kind("The kernel log says that a card took a packet's checksum for right which is wrong.", {"device": "str", "count": "int: times it was logged"}),
     "kernel_message": Kind(
         "What the kernel's log says of packets that it lost, or a LOG rule of a packet that it met; equal messages are one.",
-        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
+        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | no-destination (of IPVS) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
          "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str"},
     ),
     "captured": Kind(

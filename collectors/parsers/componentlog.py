@@ -38,14 +38,15 @@ _TELLING = re.compile(
     # What failed on the way, and to whom.
     r"|plugin/loop|i/o timeout|no route to host|connection refused|network is unreachable|server misbehaving|rpf check|nameserver limits"
     r"|error adding route|direct node route|was refused|no such host|using interface with name|external address"
+    r"|autodetected ip|already using the ip"
     # Agents' own words for packets that they turned away by policy.
     r"|blocked by weave npc",
     re.IGNORECASE,
 )
 _FAULT = re.compile(
-    r"can't|cannot|fail|not loaded|not found|not assigned|missing|using interface with name|external address", re.IGNORECASE
+    r"can't|cannot|fail|not loaded|not found|not assigned|missing|using interface with name|external address|autodetected ip", re.IGNORECASE
 )
-"""Also the address that flannel takes for its tunnels: whether that is a fault, others tell."""
+"""Also the address that flannel or calico takes for its tunnels: whether that is a fault, others tell."""
 MAX_MESSAGES = 200
 MAX_LENGTH = 800
 

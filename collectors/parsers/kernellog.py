@@ -24,6 +24,7 @@ _LOGGED = re.compile(
 )
 _PREFIX = re.compile(r"(?:^|kernel: |\] )(?:\[ *[\d.]+\] )?\[?(?P<prefix>[A-Za-z][\w :,/.-]{0,40}?)\]?:? *IN=")
 _CHECKSUM = re.compile(r"UDP: bad checksum\. From (?P<src>[\d.]+):\d+ to (?P<dst>[\d.]+):(?P<dport>\d{1,5})")
+_NO_DESTINATION = re.compile(r"IPVS: \w+: (?P<protocol>TCP|UDP|SCTP) (?P<dst>[\d.]+):(?P<dport>\d{1,5}) - no destination available")
 _PLAIN: Final = (
     ("conntrack-full", re.compile(r"nf_conntrack: table full|ip_conntrack: table full")),
     ("neighbors-full", re.compile(r"neighbou?r table overflow", re.IGNORECASE)),
@@ -32,8 +33,10 @@ _PLAIN: Final = (
 _OFF: Final = (
     (re.compile(r"IPv4 forwarding is disabled"), "net.ipv4.ip_forward"),
     (re.compile(r"bridge-nf-call-iptables is disabled"), "net.bridge.bridge-nf-call-iptables"),
+    (re.compile(r"/proc/sys/net/ipv4/ip_forward contents are not set to 1"), "net.ipv4.ip_forward"),
+    (re.compile(r"/proc/sys/net/bridge/bridge-nf-call-iptables contents are not set to 1"), "net.bridge.bridge-nf-call-iptables"),
 )
-"""What docker says of parameters that it found switched off."""
+"""What docker and kubeadm say of parameters that they found switched off."""
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
@@ -86,6 +89,14 @@ def _checksum(line: str) -> dict[str, Any] | None:
     return {"name": "bad-checksum", "src": match["src"], "dst": match["dst"], "dport": int(match["dport"]), "protocol": "udp"}
 
 
+def _nobody(line: str) -> dict[str, Any] | None:
+    """IPVS has a virtual server for a packet, and no real one."""
+    match = _NO_DESTINATION.search(line)
+    if match is None or not is_address(match["dst"]):
+        return None
+    return {"name": "no-destination", "dst": match["dst"], "dport": int(match["dport"]), "protocol": match["protocol"].lower()}
+
+
 def _logged(line: str) -> dict[str, Any] | None:
     """A packet that a LOG rule wrote down; what its prefix says tells what became of it."""
     match = _LOGGED.search(line)
@@ -97,4 +108,4 @@ def _logged(line: str) -> dict[str, Any] | None:
     return {**fields, "dport": int(match["dport"])} if match["dport"] else fields
 
 
-_READERS: Final[tuple[Callable[[str], dict[str, Any] | None], ...]] = (_plain, _off, _martian, _checksum, _logged)
+_READERS: Final[tuple[Callable[[str], dict[str, Any] | None], ...]] = (_plain, _off, _martian, _checksum, _nobody, _logged)

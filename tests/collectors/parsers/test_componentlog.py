@@ -50,6 +50,11 @@ def test_recognised() -> None:
     ("2031-02-03 08:00:21.145 [FATAL][62] int_dataplane.go 1035: Kernel's RPF check is set to 'loose'.", "calico-node", "F"),
     ("WARN: 2031/02/03 09:31:21.103411 TCP connection from 10.40.0.1:31567 to 10.36.0.12:3000 blocked by Weave NPC.", "weave", "W"),
     ('level=warning msg="Unable to install direct node route {Gw: 192.0.2.20}" error="contains gateway 192.0.2.1" subsys=linux', None, "W"),
+    (
+        "calico-node-x calico-node 2031-02-03 08:33:48.674 [INFO][81] startup.go 103: Using autodetected IPv4 address on interface br-1: 10.0.0.1/16",
+        "calico-node",
+        "I",
+    ),
     ("The connection to the server localhost:8080 was refused - did you specify the right host or port?", "kubectl", "E"),
 ])  # fmt: skip
 def test_programs_with_forms_of_their_own(line: str, program: str, level: str) -> None:

@@ -52,6 +52,21 @@ def test_martians() -> None:
     assert (one.get("src"), one.get("dst"), one.get("in_device")) == ("10.50.1.20", "10.60.0.5", "eth1")
 
 
+def test_what_ipvs_says() -> None:
+    """A virtual server without a real one is named by its address, port and protocol."""
+    (one,) = facts("[ 61.1] IPVS: rr: UDP 10.96.0.10:53 - no destination available\n[ 62.1] IPVS: rr: UDP 10.96.0.10:53 - no destination available\n")
+    assert dict(one.fields) == {"name": "no-destination", "dst": "10.96.0.10", "dport": 53, "protocol": "udp", "count": 2}
+
+
+@pytest.mark.parametrize("key", ["net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"])
+def test_what_kubeadm_says_of_parameters(key: str) -> None:
+    """A failed check of kubeadm says that a parameter is off; the line alone shows what it is."""
+    path = f"/proc/sys/{key.replace('.', '/')}"
+    line = f"\t[ERROR FileContent-{path.replace('/', '-')}]: {path} contents are not set to 1\n"
+    assert [(f.kind, f.get("key"), f.get("value")) for f in facts(line)] == [("sysctl", key, "0")]
+    assert [s.format for s in sections("join.txt", line)] == ["kernel_log"]
+
+
 def test_what_docker_says_of_parameters() -> None:
     """Docker's warnings are what it read of the parameters."""
     found = facts("WARNING: IPv4 forwarding is disabled. Networking will not work.\nWARNING: bridge-nf-call-iptables is disabled\n")
