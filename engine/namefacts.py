@@ -16,6 +16,8 @@ RESOLV: Final = "/etc/resolv.conf"
 EMBEDDED: Final = "127.0.0.11"
 """docker's resolver in containers of networks that users made."""
 LOOPBACK: Final = ("127.", "::1")
+LOCAL: Final = (*LOOPBACK, "169.254.")
+"""Servers that answer on the machine itself (NodeLocal DNSCache)."""
 
 TOP_LEVEL: Final = frozenset({
     "com", "net", "org", "info", "biz", "io", "co", "cn", "de", "uk", "us", "eu", "fr", "nl", "ru", "jp", "kr", "in", "br", "au", "ca", "ch",
@@ -36,9 +38,20 @@ def resolvers(base: FactBase) -> Iterator[Fact]:
     """A ``resolver`` fact for every resolv.conf that programs read."""
     wild = {str(w).strip(".").lower() for f in base.of_kind("dns_forwarder") for w in f.get("wildcards", ())}
     wild |= {domain for f in base.of_kind("observed") if (domain := _stranger(f))}
+    serving = {str(a) for f in base.of_kind("service") if _is_dns(f) for a in f.get("cluster_ips", ()) if a != "None"}
+    held = {str(a) for f in base.of_kind("service") for a in (*f.get("cluster_ips", ()), *f.get("external_ips", ()))}
+    held |= {str(f.get("address")) for f in base.of_kind("address")}
     for fact in base.of_kind("dns_config"):
         if not str(fact.get("file", "")).startswith("/run/"):
-            yield Fact("resolver", _resolver(fact, wild), fact.node, fact.stack, fact.source, fact.line, fact.shown)
+            fields = _resolver(fact, wild)
+            asked = fields["nameservers"]
+            if fields["cluster"] and serving and asked and not any(s in held or s.startswith(LOCAL) for s in asked):
+                fields["dns_service"] = min(serving)
+            yield Fact("resolver", fields, fact.node, fact.stack, fact.source, fact.line, fact.shown)
+
+
+def _is_dns(service: Fact) -> bool:
+    return service.get("namespace") == "kube-system" and str(service.get("name")) in {"kube-dns", "coredns", "rke2-coredns-rke2-coredns"}
 
 
 def _stranger(attempt: Fact) -> str:

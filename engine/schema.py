@@ -286,7 +286,8 @@ KINDS: Final[dict[str, Kind]] = {
          "ndots": "int: dots from which a name is tried as it is first", "ndots_set": "bool", "cluster": "bool: it searches domains of Kubernetes",
          "embedded": "bool: docker's own resolver is asked", "stub": "bool: only loopback addresses are asked",
          "single": "bool: A and AAAA are asked one after the other, or by TCP", "wildcard": "str: search domain that answers every name",
-         "top_level": "bool: that domain is one of the internet's top-level domains"},
+         "top_level": "bool: that domain is one of the internet's top-level domains",
+         "dns_service": "str: address of the cluster's DNS Service, where a pod asks another that nobody is seen to have"},
         "engine",
     ),
     "dns_loop": Kind(

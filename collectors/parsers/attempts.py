@@ -133,7 +133,7 @@ class _Reader:
         elif match := next((m for pattern in _PING if self.now.get("program") == "ping" and (m := pattern.search(line))), None):
             self.told(match, number, "")
         elif match := self.answer(line):
-            self.answered(match, number)
+            self.answered(match, number, line)
         else:
             self.connected(line, number)
 
@@ -197,11 +197,14 @@ class _Reader:
         bare = re.fullmatch(rf"(?P<found>{_A})", line) if self.program in LOOKUPS else None
         return bare or next((m for pattern in _ANSWERS if (m := pattern.search(line))), None)
 
-    def answered(self, match: re.Match[str], number: int) -> None:
+    def answered(self, match: re.Match[str], number: int, line: str) -> None:
         """A line of a program that looks names up."""
         if self.now.get("program") not in {*LOOKUPS, "lookup"}:
             self.begin(self.program if self.program in LOOKUPS else "lookup", number, {"name": self.target} if self.target else {})
         told = {key: value for key, value in match.groupdict().items() if value}
+        if told.get("found") == self.now.get("server") and "found" not in self.now and line.startswith("Address 1:"):
+            # busybox tells its server's address in the same words.
+            return
         if "found" in told:
             self.now.setdefault("found", []).append(told.pop("found"))
         why = told.pop("why", "")

@@ -90,7 +90,8 @@ def _text(out: Emitter) -> None:
         kubedescribe.read_events(out)
     else:
         rows = kubetable.read(out)
-        if out.whole and text.strip():
+        # Of a table with other columns nothing was read, and nothing is known to be absent.
+        if out.whole and (out.facts or "No resources found" in text):
             _claim(out, rows, set(rows))
 
 

@@ -161,13 +161,13 @@ def _service(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[
     fields = {
         "namespace": namespace,
         "name": name,
-        "type": row["TYPE"],
+        "type": row.get("TYPE") or ("NodePort" if row["EXTERNAL-IP"] in {"<nodes>", "nodes"} else None),
         # "None" is what a headless Service has.
         "cluster_ips": (row["CLUSTER-IP"],) if row["CLUSTER-IP"] not in {"", "<none>"} else (),
         "external_ips": _addresses(row["EXTERNAL-IP"]),
         "ports": ports,
         "selector": _labels(selector or "") if "SELECTOR" in row else None,
-        "external_name": row["EXTERNAL-IP"] if row["TYPE"] == "ExternalName" else None,
+        "external_name": row["EXTERNAL-IP"] if row.get("TYPE") == "ExternalName" else None,
     }
     return "service", fields
 
@@ -247,7 +247,8 @@ def _ippool(row: dict[str, str], name: str, _namespace: str) -> tuple[str, dict[
 
 
 _COLUMNS = {
-    "services": {"NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)"},
+    # Before Kubernetes 1.8 there was no TYPE.
+    "services": {"NAME", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)"},
     "nodes": {"NAME", "STATUS", "ROLES", "VERSION"},
     "pods": {"NAME", "READY", "STATUS", "RESTARTS"},
     "ippools": {"NAME", "CIDR", "NAT", "IPIPMODE"},

@@ -51,6 +51,20 @@ class TestResolver:
         told = {"program": "nslookup", "name": name, "answered": f"{name}.{domain}", "outcome": "resolved"}
         assert resolver((domain,), (), ("10.0.0.2",), Fact("observed", told, "n1")).get("wildcard") == wildcard
 
+    @pytest.mark.parametrize(
+        ("server", "told"), [("10.96.0.10", None), ("10.0.0.10", "10.96.0.10"), ("169.254.20.10", None), ("10.96.0.77", None), ("192.0.2.53", None)]
+    )
+    def test_where_pods_ask(self, server: str, told: str | None) -> None:
+        """A server that no Service and no machine has is told beside the DNS Service's address; NodeLocal DNSCache's own is as good."""
+        services = [
+            Fact("service", {"namespace": space, "name": name, "cluster_ips": (address,)})
+            for space, name, address in (("kube-system", "kube-dns", "10.96.0.10"), ("shop", "dns", "10.96.0.77"))
+        ]
+        own = Fact("address", {"address": "192.0.2.53", "device": "eth0"}, "n1")
+        search = ("default.svc.cluster.local", "svc.cluster.local")
+        assert resolver(search, (), (server,), *services, own).get("dns_service") == told
+        assert resolver(("example.org",), (), (server,), *services, own).get("dns_service") is None
+
     @pytest.mark.parametrize(("options", "ndots"), [((), 1), (("ndots:0",), 0), (("ndots:2", "ndots:99"), 15), (("ndots:x",), 1)])
     def test_ndots(self, options: tuple[str, ...], ndots: int) -> None:
         """The last option counts, at most 15, one if nothing is said."""

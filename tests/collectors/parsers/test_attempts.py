@@ -145,3 +145,12 @@ def test_a_search_domain_that_answered() -> None:
     assert (one.get("name"), one.get("answered"), one.get("addresses")) == ("www.example.com", "www.example.com.corp.example", ("192.0.2.7",))
     (same,) = parse(Source("x", text.replace(".corp.example", ""), "nslookup www.example.com"), Place("n1"))
     assert (same.get("name"), same.get("answered")) == ("www.example.com", None)
+
+
+def test_busybox_names_its_server_twice() -> None:
+    """Its "Address 1" below the server is the server's own; only what follows the name is an answer."""
+    server = "Server:    10.0.0.10\nAddress 1: 10.0.0.10 dns.example\n"
+    (failed,) = parse(Source("x", server, "nslookup web"), Place("n1"))
+    assert (failed.get("outcome"), failed.get("addresses")) == ("unresolved", None)
+    (found,) = parse(Source("x", f"{server}\nName:      web\nAddress 1: 10.0.0.7 web.example\n", "nslookup web"), Place("n1"))
+    assert (found.get("outcome"), found.get("addresses")) == ("resolved", ("10.0.0.7",))

@@ -148,3 +148,17 @@ def test_a_table_before_a_document() -> None:
     text = table + "```yaml\napiVersion: v1\nkind: Namespace\nmetadata: {name: till, labels: {a: b}}\n"
     facts = [f for f in parse(Source("x", text, "kubectl get ns --show-labels"), Place("n1")) if f.kind == "namespace"]
     assert [(f.get("name"), f.line) for f in facts] == [("shop", 2), ("till", 4)]
+
+
+def test_services_of_old_versions() -> None:
+    """Before Kubernetes 1.8 the table had no types."""
+    text = "NAME       CLUSTER-IP   EXTERNAL-IP   PORT(S)         AGE\nkube-dns   10.0.0.10    <none>        53/UDP,53/TCP   2d\n"
+    (fact,) = [f for f in parse(Source("x", text, "kubectl get svc -n kube-system"), Place("n1")) if f.kind == "service"]
+    assert (fact.get("namespace"), fact.get("cluster_ips"), fact.get("type"), len(fact.get("ports"))) == ("kube-system", ("10.0.0.10",), None, 2)
+
+
+def test_a_table_that_was_not_read_lists_nothing() -> None:
+    """Of columns that nobody knows nothing follows; kubectl's own word that there is none does."""
+    assert not parse(Source("x", "NAME   WHATEVER\nweb    1\n", "kubectl get svc -A"), Place("n1"))
+    none = parse(Source("x", "No resources found\n", "kubectl get svc -A"), Place("n1"))
+    assert [(f.kind, f.get("what")) for f in none] == [("collected", "services")]
