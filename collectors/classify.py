@@ -506,8 +506,11 @@ HEADING: Final = (
     r"(?P<heading>(?:(?:nsenter|docker|docker-compose|podman|nerdctl|kubectl|lxc|incus|lxc-attach)[ \t][^\n]{1,160}?[ \t])?"
     rf"{OWN_LINE}[^\n]{{0,200}})$"
 )
-BARE_PROMPT: Final = r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]{1,80}\][#$])[ \t\r]*$"
-"""A prompt at which nothing was typed: the output above ends there."""
+BARE_PROMPT: Final = (
+    r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]{1,80}\][#$])(?:[ \t\r]*|[ \t][^\n]{0,400})$"
+    r"|^[ \t]*(?:/[\w./-]{0,40} [#$]|(?:ba)?sh-\d\.\d{1,2}[#$])(?:[ \t\r]*|[ \t][^\n]{0,400})$|^(?:exit|logout)[ \t\r]*$"
+)
+"""A prompt at which nothing was typed, or nothing whose output is of use: the output above ends there."""
 
 STAMP: Final = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S+ )"
 """How syslog and the journal begin a line."""
@@ -787,7 +790,8 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
             broken += not whole
             found.append((match.start(), format_name, ""))
         else:
-            if kind != "json" and (not found or found[-1][1] != kind or _restarts(kind, match[0], text, found[-1][0], match.start())):
+            again = found and found[-1][1] == kind and kind != "prompt" and not _restarts(kind, match[0], text, found[-1][0], match.start())
+            if kind != "json" and not again:
                 found.append((match.start(), kind, ""))
             at = _line_end(text, match.start())
             if kind in runs and (run := runs[kind].match(text, at)):

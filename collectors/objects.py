@@ -43,7 +43,7 @@ class _Table(NamedTuple):
 
 def settled(facts: Sequence[Fact]) -> list[Fact]:
     """The facts, every object in a namespace and once."""
-    return _once(_placed(facts))
+    return _at_home(_once(_placed(facts)))
 
 
 def _name(fact: Fact) -> str:
@@ -179,6 +179,23 @@ def _clues(fact: Fact) -> list[tuple[str, str]]:
         entries = (*fact.get("ready", ()), *fact.get("not_ready", ()))
         clues += [("address", str(entry.get("address"))) for entry in entries if name != "kubernetes"]
     return clues
+
+
+# --- pods that somebody entered ----------------------------------------------------------------------------------------
+
+
+def _at_home(facts: Sequence[Fact]) -> list[Fact]:
+    """The facts, what was seen inside a pod (``kubectl exec``) on the node that the pod runs on and not where kubectl was typed."""
+    homes: dict[str, set[str]] = defaultdict(set)
+    members = {str(f.get("name")) for f in facts if f.kind == "k8s_node"}
+    for fact in facts:
+        if fact.kind == "pod" and fact.get("node_name"):
+            homes[str(fact.get("name"))].add(str(fact.get("node_name")))
+            members.add(str(fact.get("node_name")))
+    moved = {name: next(iter(nodes)) for name, nodes in homes.items() if len(nodes) == 1}
+    if not any(fact.stack in moved for fact in facts):
+        return list(facts)
+    return [f.at(moved[f.stack], f.stack) if f.stack in moved and f.node and f.node not in members else f for f in facts]
 
 
 # --- prints of one object ----------------------------------------------------------------------------------------------

@@ -239,7 +239,7 @@ class Inventory:
         space, name = str(fact.get("namespace", "default")), str(fact.get("name", ""))
         ips = tuple(canonical(ip) for ip in fact.get("ips", ()) if is_address(ip))
         node = self.host(str(fact.get("node_name", "")))
-        stack = HOST if fact.get("host_network") else self._stack_with(ips, node)
+        stack = HOST if fact.get("host_network") else self._stack_with(ips, node) or (name if (node, name) in self.stacks else "")
         node = node or next((n for ip in ips for n, _ in self._holders.get(ip, ())), "")
         if (node, stack) not in self.stacks:
             stack = ""

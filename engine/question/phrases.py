@@ -158,7 +158,7 @@ STALLS: Final = ("hang", "hangs", "hanging", "hung", "stall", "stalls", "stalled
     "没有下文", "一直转圈", "加载不完", "加载不出")
 """… and the words for a connection that was set up and goes no further: together they speak of large packets."""
 
-WORKS: Final = ("works", "worked", "successfully", "works fine", "is fine", "are fine", "is ok", "are ok", "ok", "succeeds", "can ping", "can reach",
+WORKS: Final = ("works", "worked", "successfully", "fine", "no issues", "is ok", "are ok", "ok", "succeeds", "can ping", "can reach",
     "can connect", "can access", "can curl", "is reachable",
                 "reachable", "no problem", "is working", "可以", "可以ping通", "可以 ping 通", "能ping通", "能 ping 通", "可以ping 通",
                 "能ping 通", "ping得通", "ping通", "ping 通", "可以访问", "能访问", "可以连通", "能连通",

@@ -119,3 +119,14 @@ def test_an_object_printed_twice_is_one(tmp_path: Path) -> None:
     assert len(pods) == 2
     services = [f for f in facts if f.kind == "service"]
     assert [(f.get("cluster_ips"), f.get("selector")) for f in services] == [(("10.96.12.40",), {"app": "db"})]
+
+
+def test_what_was_seen_inside_a_pod_is_on_its_node(tmp_path: Path) -> None:
+    """``kubectl exec`` shows the pod, wherever it was typed; on a node of the cluster a namespace of that name stays where it is."""
+    entered = "ops@{}:~$ kubectl exec -it db-0 -- sh\n/ # ip route\ndefault via 10.244.2.1 dev eth0\n/ # exit\n"
+    terminal = f"ops@bastion:~$ kubectl get pods -o wide\n{PODS}{entered}"
+    places = {(f.node, f.stack) for f in facts_of(tmp_path, terminal=terminal.format("bastion")) if f.kind == "route"}
+    assert places == {("n2", "db-0")}
+    assert not read([tmp_path]).warnings
+    (tmp_path / "terminal.txt").write_text(terminal.format("n1"))
+    assert {(f.node, f.stack) for f in read([tmp_path]).facts if f.kind == "route"} == {("n1", "db-0")}

@@ -458,3 +458,8 @@ def test_a_person_in_front_of_a_screen_is_outside(lab: FactBase, symptom: str) -
     """A laptop, a browser, "from outside" are clients that the evidence does not hold."""
     (flow,) = understand(symptom, lab).flows
     assert (flow.node, flow.dst, flow.port, flow.protocol) == ("", "192.168.1.11", 8080, "tcp")
+
+
+def test_what_is_fine_is_not_asked_about(lab: FactBase) -> None:
+    """A clause that says "fine" tells what works, whatever its verb."""
+    assert ask(lab, "pod-a cannot reach 10.2.0.9:8000, nodes ping each other fine") == ["n1/pod-a > 10.2.0.9:8000/tcp"]
