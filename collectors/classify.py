@@ -35,6 +35,7 @@ PARSERS: Final = {
     "kernel_log": "kernellog:parse",
     "capture": "tcpdump:parse",
     "options": "options:parse",
+    "brport": "sysfs:parse",
     "ufw": "frontends:parse_ufw",
     "firewalld": "frontends:parse_firewalld",
     "link": "iplink:parse",
@@ -612,6 +613,7 @@ SIGNATURES: Final = (
         ),
     ),
     ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
+    ("brport", r"^/sys/\S{1,60}/net/[\w.@-]+/(?:brif/[\w.@-]+|brport/hairpin_mode)"),
     ("component_log", KLOG),
     (
         "options",
