@@ -52,7 +52,7 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     after = "|".join(map(re.escape, _AFTER))
     before = rf"(?:(?<![a-z])(?:{latin})[ \t:'\"`(=]{{1,6}}|(?:{chinese})[ :]{{0,2}})(?:(?:host|name|hostname|the|域名)[ :'\"]{{1,3}}|域名)?"
     return (
-        re.compile(rf"{before}(?P<name>{_NAME})(?![\w-])", re.ASCII),
+        re.compile(rf"{before}(?P<name>{_NAME})(?![\w-]|'t\b)", re.ASCII),
         re.compile(rf"(?<![\w.-])(?P<name>{_NAME})[ '\"`):]{{1,4}}(?:\(\S{{1,40}}\) )?(?:lookup )?(?:{after})", re.ASCII),
     )
 

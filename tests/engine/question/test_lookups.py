@@ -89,3 +89,9 @@ def test_port_said() -> None:
     """A port that the complaint names is asked."""
     assert [f.port for f in understand("dns on port 5353 fails", FactBase([HOST[0], resolv("10.0.0.2")])).flows] == [5353]
     assert [f.port for f in understand("cannot resolve db", FactBase([HOST[0], resolv("10.0.0.2")]), port=54).flows] == [54]
+
+
+@pytest.mark.parametrize("text", ["nslookup: can't resolve 'db': name does not resolve", "nslookup can't find db"])
+def test_a_negation_is_no_name(text: str) -> None:
+    """What stands between the program and the name that it did not find is none itself."""
+    assert looked_up(text) == "db"
