@@ -33,8 +33,6 @@ class Choices:
         self._script = script
         self._answers: dict[Hashable, int] = {}
         self.asked: list[Asked] = []
-        self.each_packet = False
-        """Dice were thrown that are thrown anew for every packet of a connection: not those of a nat chain, of the routes or of IPVS."""
 
     def ask(self, key: Hashable, options: Sequence[str], unknown: Unknown | None, shares: Sequence[str] = ()) -> int:
         """Index of the option to follow; the same key is answered alike during one run."""

@@ -36,6 +36,10 @@ CLIENT_PORT = 40000
 """Source port of walked flows: an ordinary ephemeral one."""
 
 
+ONLY_SYN = 8
+"""Octets of options that only a SYN has: MSS, window scale, permission of selective acknowledgements."""
+
+
 class Run(NamedTuple):
     """Outcome of one replay."""
 
@@ -309,13 +313,17 @@ class Journey:
         return sees, walked
 
     def _ack_is_reset(self, end: End) -> bool:
-        """Whether the client's ACK, for which random rules throw their dice anew, misses the connection of its SYN and is answered by a reset."""
-        start = self._start() if self.choices.each_packet else None
-        if start is None or self.outside:
+        """Whether the client's ACK misses the connection of its SYN, or a rule takes it otherwise, and is answered by a reset.
+
+        It is shorter, bears other flags, its connection is known, and random rules throw their dice anew.
+        """
+        start = None if self.outside else self._start()
+        if start is None:
             return False
         kept = self.recorder
         self.recorder = self.walker.recorder = Recorder(kept.flow)
-        there = self.walker.carry(replace(start, packet=replace(start.packet, tcp_flags=frozenset({"ACK"}))))
+        ack = replace(start.packet, tcp_flags=frozenset({"ACK"}), size=start.packet.size - ONLY_SYN, mss=0)
+        there = self.walker.carry(replace(start, packet=ack))
         if there.disposition is Disposition.DELIVERED and (there.stack is not end.stack or there.packet.tuple() != end.packet.tuple()):
             there = replace(there, error="tcp-reset")
         reset = there.error == "tcp-reset" and self._refused(there)[0] == "ECONNREFUSED"

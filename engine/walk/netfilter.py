@@ -176,9 +176,7 @@ class Passage:
         return native.traverse(self, chain, context, chain.name, 0)
 
     def _base(self, chain: AnyChain, context: HookContext) -> Verdict:
-        before = len(self.choices.asked)
         found = self.asked(chain, context)
-        self.choices.each_packet |= any(one.shares and one.unknown is None for one in self.choices.asked[before:])
         if found is not None:
             verdict, lines = found, rule_line(found.chain, found.rule) if found.chain and found.rule else ()
             target = found.rule.target.name if found.rule else ""
