@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine import __version__
+from engine.findings import Verified
 from engine.report.clean import is_unsafe
 from engine.report.remarks import in_language
 from engine.report.strings import pick
@@ -95,7 +96,9 @@ def _remedy(remedy: RemedyPlan, lang: str) -> dict[str, Any]:
         "verify": list(remedy.verify),
         "undo": [in_language(command, lang) for command in remedy.undo],
         "risk": remedy.risk,
-        "verified": remedy.verified.value,
+        # The format knows three answers of whether the flow lives; that the fault itself is gone is told beside them.
+        "verified": (Verified.NOT_CHECKED if remedy.verified is Verified.REMOVES_FAULT else remedy.verified).value,
+        "removes_fault": remedy.verified in {Verified.RESTORES_FLOW, Verified.REMOVES_FAULT},
         "note": pick(remedy.note, lang) if remedy.note else None,
     }
 

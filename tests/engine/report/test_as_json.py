@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
+from engine.findings import Verified
 from engine.report.as_json import render_json, render_traces_json
 from engine.walk.trace import Line
 
@@ -29,6 +32,17 @@ def test_contract(found: Report) -> None:
     remedy = finding["remedies"][0]
     assert remedy["commands"][0] == "iptables -I DOCKER-USER -i cni0 -j ACCEPT"
     assert (remedy["node"], remedy["risk"], remedy["verified"], len(remedy["undo"])) == ("n1", "low", "restores-flow", 1)
+
+
+@pytest.mark.parametrize("verified", Verified)
+def test_what_a_remedy_does_is_told_in_the_three_words_of_the_format(found: Report, verified: Verified) -> None:
+    """``verified`` is one of three words, whatever else the model showed; that the fault is gone is a field of its own."""
+    finding = found.findings[0]
+    changed = found._replace(findings=(finding._replace(remedies=(finding.remedies[0]._replace(verified=verified),)),))
+    remedy = json.loads(render_json(changed))["findings"][0]["remedies"][0]
+    assert remedy["verified"] in {"restores-flow", "no-effect", "not-checked"}
+    assert (remedy["verified"] == "restores-flow") == (verified is Verified.RESTORES_FLOW)
+    assert remedy["removes_fault"] == (verified in {Verified.RESTORES_FLOW, Verified.REMOVES_FAULT})
 
 
 def test_trace_contract(found: Report, clean: Report) -> None:
