@@ -73,6 +73,7 @@ WHERE: Final = {
     "resolver.search": "names:ResolverSearch",
     "hosts.add": "names:HostsAdd",
     "dns.forward": "forwarders:DnsForward",
+    "dns.release-address": "nodecache:DnsReleaseAddress",
 }
 """Operation → its module here and its class: a run offers three of them, and start-up is not for the others."""
 
