@@ -170,6 +170,8 @@ def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
     base = Mention(token.start, token.end, token.text, word, address=token.address, port=token.port, protocol=token.protocol)
     if token.address:
         return base
+    if word in phrases.OWN_HOST_NAMES and not known(word):
+        return base._replace(host="", role="own-host")
     if word in _marker_words() or word.isdigit() or word in ("a", "i"):
         return None
     if known(word):
@@ -402,7 +404,7 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
         return SENDER
     if leading in ("to", "fails", "arrow"):
         return TARGET
-    if mention.role in {"published", "nodeport"}:
+    if mention.role in {"published", "nodeport"} or (mention.port and mention.text.lower().startswith(phrases.OWN_HOST_NAMES)):
         return TARGET
     if mention.role == "clients":
         return SENDER

@@ -258,6 +258,9 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
 )
 """(word, role): kinds of machine rather than names; a name in the evidence beats them."""
 
+OWN_HOST_NAMES: Final = ("host.docker.internal", "host.containers.internal", "gateway.docker.internal")
+"""Names by which containers call the machine that they run on."""
+
 MARKERS: Final[tuple[tuple[str, str], ...]] = (
     # "to": the target follows. "from": the sender follows. "fails": the target follows, or stands before if nothing follows.
     # "passive" and "seen" (the server sees …): the target stands before. "sends": the sender stands before.

@@ -31,7 +31,7 @@ from engine.suppose.clues import (
     runtime_of,
 )
 from engine.suppose.firewall import entered, entries, gathered, with_interfaces
-from engine.suppose.said import FIRST_TENANT, OLD_DOCKER0, OVER_VPN, published_port, vpn_server
+from engine.suppose.said import FIRST_TENANT, OLD_DOCKER0, OVER_VPN, holds_containers, published_port, vpn_server
 from engine.suppose.tenants import PORTS, Tenants
 from engine.suppose.tenants import inside as _inside
 
@@ -48,6 +48,11 @@ USUAL_CARD: Final = "eth0"
 USUAL_BRIDGES: Final = frozenset({"docker0", "cni-podman0", "virbr0"})
 """Bridges that are there on every machine with docker, podman or libvirt."""
 
+ROUTED: Final = re.compile(r"(?:ve-|vb-|vz-|veth|cali)[\w.-]*")
+"""Devices by which a host reaches one container."""
+ROUTED_INDEX: Final = 9600
+MOST_SPECIFIC: Final = 31
+"""Length of a prefix from which on nobody else is in it."""
 UNSEEN_BRIDGE: Final = "br-unseen"
 """Begins the names for bridges of containers whose node was not shown."""
 
@@ -132,6 +137,7 @@ class _Node:
         self._routes()
         self._types()
         self._containers(tenants)
+        self._routed()
         self._networks()
         self._parameters()
         self._firewall()
@@ -173,6 +179,10 @@ class _Node:
         for fact in self.facts.at("address", self.node, HOST):
             if fact.get("family", 4) == 4 and is_address(str(fact.get("address", ""))):
                 self.addresses.setdefault(str(fact.get("device", "")), []).append(f"{fact.get('address')}/{fact.get('prefixlen', 32)}")
+        for device, owns in self.addresses.items():
+            # "containers on mybr": whatever made that bridge, containers hang on it.
+            if not NICS.fullmatch(device) and holds_containers(self.symptom, device) and prefix(owns[0]).length < MOST_SPECIFIC:
+                self.clues.subnets.setdefault(device, str(prefix(owns[0])))
 
     def _bare_devices(self) -> None:
         """Devices that ``ifconfig`` shows without an IPv4 address: it leaves out the second of a device, never the only one."""
@@ -454,6 +464,28 @@ class _Node:
                 en = f"{tenant.name} on {tenant.bridge} of {self.node} has the address {tenant.address}."
                 self._say(en, f"{self.node} 的 {tenant.bridge} 上的 {tenant.name} 地址为 {tenant.address}。")
 
+    def _routed(self) -> None:
+        """Containers that hang on no bridge: the host has a route to their very address by a device of their own (systemd-nspawn)."""
+        held = {f.get("address") for f in self.facts.of_kind("address")}
+        for number, route in enumerate(self.facts.at("route", self.node, HOST)):
+            address, device = str(route.get("dst", "")).removesuffix("/32"), str(route.get("device", ""))
+            own = next((o.partition("/")[0] for o in self.addresses.get(device, ())), "")
+            if address not in self.named or address in held or route.get("gateway") or not own or not ROUTED.fullmatch(device):
+                continue
+            name, outer, inner = f"container {address}", ROUTED_INDEX + 2 * number, ROUTED_INDEX + 2 * number + 1
+            self._add("link", name=device, type="veth", index=outer, peer_index=inner, up=True, carrier=True)
+            stack = (
+                ("netns", {"name": name, "role": "container", "entry": ""}),
+                ("link", {"name": "host0", "type": "veth", "index": inner, "peer_index": outer, "up": True, "carrier": True}),
+                ("address", {"device": "host0", "address": address, "prefixlen": 32, "scope": "global", "family": 4}),
+                ("route", {"table": "main", "type": "unicast", "dst": f"{own}/32", "device": "host0", "scope": "link", "metric": 0, "family": 4}),
+                ("route", {"table": "main", "type": "unicast", "dst": "0.0.0.0/0", "device": "host0", "gateway": own, "metric": 0, "family": 4}),
+            )
+            self.made += [Fact(kind, fields, self.node, name) for kind, fields in stack]
+            end = {"network": device, "address": address, "prefixlen": 32, "gateway": own}
+            self._add("container", id="", name=name, state="running", runtime="nspawn", endpoints=(end,), ports=())
+            self._say(f"{name} of {self.node} is reached by {device}.", f"{self.node} 的 {name} 经 {device} 到达。")
+
     def _carry(self, bridges: set[str]) -> None:
         """A bridge has a carrier as soon as somebody hangs on it: who listed it alone, and empty, did so before or after."""
         if self._whole("links"):
@@ -522,7 +554,8 @@ class _Node:
             return
         forwards = {"net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"}
         usual = {"net.ipv4.conf.all.rp_filter": "2", "net.bridge.bridge-nf-call-iptables": "1"}
-        if not seen & forwards and any(self._is_container_bridge(d) for d in self.addresses):
+        routed = any(f.kind == "container" and f.get("runtime") == "nspawn" for f in self.made)
+        if not seen & forwards and (routed or any(self._is_container_bridge(d) for d in self.addresses)):
             usual["net.ipv4.ip_forward"] = "1"
             self._say(f"{self.node} forwards, as its runtime sees to.", f"{self.node} 已由运行时开启转发。")
         if any(key.endswith(".rp_filter") for key in seen):

@@ -51,3 +51,9 @@ def vpn_server(symptom: str) -> tuple[str, str] | None:
     if clients is None or re.search(r"\b(?:in|inside|as) (?:a |the )?(?:docker|container)\b|\bvpn containers?\b", symptom):
         return None
     return next(((device, own) for words, device, own in _SERVERS if words.search(symptom)), None)
+
+
+def holds_containers(symptom: str, device: str) -> bool:
+    """Whether a symptom says that containers or machines hang on a device."""
+    words = r"\b(?:containers?|guests?|vms?|machines?|bridge|容器|网桥)"
+    return re.search(rf"{words} (?:on |of |in |at |behind )?(?:the )?(?:bridge |network )?{re.escape(device.lower())}(?![\w-])", symptom) is not None

@@ -65,7 +65,7 @@ class Tenants:
     def __init__(self, facts: FactBase, node: str) -> None:
         self.facts = facts
         self.node = node
-        kinds = ("link", "address", "route", "dns_config", "socket", "observed")
+        kinds = ("link", "address", "route", "dns_config", "socket", "observed", "netfilter_table")
         self.stacks = list(dict.fromkeys(f.stack for kind in kinds for f in facts.of_kind(kind) if f.node == node and f.stack != HOST))
         self.running = [f for f in facts.of_kind("container") if f.node == node and f.get("state", "running") == "running"]
         self.made: list[Fact] = []

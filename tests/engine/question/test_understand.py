@@ -463,3 +463,9 @@ def test_a_person_in_front_of_a_screen_is_outside(lab: FactBase, symptom: str) -
 def test_what_is_fine_is_not_asked_about(lab: FactBase) -> None:
     """A clause that says "fine" tells what works, whatever its verb."""
     assert ask(lab, "pod-a cannot reach 10.2.0.9:8000, nodes ping each other fine") == ["n1/pod-a > 10.2.0.9:8000/tcp"]
+
+
+def test_port_of_a_name_before_an_error(lab: FactBase) -> None:
+    """In "db:5432: connection refused" the colon behind the port begins what was said."""
+    (flow,) = understand("pod-a to db:5432: connection refused", lab).flows
+    assert flow.port == 5432

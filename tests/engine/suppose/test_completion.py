@@ -8,7 +8,7 @@ import pytest
 
 from collectors.evidence import read
 from engine.facts import HOST, Fact, FactBase
-from engine.findings import Certainty, Verdict
+from engine.findings import Certainty, Standing, Verdict
 from engine.pipeline import diagnose, fact_base
 from engine.request import Request
 from engine.suppose import suppose
@@ -247,6 +247,52 @@ def test_what_a_symptom_and_names_tell_of_the_rest(tmp_path: Path, symptom: str,
     assert {f.id for f in asked(tmp_path, symptom, post=text).findings} == {cause}
 
 
+UFW = """\
+$ sudo ufw status verbose
+Status: active
+Default: deny (incoming), allow (outgoing), deny (routed)
+
+To                         Action      From
+--                         ------      ----
+22/tcp                     ALLOW IN    Anywhere
+$ ip -4 -br a
+lo               UNKNOWN        127.0.0.1/8
+enp2s0           UP             192.168.1.9/24
+mybr0            UP             10.136.9.1/24
+"""
+INNER = """\
+docker exec vpn iptables -L -v -n
+Chain INPUT (policy DROP 101 packets, 6060 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+   12   720 ACCEPT     tcp  --  eth0   *       192.168.0.0/24       0.0.0.0/0            tcp dpt:9080
+
+Chain FORWARD (policy DROP 0 packets, 0 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+
+Chain OUTPUT (policy ACCEPT 14 packets, 840 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+"""
+LSOF = """\
+$ sudo lsof -i :8899
+COMMAND  PID USER   FD   TYPE    DEVICE SIZE/OFF NODE NAME
+python3 7088 dev    4u  IPv4 232537433      0t0  TCP 127.0.0.1:8899 (LISTEN)
+"""
+
+
+@pytest.mark.parametrize(
+    ("symptom", "text", "cause"),
+    [
+        ("containers on mybr0 get no answer from 10.136.9.1:53, lookups time out", UFW, "firewall-drop"),
+        ("the web ui of container vpn (172.17.0.5) port 9080 cannot be reached from my LAN 192.168.10.0/24, times out", INNER, "firewall-drop"),
+        ("container can't reach host.docker.internal:8899: Connection refused", LSOF, "bound-to-loopback"),
+    ],
+)
+def test_where_the_filter_and_the_server_are(tmp_path: Path, symptom: str, text: str, cause: str) -> None:
+    """A bridge of any name that containers are said to hang on, a container's own filter, the host by the name that containers call it."""
+    report = asked(tmp_path, symptom, post=text)
+    assert [(f.id, f.standing) for f in report.findings] == [(cause, Standing.ROOT_CAUSE)]
+
+
 def test_address_that_docker0_had_before_it_changed(tmp_path: Path) -> None:
     """Named beside the bridge, or docker's old default: it is the bridge's own."""
     for symptom in ("dig @172.17.42.1 from the container times out", "containers ask the docker bridge 172.17.9.9:53, timeout"):
@@ -268,3 +314,28 @@ def test_nothing_supposed_alone_is_a_cause(tmp_path: Path) -> None:
     """A supposed container without IPv6 is no reason why the host cannot ask an IPv6 address."""
     routes = "fd00:1::/64 dev docker0 proto kernel metric 256 pref medium\ndefault via fe80::1 dev eth0 proto ra metric 1024 pref medium\n"
     assert not asked(tmp_path, "ping6 2001:db8::9 fails since docker is started", ip_6_route=routes).findings
+
+
+NSPAWN = """\
+$ iptables -t nat -S
+-P PREROUTING ACCEPT
+-P INPUT ACCEPT
+-P OUTPUT ACCEPT
+-P POSTROUTING ACCEPT
+-A POSTROUTING -s 10.233.7.0/24 -o {card} -j MASQUERADE
+$ ip r
+default via 192.168.43.1 dev wlan0 src 192.168.43.76
+10.233.7.2 dev ve-web scope link
+192.168.43.0/24 dev wlan0 scope link src 192.168.43.76
+$ ip -br a
+lo               UNKNOWN        127.0.0.1/8
+wlan0            UP             192.168.43.76/24
+ve-web@if2       UP             10.233.7.1/32
+"""
+
+
+@pytest.mark.parametrize(("card", "found"), [("eth0", ["masquerade-missing"]), ("wlan0", [])])
+def test_container_that_is_routed_to(tmp_path: Path, card: str, found: list[str]) -> None:
+    """The host has a route to its very address: it hangs on no bridge, and its packets are walked all the same."""
+    report = asked(tmp_path, "ping 1.1.1.1 from the container (10.233.7.2) times out", post=NSPAWN.format(card=card))
+    assert [f.id for f in report.findings] == found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.suppose.said import OVER_VPN, published_port, vpn_server
+from engine.suppose.said import OVER_VPN, holds_containers, published_port, vpn_server
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,12 @@ def test_vpn_server(symptom: str, server: tuple[str, str] | None) -> None:
 def test_what_leaves_by_a_tunnel(symptom: str, *, over: bool) -> None:
     """Words for the way, not the mere word."""
     assert bool(OVER_VPN.search(symptom)) is over
+
+
+@pytest.mark.parametrize(
+    ("symptom", "holds"),
+    [("containers on mybr0 get no answer", True), ("the guest behind mybr0", True), ("mybr0 is down", False), ("containers on mybr01", False)],
+)
+def test_devices_that_containers_hang_on(symptom: str, *, holds: bool) -> None:
+    """Only the device itself, beside a word for those on it."""
+    assert holds_containers(symptom, "mybr0") is holds
