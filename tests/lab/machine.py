@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.lab import first
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,9 +31,12 @@ _INIT = """
 set -e
 mount -t tmpfs tmpfs /run
 mkdir -p /run/netns /run/lock /run/lab/bin /run/lab/cgroup
-mount --rbind /sys/fs/cgroup /run/lab/cgroup
-mount -t sysfs sysfs /sys
-mount --move /run/lab/cgroup /sys/fs/cgroup
+# In the first network namespace /sys is right as it is.
+if [ "$2" ]; then
+  mount --rbind /sys/fs/cgroup /run/lab/cgroup
+  mount -t sysfs sysfs /sys
+  mount --move /run/lab/cgroup /sys/fs/cgroup
+fi
 mkdir /run/lab/tmp
 mount --bind "$1" /run/lab/tmp
 for dir in etc root var/lib; do
@@ -63,11 +68,17 @@ def _told(command: str, place: str, result: subprocess.CompletedProcess[str]) ->
 class Machine:
     """One running machine."""
 
-    def __init__(self, name: str, backend: str = "legacy") -> None:
+    def __init__(self, name: str, backend: str = "legacy", *, in_first: bool = False) -> None:
         self.name = name
         self._servers: list[subprocess.Popen[str]] = []
+        if in_first and not first.OURS:
+            message = f"machine {name}: the first network namespace is not the lab's here"
+            raise LabError(message)
+        self._before = first.taken() if in_first else None
+        own = [] if in_first else ["--net"]
+        inside = ["sh", "-c", _INIT, name, tempfile.gettempdir(), *own]
         self._unshare = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, name, tempfile.gettempdir()],
+            ["unshare", "--mount", *own, "--uts", "--ipc", "--pid", "--fork", "--mount-proc", *inside],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         assert self._unshare.stdout is not None
@@ -140,6 +151,8 @@ class Machine:
         for stream in (self._unshare.stdout, self._unshare.stderr):
             if stream is not None:
                 stream.close()
+        if self._before is not None:
+            self._before.restore()
 
 
 class Machines:
@@ -149,9 +162,9 @@ class Machines:
         self._machines: dict[str, Machine] = {}
         self._ports = 0
 
-    def start(self, name: str, backend: str = "legacy") -> Machine:
-        """Start a machine."""
-        self._machines[name] = Machine(name, backend)
+    def start(self, name: str, backend: str = "legacy", *, in_first: bool = False) -> Machine:
+        """Start a machine, in a network namespace of its own or in the kernel's first."""
+        self._machines[name] = Machine(name, backend, in_first=in_first)
         return self._machines[name]
 
     def __getitem__(self, name: str) -> Machine:

@@ -98,6 +98,8 @@ class Node:
     run: Sequence[str] = ()
     """Further shell lines, after all of the above."""
     listen: Sequence[Listen] = ()
+    first: bool = False
+    """Whether its network is the kernel's first, where bounds of the whole kernel are; with ``kernel: debian`` only."""
     member: bool = False
     """Whether it is a node of the scenario's Kubernetes cluster."""
     pod_cidr: str = ""
@@ -244,4 +246,7 @@ def load(path: Path) -> Scenario:
         for each in values.pop("look_alikes", ())
     )
     scenario: Scenario = _build(Scenario, {"name": path.stem, **values}, path.name)
+    if any(node.first for node in scenario.nodes.values()) and scenario.kernel != "debian":
+        message = f"{path.name}: first: only kernel: debian has a first network namespace to give away"
+        raise ScenarioError(message)
     return scenario

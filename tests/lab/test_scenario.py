@@ -25,6 +25,17 @@ def test_missing_key_is_named(tmp_path: Path) -> None:
         load(file)
 
 
+def test_first_namespace_needs_another_kernel(tmp_path: Path) -> None:
+    """A machine in the first network namespace is an error where that namespace is the system's own."""
+    file = tmp_path / "x.yaml"
+    text = "{id: x, about: y, symptom: z, traffic: {from: n, to: b}, break: {}, mend_by_hand: {}, undo_by_hand: {}, nodes: {n: {first: true}}%s}"
+    file.write_text(text % "")
+    with pytest.raises(ScenarioError, match=r"x\.yaml: first: only kernel: debian"):
+        load(file)
+    file.write_text(text % ", kernel: debian")
+    assert load(file).nodes["n"].first
+
+
 def test_like_lays_a_file_over_another() -> None:
     """``like`` takes the other file's keys: mappings are merged, the rest is replaced, null removes."""
     base = {"a": {"x": 1, "y": 2}, "b": [1, 2], "c": 3}

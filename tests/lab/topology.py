@@ -107,7 +107,7 @@ def build(scenario: Scenario) -> Machines:
     machines = Machines()
     try:
         for node in scenario.nodes.values():
-            machines.start(node.name, node.backend)
+            machines.start(node.name, node.backend, in_first=node.first)
         for node in scenario.nodes.values():
             _set_up(machines, scenario, node)
     except BaseException:

@@ -1,6 +1,7 @@
 """Connections of the lab that stay open: a client that holds many, or a server that never accepts.
 
-Usage: ``hold ADDRESS PORT COUNT`` opens COUNT connections; ``hold listen PORT BACKLOG`` listens and accepts nobody.
+Usage: ``hold ADDRESS PORT COUNT`` opens COUNT connections; ``hold ADDRESS PORT all`` as many as something on the way lets through;
+``hold listen PORT BACKLOG`` listens and accepts nobody.
 Either leaves a process behind that keeps them.
 """
 
@@ -10,6 +11,8 @@ import os
 import signal
 import socket
 import sys
+
+MOST = 1000
 
 
 def keep() -> None:
@@ -23,6 +26,17 @@ def keep() -> None:
     signal.pause()
 
 
+def as_many(address: str, port: int) -> list[socket.socket]:
+    """Open connections until one is not answered."""
+    held: list[socket.socket] = []
+    while len(held) < MOST:
+        try:
+            held.append(socket.create_connection((address, port), 3))
+        except TimeoutError:
+            return held
+    sys.exit(f"{address}:{port} still answers after {MOST} connections")
+
+
 def main(address: str, port: str, count: str) -> None:
     """Open them, then keep them."""
     if address == "listen":
@@ -32,7 +46,7 @@ def main(address: str, port: str, count: str) -> None:
         server.listen(int(count))
         held = [server]
     else:
-        held = [socket.create_connection((address, int(port)), 3) for _ in range(int(count))]
+        held = as_many(address, int(port)) if count == "all" else [socket.create_connection((address, int(port)), 3) for _ in range(int(count))]
     if held:
         keep()
 
