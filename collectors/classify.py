@@ -47,6 +47,7 @@ PARSERS: Final = {
     "port": "bridge:parse_link",
     "brctl": "bridge:parse_brctl",
     "socket": "ss:parse",
+    "lsof": "lsof:parse",
     "resolv": "resolv:parse",
     "hosts": "resolv:parse_hosts",
     "nsswitch": "resolv:parse_nsswitch",
@@ -185,6 +186,7 @@ WORDS: Final = {
     "ss": "socket",
     "netstat": "socket",
     "sockets": "socket",
+    "lsof": "lsof",
     "listeners": "socket",
     "docker": "docker",
     "podman": "docker",
@@ -255,6 +257,7 @@ PROGRAMS: Final = (
     "sysctl",
     "conntrack",
     "netstat",
+    "lsof",
     "route",
     "arp",
     "ifconfig",
@@ -482,7 +485,7 @@ IP_LINE: Final = (
 OWN_LINE: Final = (
     rf"(?:{IP_LINE}|tcpdump[ \t]|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
     r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|ethtool[ \t]+-\w|dmesg\b|"
-    r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|"
+    r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|lsof[ \t]+-\w|"
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
     r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
@@ -502,6 +505,8 @@ HEADING: Final = (
     rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|/[\w./-]{{0,40}}[ ][#$]|"
     # … a prompt of a theme ("me@box ⚙ ~  ", "➜  ~ ", "❯ ") …
     rf"(?:[\w.-]+@[\w.-]+[ \t]+)?(?:{GLYPH}[ \t]+){{1,3}}(?:[\w./~-]{{1,40}}[ \t]+)?|"
+    # … none, before a command line that leads into a container …
+    rf"(?=(?:sudo[ \t]+)?(?:docker|podman|nerdctl|kubectl|lxc|incus)[ \t]+exec[ \t])|"
     rf"[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
     r"(?:sudo[ \t]+|time[ \t]+)?"
     r"(?P<heading>(?:(?:nsenter|docker|docker-compose|podman|nerdctl|kubectl|lxc|incus|lxc-attach)[ \t][^\n]{1,160}?[ \t])?"
@@ -625,6 +630,7 @@ SIGNATURES: Final = (
     ),
     ("ufw", r"^Status: (?:in)?active[ \t\r]*$"),
     ("firewalld", r"^[A-Za-z][\w-]*(?: \((?:active|default)[^)\n]*\))?[ \t\r]*$(?=\n  target: )"),
+    ("lsof", r"^COMMAND +PID +(?:TID +)?(?:TASKCMD +)?USER +FD +TYPE +DEVICE "),
     ("modules", r"^Module[ \t]+Size[ \t]+Used by|^\w+ \d+ \d+ \S+ (?:Live|Loading|Unloading) 0x"),
     ("flannel", r"^FLANNEL_(?:NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK|IPV6_SUBNET)="),
     ("resolv", r"^nameserver[ \t]+\S+"),
