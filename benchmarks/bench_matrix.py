@@ -9,16 +9,12 @@ import json
 import tempfile
 from pathlib import Path
 from time import process_time
-from typing import TYPE_CHECKING
 
 from benchmarks.big_cluster import Shape, write
 from benchmarks.timing import PROGRAM, run
 from engine import pipeline
-from engine.matrix import Options
+from engine.matrix import Matrix, Options
 from engine.request import Request
-
-if TYPE_CHECKING:
-    from engine.matrix import Matrix
 
 TIMES = 4
 WHOLE = Shape()
@@ -35,7 +31,11 @@ def part(folder: Path) -> tuple[Matrix, float]:
     write(folder, PART)
     begin = process_time()
     found = pipeline.matrix(Request(bundles=(folder,)), Options())
-    return found, process_time() - begin
+    seconds = process_time() - begin
+    if not isinstance(found, Matrix):
+        message = "the nodes' own state was not read"
+        raise TypeError(message)
+    return found, seconds
 
 
 def main() -> None:
