@@ -640,7 +640,8 @@ SIGNATURES: Final = (
     (
         "kubernetes",
         (
-            r"^apiVersion:|^(?:NAMESPACE[ \t]+)?NAME[ \t]+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR|DESIRED|CIDR|ASN)\b|"
+            r"^apiVersion:|^kind:[ \t]+[\"']?[A-Z]\w+[\"']?[ \t\r]*$(?=\n(?:apiVersion|metadata):)|"
+            r"^(?:NAMESPACE[ \t]+)?NAME[ \t]+(?:READY|TYPE|STATUS|ENDPOINTS|ADDRESSTYPE|CLUSTER-IP|POD-SELECTOR|DESIRED|CIDR|ASN)\b|"
             r"^(?:NAMESPACE[ \t]+)?LAST SEEN[ \t]+TYPE\b|^[ \t]*Type[ \t]+Reason[ \t]+Age[ \t]+From[ \t]+Message\b|"
             r"^[ \t]*(?:Warning|Normal)[ \t]+[A-Z]\w+[ \t]+(?:\d+[smhdy]|<invalid>|<unknown>)\S*(?: \(x\d+ over [^)\n]*\))?[ \t]+[\w-]+|"
             r"^Name:[ \t]+\S+[ \t\r]*$(?=\n(?:Namespace|Roles|Labels|Generate Name|Created on|Priority|CreationTimestamp|Annotations|Selector):)"
@@ -804,7 +805,7 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
             at = _line_end(text, match.start())
             if kind in runs and (run := runs[kind].match(text, at)):
                 at = run.end()
-            if match[0].startswith("apiVersion"):
+            if match[0].startswith(("apiVersion", "kind")):
                 at = _yaml_end(text, at)
     return found
 

@@ -16,7 +16,7 @@ from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
 from collectors.containers import listed, merged
 from collectors.members import Limits, Members, decode, load
 from collectors.objects import settled
-from collectors.pasted import latest, unfenced
+from collectors.pasted import latest, unfenced, unquoted
 from collectors.place import Place
 from collectors.prompts import Prompted
 from engine.errors import EvidenceError
@@ -188,7 +188,7 @@ def parse_file(file: File, prompted: Prompted) -> list[Fact]:
     """Facts of one file; an ``unparsed`` one if nothing recognises it."""
     text = decode(file.data)
     if not file.command:
-        text = unfenced(text)
+        text = unfenced(unquoted(text))
     facts: list[Fact] = []
     for section in sections(file.inner, text, file.command):
         place = prompted.place(file, section.host)

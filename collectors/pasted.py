@@ -1,4 +1,4 @@
-"""Text as people paste it into posts: fences around the outputs, and one command printed twice."""
+"""Text as people paste it into posts: fences around the outputs, marks of quotation before them, and one command printed twice."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ LONGEST: Final = 1 << 20
 
 _FENCE: Final = re.compile(r"^[ \t>]*(?:`{3,}|~{3,})[\w.+-]*[ \t\r]*$|(?<=[^\s`])`{3,}[ \t\r]*$", re.MULTILINE)
 """A line that begins or ends a block of code, and a block's end behind its last line."""
+
+_QUOTED: Final = re.compile(r"(?:^(?:>[ ]?)++[^\n]*+(?:\n|\Z)){3,}", re.MULTILINE)
+"""Lines that a post quotes, three or more: fewer are what a shell asks for the rest of a command by."""
+_SENT: Final = re.compile(r"> [A-Z]{3,10} \S+ HTTP/")
+"""How the headers begin that ``curl -v`` sent."""
+_MARKS: Final = re.compile(r"^(?:>[ ]?)+", re.MULTILINE)
+
+
+def unquoted(text: str) -> str:
+    """A text without the marks before quoted lines, each line at its place."""
+    if len(text) > LONGEST or not (text.startswith(">") or "\n>" in text):
+        return text
+    return _QUOTED.sub(lambda block: block[0] if _SENT.match(block[0]) else _MARKS.sub("", block[0]), text)
 
 
 def unfenced(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from collectors.classify import sections
 from collectors.evidence import read
-from collectors.pasted import unfenced
+from collectors.pasted import unfenced, unquoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,3 +74,41 @@ def test_a_listing_without_addresses_takes_none_away(tmp_path: Path) -> None:
     link = BARE.splitlines(keepends=True)[0].replace("group", "mode DEFAULT group") + BARE.splitlines(keepends=True)[1]
     found = facts(tmp_path, f"$ ip addr show docker0\n{ADDRESS}$ ip link show docker0\n{link}")
     assert [f.get("address") for f in found if f.kind == "address"] == ["172.17.0.1"]
+
+
+DESCRIBED = """\
+> [root@c1 ~]# kubectl describe ep web -n shop
+> Name:         web
+> Namespace:    shop
+> Labels:       app=web
+> Subsets:
+>   Addresses:          <none>
+>   NotReadyAddresses:  10.244.0.9
+>   Ports:
+>     Name     Port  Protocol
+>     ----     ----  --------
+>     http     80    TCP
+>
+> Events:  <none>
+"""
+
+
+def test_quoted_outputs_are_outputs(tmp_path: Path) -> None:
+    """Marks of quotation are no part of an output, however deep it is quoted; lines keep their numbers."""
+    for text in (DESCRIBED, DESCRIBED.replace("> ", "> > ")):
+        (found,) = [f for f in facts(tmp_path, f"It appears so:\n{text}and so on\n") if f.kind == "endpoints"]
+        assert (found.get("service"), found.get("ready"), found.get("not_ready")) == ("web", (), ({"address": "10.244.0.9"},))
+    assert unquoted(DESCRIBED).count("\n") == DESCRIBED.count("\n")
+
+
+@pytest.mark.parametrize("text", ["$ for i in 1 2\n> do echo $i\n> done\n", "> GET / HTTP/1.1\n> Host: web\n> Accept: */*\n>\n"])
+def test_what_is_no_quotation(text: str) -> None:
+    """A shell's prompt for the rest of a command stays, and so do the headers that curl sent."""
+    assert unquoted(text) == text
+
+
+def test_a_manifest_that_begins_with_its_kind(tmp_path: Path) -> None:
+    """Which key a manifest begins with does not matter."""
+    manifest = "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata:\n  name: p\n  namespace: shop\nspec:\n  podSelector: {}\n"
+    text = f"I applied\n\n{manifest}\nand wget hangs\n"
+    assert [f.get("name") for f in facts(tmp_path, text) if f.kind == "network_policy"] == ["p"]
