@@ -118,7 +118,6 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "ct-count": ("the number of connections is not followed", "连接数无从推演"),
     "not-understood": ("this part of the rule is not understood", "规则的这一部分无法理解"),
     "nfqueue": ("a program decides (nfqueue)", "由程序裁决（nfqueue）"),
-    "tproxy-if": ("a transparent proxy takes the packet, if one listens", "若有透明代理在监听，报文由其接收"),
     "not-modelled": ("{what} is not modelled", "{what} 未建模"),
     "chain-unlisted": ("chain {chain} is not listed", "链 {chain} 未列出"),
     "map-unlisted": ("the map is not listed", "映射表未列出"),

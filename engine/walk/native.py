@@ -1,6 +1,7 @@
 """The packet in native nftables chains: statements in order, verdicts, marks, translations.
 
-Source: Linux ``net/netfilter/nf_tables_core.c`` (nft_do_chain), ``nft_reject*.c``, ``nft_nat.c``, ``nft_masq.c``, ``nft_redir.c``, ``nft_notrack.c``.
+Source: Linux ``net/netfilter/nf_tables_core.c`` (nft_do_chain), ``nft_reject*.c``, ``nft_nat.c``, ``nft_masq.c``, ``nft_redir.c``, ``nft_notrack.c``,
+``nft_tproxy.c``.
 """
 
 from __future__ import annotations
@@ -70,7 +71,6 @@ REASONS = {
     "ct count": phrase("ct-count"),
     "unparsed": phrase("not-understood"),
     "queue": phrase("nfqueue"),
-    "tproxy": phrase("tproxy-if"),
 }
 
 
@@ -124,6 +124,8 @@ def _statement(passage: Passage, place: Place, made: ast.Statement) -> Outcome:
             return _verdict_map(passage, place, key, data)
         case ast.Translate():
             return _translate(passage, place, made)
+        case ast.Divert():
+            return _divert(passage, place, made)
         case ast.Reject():
             return _reject(passage, place, made)
         case ast.SetValue():
@@ -133,8 +135,7 @@ def _statement(passage: Passage, place: Place, made: ast.Statement) -> Outcome:
             return Flow.ON
         case ast.Doubtful():
             return _doubtful(passage, place, made)
-        case ast.Note():
-            return Flow.ON
+    return Flow.ON  # a note
 
 
 def _scene(passage: Passage, place: Place) -> Scene:
@@ -418,6 +419,23 @@ def _port(passage: Passage, place: Place, wanted: ast.Expression | None, current
         return None
     found = _resolved(passage, place, wanted)
     return found if isinstance(found, (Flow, Verdict)) else _port_of(found, current)
+
+
+def _divert(passage: Passage, place: Place, made: ast.Divert) -> Outcome:
+    """Give the packet to a local socket; where none waits for it the rule ends and the packet goes on (unlike iptables' target)."""
+    from engine.walk.tproxy import Listener, assign
+
+    packet, version = passage.packet, {"ip": 4, "ip6": 6}.get(made.family, passage.packet.family)
+    if packet.protocol not in {"tcp", "udp"} or packet.family != version:
+        return Flow.BREAK
+    port = _port(passage, place, made.port, packet.dport)
+    if isinstance(port, (Flow, Verdict)):
+        return port
+    address = _resolved(passage, place, made.address) if made.address is not None else None
+    if isinstance(address, (Flow, Verdict)):
+        return address
+    wanted = Listener(to_int(address.text) if isinstance(address, ast.Literal) else 0, port or 0)
+    return Flow.ON if assign(passage, wanted, place.context.in_device, place.chain, place.rule) else Flow.BREAK
 
 
 def _port_of(wanted: ast.Expression, current: int) -> int | None:

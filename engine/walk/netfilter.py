@@ -250,7 +250,7 @@ class Passage:
         if name == "TPROXY":
             from engine.walk.tproxy import divert
 
-            return Verdict("accept" if divert(self, rule, chain) else "drop", chain, rule, base, by="rule")
+            return Verdict("accept" if divert(self, rule, chain, context.in_device) else "drop", chain, rule, base, by="rule")
         if name in TRANSLATING:
             return self._translate(rule, chain, context, base)
         return self._unknown_target(rule, chain, base)

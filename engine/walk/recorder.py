@@ -63,11 +63,15 @@ class Recorder:
         self.assumed: dict[tuple[str, str, str], Unknown] = {}
         self.outer: dict[str, str | int] = {}
         """While a tunnel's outer packet is walked: fields that say so in :data:`OUTER` facts."""
+        self.client: NetStack | None = None
+        """Once the request is over: the stack that sent it, unless it came from outside."""
         self._seq = 0
 
     def turn(self, direction: str) -> tuple[Hop, ...]:
         """Close the hops of the direction so far and start another direction."""
         done = tuple(Hop(h.stack.node, h.stack.name, h.in_device, h.out_device, h.packet, tuple(h.steps)) for h in self.hops)
+        if self.direction == "request" and self.hops and not self.hops[0].in_device:
+            self.client = self.hops[0].stack
         self.hops = []
         self.direction = direction
         return done

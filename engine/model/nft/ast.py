@@ -162,6 +162,18 @@ class Translate:
 
 
 @dataclass(frozen=True, slots=True)
+class Divert:
+    """``tproxy``: a local socket takes the packet as it is."""
+
+    family: str = ""
+    """ip | ip6 | "" (the table's)"""
+    address: Expression | None = None
+    """Where the socket listens; ``None`` = an address of the device that the packet came by"""
+    port: Expression | None = None
+    """``None`` = the port that was asked for"""
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """``reject with TYPE CODE``."""
 
@@ -196,13 +208,13 @@ class Doubtful:
     """A statement whose effect a listing does not tell."""
 
     what: str
-    """``limit``, ``quota``, ``ct count``, ``xt match``, ``queue``, ``tproxy``, ``unparsed`` …"""
+    """``limit``, ``quota``, ``ct count``, ``xt match``, ``queue``, ``unparsed`` …"""
     effect: str
     """``match``: the rule may end here; ``taken``: the packet may be taken away; ``any``: both"""
     text: str = field(default="", compare=False)
 
 
-Statement = Match | Verdict | VerdictMap | Translate | Reject | SetValue | Notrack | Note | Doubtful
+Statement = Match | Verdict | VerdictMap | Translate | Divert | Reject | SetValue | Notrack | Note | Doubtful
 
 # --- structure ----------------------------------------------------------------------------------------------------
 

@@ -338,7 +338,7 @@ def statement(value: Any, family: str) -> ast.Statement:
     raise Trouble(message)
 
 
-_DOUBTFUL = {"limit": "match", "quota": "match", "ct count": "match", "queue": "taken", "tproxy": "taken", "synproxy": "taken", "fwd": "taken"}
+_DOUBTFUL = {"limit": "match", "quota": "match", "ct count": "match", "queue": "taken", "synproxy": "taken", "fwd": "taken"}
 _NOTES = frozenset({"counter", "log", "flow", "last", "dup", "secmark", "ct helper", "ct timeout", "ct expectation"})
 
 
@@ -355,8 +355,6 @@ def _plain(kind: str, body: Any) -> str:
         return f"quota {over}{body.get('val')} {body.get('val_unit', 'bytes')}"
     if kind == "ct count":
         return f"ct count {over}{body.get('val')}"
-    if kind == "tproxy":
-        return f"tproxy to {body.get('addr', '')}{':' + str(body['port']) if 'port' in body else ''}"
     if kind == "flow":
         return f"flow add {body.get('flowtable')}"
     return " ".join([kind, *_words(body)])
@@ -384,9 +382,13 @@ def _mangle(body: Object) -> ast.Statement:
     return ast.SetValue(key, expression(body["value"]))
 
 
+def _end(body: Object) -> tuple[ast.Expression | None, ast.Expression | None]:
+    """Address and port that a statement sends packets to."""
+    return expression(body["addr"]) if "addr" in body else None, expression(body["port"]) if "port" in body else None
+
+
 def _translate(kind: str, body: Object) -> ast.Statement:
-    address = expression(body["addr"]) if "addr" in body else None
-    port = expression(body["port"]) if "port" in body else None
+    address, port = _end(body)
     flags = {*_texts(body.get("flags")), *_texts(body.get("type_flags"))}
     known = {f for f in flags if f in NAT_FLAGS or f == "prefix"} | ({"prefix"} if "netmap" in flags else set())
     return ast.Translate(kind, str(body.get("family", "")), address, port, tuple(sorted(known)))
@@ -416,6 +418,7 @@ _STATEMENTS: dict[str, Callable[[Any], ast.Statement]] = {
     "mangle": _mangle,
     "vmap": lambda b: ast.VerdictMap(expression(b["key"]), _data(b["data"])),
     "notrack": lambda _b: ast.Notrack(),
+    "tproxy": lambda b: ast.Divert(str(b.get("family", "")), *_end(b)),
     "set": _update,
     "meter": lambda b: ast.Doubtful("limited add", "match", f"meter {b.get('name')}"),
     "map": lambda b: ast.Note("add", str(b.get("map"))),

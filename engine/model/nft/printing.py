@@ -54,6 +54,8 @@ def statement(made: ast.Statement) -> str:
             return f"{expression(key)} vmap {expression(data, _quoted(key))}"
         case ast.Translate():
             return _translate(made)
+        case ast.Divert(family, address, port):
+            return " ".join(filter(None, ["tproxy", family, *_end(address, port)]))
         case ast.Reject(kind, code):
             return "reject" if not kind else f"reject with {kind} {code}".strip()
         case ast.SetValue(key, value):
@@ -86,13 +88,19 @@ def _translate(made: ast.Translate) -> str:
         words.append(made.family)
     if "prefix" in made.flags:
         words.append("prefix")
-    if made.address is not None or made.port is not None:
-        address = expression(made.address) if made.address is not None else ""
-        if made.port is not None and ":" in address and isinstance(made.address, (ast.Literal, ast.Range)):
-            address = "-".join(f"[{part}]" for part in address.split("-"))
-        words += ["to", address + (f":{expression(made.port)}" if made.port is not None else "")]
+    words += _end(made.address, made.port)
     flags = [f for f in made.flags if f != "prefix"]
     return " ".join([*words, ",".join(flags)] if flags else words)
+
+
+def _end(address: ast.Expression | None, port: ast.Expression | None) -> list[str]:
+    """``to ADDRESS:PORT`` in words, as far as they are there."""
+    if address is None and port is None:
+        return []
+    text = expression(address) if address is not None else ""
+    if port is not None and ":" in text and isinstance(address, (ast.Literal, ast.Range)):
+        text = "-".join(f"[{part}]" for part in text.split("-"))
+    return ["to", text + (f":{expression(port)}" if port is not None else "")]
 
 
 # --- expressions --------------------------------------------------------------------------------------------------

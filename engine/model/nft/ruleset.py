@@ -96,6 +96,8 @@ def _target(statements: tuple[ast.Statement, ...]) -> Target:
                 return Target("REJECT")
             case ast.Translate(kind):
                 return Target(kind.upper())
+            case ast.Divert():
+                return Target("TPROXY")
             case ast.Notrack():
                 return Target("NOTRACK")
             case ast.VerdictMap():

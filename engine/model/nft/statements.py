@@ -76,7 +76,6 @@ _EFFECTS = {
     "quota": "match",
     "ct count": "match",
     "queue": "taken",
-    "tproxy": "taken",
     "synproxy": "taken",
     "xt match": "match",
     "xt target": "taken",
@@ -266,11 +265,10 @@ def _rest(what: str) -> Callable[[Cursor], str]:
     return read
 
 
-def _tproxy(at: Cursor) -> str:
-    at.accept("ip", "ip6")
-    if at.accept("to"):
-        _target(at)
-    return "tproxy"
+def _tproxy(at: Cursor) -> ast.Statement:
+    family = at.accept("ip", "ip6")
+    address, port = _target(at) if at.accept("to") else (None, None)
+    return ast.Divert(family, address, port)
 
 
 def _synproxy(at: Cursor) -> str:

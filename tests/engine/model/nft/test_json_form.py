@@ -149,3 +149,28 @@ def test_never_raises(values: list[Any], kind: str) -> None:
     """Any JSON gives a listing."""
     body = {"family": "ip", "table": "t", "chain": "c", "name": "n", "expr": values, "elem": values, "hook": "input", "flags": values}
     json_form.parse(json.dumps({"nftables": [{kind: body}, *values]}))
+
+
+@pytest.mark.parametrize(("text", "body"), [
+    ("tproxy to :15001", {"port": 15001}),
+    ("tproxy ip to 127.0.0.1:15001", {"family": "ip", "addr": "127.0.0.1", "port": 15001}),
+    ("tproxy ip6 to [::1]:15001", {"family": "ip6", "addr": "::1", "port": 15001}),
+    ("tproxy to 127.0.0.1", {"addr": "127.0.0.1"}),
+])  # fmt: skip
+def test_transparent_proxies(text: str, body: dict[str, Any]) -> None:
+    """Text and JSON tell one listener, and what is printed of it is the text."""
+    found = rule({"tproxy": body})
+    (spelled,) = parser.parse(f"table inet t {{\nchain c {{\n{text}\n}}\n}}\n").tables[0].chains[0].rules
+    assert isinstance(found.statements[0], ast.Divert)
+    assert found.statements == spelled.statements
+    assert found.text == text
+
+
+def test_a_proxys_port_of_a_map() -> None:
+    """The port may come from a map, which nft shows in JSON alone: ``tproxy to`` without an end is not understood, not guessed."""
+    key = {"payload": {"protocol": "tcp", "field": "dport"}}
+    (divert,) = rule({"tproxy": {"port": {"map": {"key": key, "data": {"set": [[80, 15001]]}}}}}).statements
+    assert isinstance(divert, ast.Divert)
+    assert isinstance(divert.port, ast.MapOf)
+    listing = parser.parse("table ip t {\nchain c {\ntproxy to\n}\n}\n")
+    assert listing.unparsed == ((3, "tproxy to"),)

@@ -42,7 +42,7 @@ def test_recordings_are_understood(name: str, form: str) -> None:
     assert found.unparsed == ()
     assert found.tables
     kinds = {s.what for t in found.tables for c in t.chains for r in c.rules for s in r.statements if isinstance(s, ast.Doubtful)}
-    assert kinds <= {"limit", "quota", "ct count", "limited add", "tproxy", "xt match recent"}
+    assert kinds <= {"limit", "quota", "ct count", "limited add", "xt match recent"}
 
 
 @pytest.mark.parametrize("name", NAMES)
