@@ -175,6 +175,8 @@ class Diagnoser:
         if self.question.name:
             fields |= {"name": self.question.name, "dots": self.question.name.count(".")}
         if any(network.facts.of_kind(kind) for kind in ("pod", "service", "endpoints")):
+            from engine.cluster import Cluster
+            from engine.cluster.bare import silent_resolver
             from engine.cluster.flows import called
 
             named = called(network.facts, self.question.mentioned)
@@ -183,6 +185,8 @@ class Diagnoser:
                 words = called(network.facts, [word.strip("\"'`.,:;()") for word in text.split()])
                 named = words | ({"services": named["services"]} if named["services"] else {})
             fields |= named
+            if self.question.about_names and "lacking" not in fields and (silent := silent_resolver(Cluster(network.facts))):
+                fields["lacking"] = silent
         from engine.troubles import told_of
 
         if told := told_of(text):

@@ -499,7 +499,7 @@ KINDS: Final[dict[str, Kind]] = {
          "pods": "tuple[str]: namespace/name of the pods that it names; absent without Kubernetes objects", "services": "tuple[str]: namespace/name",
          "unresolvable": "str: the first of them that is headless and has no ready backend",
          "muted": "str: the first pod that it names whose policies let no look-up out",
-         "lacking": "str: the first of them without a ready backend of any port",
+         "lacking": "str: the first of them without a ready backend of any port; of a look-up also the cluster's DNS, if only empty endpoints of it were seen",
          "unresolving": "str: the first pod that it names that lives in its node's network",
          "names": "bool: it is about looking names up", "name": "str: that was looked up, if it says; lower case, without a last dot",
          "dots": "int: in that name", "trouble": "str: fault that it quotes a program's message of, as in trouble.name; absent if none"},

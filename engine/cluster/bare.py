@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
     from engine.cluster.inventory import Cluster
 
+RESOLVERS = ("kube-system/kube-dns", "kube-system/coredns", "kube-system/rke2-coredns-rke2-coredns", "openshift-dns/dns-default")
+"""Services that clusters' DNS servers stand behind."""
+
+
+def silent_resolver(cluster: Cluster) -> str:
+    """The cluster's DNS Service, ``namespace/name``, if only empty endpoints were seen of it; "" if not."""
+    return next((full for full in empty_endpoints(cluster) if full in RESOLVERS), "")
+
 
 def empty_endpoints(cluster: Cluster) -> dict[str, Fact]:
     """``namespace/name`` of Services that were not seen themselves, and of which no listing shows a ready address."""

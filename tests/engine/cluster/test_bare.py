@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.cluster import Cluster
-from engine.cluster.bare import backends, empty_endpoints
+from engine.cluster.bare import backends, empty_endpoints, silent_resolver
 from engine.cluster.flows import called
 from engine.facts import Fact, FactBase
 
@@ -36,3 +36,11 @@ def test_called() -> None:
     """A question that names it is about a Service without backends; one that names another is not."""
     assert called(FactBase(FACTS), ["till"])["lacking"] == "shop/till"
     assert "lacking" not in called(FactBase(FACTS), ["till-db"])
+
+
+def test_silent_resolver() -> None:
+    """The cluster's DNS is known by its name, and silent if none of its endpoints is ready; another Service is no resolver."""
+    resolver = endpoints("kube-dns").having(namespace="kube-system")
+    assert silent_resolver(Cluster(FactBase((*FACTS, resolver)))) == "kube-system/kube-dns"
+    assert not silent_resolver(Cluster(FactBase((*FACTS, resolver, resolver.having(ready=({"address": "10.31.0.2"},))))))
+    assert not silent_resolver(Cluster(FactBase(FACTS)))
