@@ -395,6 +395,32 @@ class Length(NamedTuple):
         return self.low <= packet.size <= self.high
 
 
+class HopLimit(NamedTuple):
+    """``-m ttl``, ``-m hl``."""
+
+    text: str
+    low: int
+    high: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the packet may still pass so many routers."""
+        del context, around
+        return self.low <= packet.ttl <= self.high
+
+
+class PacketType(NamedTuple):
+    """``-m pkttype``: whom the frame was addressed to."""
+
+    text: str
+    kind: str
+    """unicast | broadcast | multicast"""
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Frames are addressed as their packets are; what this stack makes counts as unicast (``PACKET_HOST``)."""
+        kind = around.address_type(packet.family, packet.dst) if context.in_device else "UNICAST"
+        return self.kind == (kind.lower() if kind in {"BROADCAST", "MULTICAST"} else "unicast")
+
+
 class Mss(NamedTuple):
     """``-m tcpmss --mss``: the MSS that a TCP packet asks for."""
 

@@ -268,7 +268,6 @@ _OPAQUE = frozenset(
         "mac",
         "nfacct",
         "osf",
-        "pkttype",
         "policy",
         "pool",
         "psd",
@@ -278,8 +277,6 @@ _OPAQUE = frozenset(
         "sctp-chunk",
         "socket",
         "tos",
-        "ttl",
-        "hl",
         "unclean",
         "unknown",
         "rt",
@@ -443,6 +440,13 @@ def _length(text: str, arguments: list[str]) -> m.Match:
     return m.Length(text, int(low or 0), int(high or (65535 if ":" in arguments[0] else low)))
 
 
+def _packet_type(text: str, arguments: list[str]) -> m.Match:
+    kind = {"host": "unicast"}.get(arguments[0], arguments[0])
+    if kind not in {"unicast", "broadcast", "multicast"}:
+        raise ValueError(kind)
+    return m.PacketType(text, kind)
+
+
 def _connmark(text: str, arguments: list[str]) -> m.Match:
     value, mask = _mark(text, arguments[0])
     return m.ConnMark(text, value, mask, inverted=False)
@@ -510,6 +514,10 @@ _MAKERS: dict[str, Callable[[str, list[str], str, int], m.Match]] = {
     "--src-range": lambda t, a, _m, _f: _range(t, a, "src"),
     "--dst-range": lambda t, a, _m, _f: _range(t, a, "dst"),
     "--length": lambda t, a, _m, _f: _length(t, a),
+    "--pkt-type": lambda t, a, _m, _f: _packet_type(t, a),
+    **{f"--{kind}-eq": lambda t, a, _m, _f: m.HopLimit(t, int(a[0]), int(a[0])) for kind in ("ttl", "hl")},
+    **{f"--{kind}-lt": lambda t, a, _m, _f: m.HopLimit(t, 0, int(a[0]) - 1) for kind in ("ttl", "hl")},
+    **{f"--{kind}-gt": lambda t, a, _m, _f: m.HopLimit(t, int(a[0]) + 1, 255) for kind in ("ttl", "hl")},
 }
 _MAKERS |= {
     "--source": _MAKERS["-s"],

@@ -66,6 +66,15 @@ REPLY = HookContext("FORWARD", "eth1", "eth0", state=State("ESTABLISHED", transl
         ("-m length --length 61:", False),
         ("-m length --length :60", True),
         ("-m length --length 40:50", False),
+        ("-m ttl --ttl-eq 64", True),
+        ("-m ttl ! --ttl-eq 64", False),
+        ("-m ttl --ttl-lt 64", False),
+        ("-m ttl --ttl-lt 65", True),
+        ("-m ttl --ttl-gt 63", True),
+        ("-m hl --hl-gt 64", False),
+        ("-m pkttype --pkt-type unicast", True),
+        ("-m pkttype ! --pkt-type multicast", True),
+        ("-m pkttype --pkt-type otherhost", None),
     ],
 )
 def test_packet(spec: str, answer: bool) -> None:
@@ -334,3 +343,13 @@ def test_inverted_port_of_a_routed_packet() -> None:
     up = replace(FORWARD, in_device="br0", physin="veth1")
     assert [holds(f"-m physdev {bang}--physdev-out veth2", SYN, up) for bang in ("", "! ")] == [False, False]
     assert holds("-m physdev ! --physdev-out veth2", SYN, FORWARD) is True
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "answer"),
+    [("MULTICAST", "eth0", True), ("BROADCAST", "eth0", False), ("LOCAL", "eth0", False), ("MULTICAST", "", False)],
+)
+def test_packet_types(kind: str, device: str, answer: bool) -> None:
+    """What came in was addressed as the address is; what this stack makes counts as unicast, wherever it goes."""
+    at = replace(FORWARD, in_device=device)
+    assert holds("-m pkttype --pkt-type multicast", SYN, at, Around(kind=kind)) is answer
