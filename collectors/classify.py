@@ -512,8 +512,10 @@ HEADING: Final = (
     r"(?P<heading>(?:(?:nsenter|docker|docker-compose|podman|nerdctl|kubectl|lxc|incus|lxc-attach)[ \t][^\n]{1,160}?[ \t])?"
     rf"{OWN_LINE}[^\n]{{0,200}})$"
 )
+RANGE_OPTION: Final = r"--(?:cluster-cidr|service-cluster-ip-range|service-cidr|pod-network-cidr)"
+"""Options by which a cluster is given its ranges."""
 BARE_PROMPT: Final = (
-    r"^[ \t]*(?:[\[(]?[\w.-]{1,64}@[^\n#$>]{1,80}[#$]|\[[^\]\n]{1,80}\][#$])(?:[ \t\r]*|[ \t][^\n]{0,400})$"
+    rf"^[ \t]*(?:[\[(]?[\w.-]{{1,64}}@[^\n#$>]{{1,80}}[#$]|\[[^\]\n]{{1,80}}\][#$])(?:[ \t\r]*|[ \t](?![^\n]{{0,400}}{RANGE_OPTION})[^\n]{{0,400}})$"
     r"|^[ \t]*(?:/[\w./-]{0,40} [#$]|(?:ba)?sh-\d\.\d{1,2}[#$])(?:[ \t\r]*|[ \t][^\n]{0,400})$|^(?:exit|logout)[ \t\r]*$"
 )
 """A prompt at which nothing was typed, or nothing whose output is of use: the output above ends there."""
@@ -604,7 +606,7 @@ SIGNATURES: Final = (
             r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source "
             r"|\[?[A-Za-z][\w :,/.-]{0,40}\]?:? *IN=\S* OUT=\S* |IN=\S* OUT=\S* (?:PHYS|MAC|SRC)\S*=)"
             r"|^[ \t]*\[(?:ERROR|WARNING) FileContent--proc-sys-net-"
-            r"|^(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
+            r"|^(?:> ?)?(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
             # Any line of dmesg but those of a packet's trace.
             r"|^\[ *\d{1,9}\.\d{6}\] (?![^\n]{0,80}TRACE: )"
         ),
@@ -623,9 +625,9 @@ SIGNATURES: Final = (
     (
         "options",
         (
-            r"^[ \t]*(?:- )?[\"']?--(?:cluster-cidr|service-cluster-ip-range|service-cidr)="
-            r"|^[^\n]{0,200}\b(?:kube-apiserver|kube-controller-manager|kube-proxy|k3s|rke2) "
-            r"[^\n]{0,4000}?--(?:cluster-cidr|service-cluster-ip-range|service-cidr)[= ]\d"
+            rf"^[ \t]*(?:- )?[\"']?{RANGE_OPTION}="
+            r"|^[^\n]{0,200}\b(?:kube-apiserver|kube-controller-manager|kube-proxy|k3s|rke2|get\.(?:k3s|rke2)\.io|kubeadm(?= init\b)) "
+            rf"[^\n]{{0,4000}}?{RANGE_OPTION}[= ][\"']?\d"
         ),
     ),
     ("ufw", r"^Status: (?:in)?active[ \t\r]*$"),

@@ -144,6 +144,9 @@ def _items(document: dict[str, Any]) -> tuple[str, list[dict[str, Any]] | None]:
 
 def _object(out: Emitter, line: int, item: dict[str, Any], kind: str, seen: dict[str, set[str]]) -> None:
     """Emit the facts of one object."""
+    if kind == "ClusterConfiguration":
+        _configuration(out, line, item)
+        return
     metadata = dict_of(item, "metadata")
     name, namespace = text_of(metadata, "name"), text_of(metadata, "namespace")
     calicos = text_of(item, "apiVersion").startswith(kubepolicies.CALICO)
@@ -155,6 +158,14 @@ def _object(out: Emitter, line: int, item: dict[str, Any], kind: str, seen: dict
     for fact_kind, fields, shown in reader(item, metadata):
         kept = {key: value for key, value in fields.items() if value is not None}
         out.add(fact_kind, kept, line, " ".join(shown.split()))
+
+
+def _configuration(out: Emitter, line: int, item: dict[str, Any]) -> None:
+    """What ``kubeadm init`` was told; the ConfigMap that it makes of it says the same."""
+    networking = dict_of(item, "networking")
+    data = {key: text for key in ("podSubnet", "serviceSubnet") if (text := text_of(networking, key))}
+    if data:
+        out.add("kube_config", {"namespace": "kube-system", "name": "kubeadm-config", "data": data}, line, "kubeadm's ClusterConfiguration")
 
 
 def _reader(kind: str) -> Callable[[dict[str, Any], dict[str, Any]], Iterator[Made]] | None:

@@ -1,4 +1,4 @@
-"""Options of a cluster's components that tell its ranges: in a process listing, a manifest, or ``kubectl cluster-info dump | grep``."""
+"""Options of a cluster's components and installers that tell its ranges: in a process listing, a manifest, a command line, or a grep of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collectors.place import Place
     from engine.facts import Fact, Source
 
-_OPTION: Final = re.compile(r"--(?P<name>cluster-cidr|service-cluster-ip-range|service-cidr)[= ](?P<value>[0-9a-fA-F.:/,]{3,100})")
+_OPTION: Final = re.compile(
+    r"--(?P<name>cluster-cidr|service-cluster-ip-range|service-cidr|pod-network-cidr)[= ][\"']?(?P<value>[0-9a-fA-F.:/,]{3,100})"
+)
 
 
 def parse(source: Source, place: Place) -> list[Fact]:

@@ -276,6 +276,9 @@ def _meeting(cluster: Cluster) -> Iterator[Fact]:
         for other in services:
             if prefix(one.cidr).overlaps(prefix(other.cidr)):
                 yield _clash(cluster, "pod-service", one, other.cidr, other.said_by)
+        if not services and (held := next((s for s in cluster.services.values() if any(in_prefix(ip, one.cidr) for ip in s.cluster_ips)), None)):
+            # Nobody printed the Services' range, but it is there that they get their addresses from.
+            yield _clash(cluster, "pod-service", one, one.cidr, f"the address {held.cluster_ips[0]} of Service {held.full}")
     for node in cluster.nodes.values():
         for address in node.addresses[:1]:
             for one in (*services, *(r for r in pods if not r.said_by.startswith(("ippool", "node ")))):

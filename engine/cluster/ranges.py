@@ -22,7 +22,7 @@ _KEYS = {
     "cilium-config": (("cluster-pool-ipv4-cidr", "pod"), ("cluster-pool-ipv6-cidr", "pod")),
 }
 """ConfigMap → its keys that hold ranges."""
-_ARGUMENTS = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service", "--service-cidr": "service"}
+_ARGUMENTS = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service", "--service-cidr": "service", "--pod-network-cidr": "pod"}
 """Options of control-plane components."""
 
 

@@ -38,10 +38,11 @@ def foreign_pods(cluster: Cluster) -> Iterator[Fact]:
 
 
 def _proper(cluster: Cluster, pod: Pod, foreign: str) -> str:
-    """Where the cluster takes addresses from: its node's range, flannel's network, or what other pods have; "" if nothing else was seen."""
+    """Where the cluster takes addresses from: the node's range, flannel's network, what is configured, or what others have; "" if nothing was seen."""
     node = cluster.nodes.get(pod.node)
     leases = [str(f.get("network")) for f in cluster.facts.of_kind("flannel_subnet") if f.get("network")]
-    for text in (*(node.pod_cidrs if node is not None else ()), *leases):
+    stated = [r.cidr for r in cluster.ranges if r.what == "pod" and r.fact.kind != "k8s_node"]
+    for text in (*(node.pod_cidrs if node is not None else ()), *leases, *stated):
         if ":" not in text:
             return "" if prefix(text).overlaps(prefix(foreign)) else text
     others = (p for p in cluster.pods.values() if p.active and not cluster.on_host(p) and p.ips)

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from collectors.parsers.kubectl import parse
+from collectors.place import Place
+from engine.facts import Source
 
 if TYPE_CHECKING:
     from tests.collectors.parsers.conftest import Recorded
@@ -164,3 +166,12 @@ def test_warnings_and_breaks(recorded: Recorded) -> None:
 def test_other_kinds_are_passed_over(recorded: Recorded) -> None:
     """Neither facts nor complaints."""
     assert recorded.text(parse, '{"kind": "Secret", "metadata": {"name": "x"}}') == []
+
+
+def test_what_kubeadm_was_told() -> None:
+    """The configuration file of ``kubeadm init`` tells the cluster's ranges, as the ConfigMap that comes of it; one without ranges tells nothing."""
+    head = "apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n"
+    ranges = "networking:\n  dnsDomain: cluster.local\n  podSubnet: 10.244.0.0/16\n  serviceSubnet: 10.96.0.0/12\n"
+    (fact,) = [f for f in parse(Source("init.yaml", head + ranges), Place("n1")) if f.kind == "kube_config"]
+    assert (fact.get("name"), fact.get("data")) == ("kubeadm-config", {"podSubnet": "10.244.0.0/16", "serviceSubnet": "10.96.0.0/12"})
+    assert not [f for f in parse(Source("init.yaml", head), Place("n1")) if f.kind == "kube_config"]

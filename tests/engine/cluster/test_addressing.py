@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.cluster.addressing import by_node, cidr_clashes, stray_pods, unranged_nodes
 from engine.facts import Fact
-from tests.engine.cluster.conftest import cluster, held, node, pod
+from tests.engine.cluster.conftest import cluster, held, node, pod, service
 
 FLANNEL = {"flannel.alpha.coreos.com/backend-type": "vxlan"}
 
@@ -93,6 +93,16 @@ def test_ranges_that_meet() -> None:
     assert [f.get("what") for f in cidr_clashes(cluster(inside, services.having(cidrs=("10.96.0.0/12",))))] == ["node-service"]
     config = Fact("kube_config", {"namespace": "kube-system", "name": "kube-proxy", "data": {"config.conf": "clusterCIDR: 10.244.0.0/16\n"}})
     assert list(cidr_clashes(cluster(*TWO, config, services.having(cidrs=("10.96.0.0/12",))))) == []
+
+
+def test_services_inside_the_range_of_pods() -> None:
+    """Where nobody printed the Services' range, one address of a Service inside the pods' tells; a printed range tells itself."""
+    config = Fact("kube_config", {"namespace": "kube-system", "name": "options", "data": {"--pod-network-cidr": "10.96.0.0/16"}})
+    dns = service("kube-system/kube-dns", "10.96.0.10", {}, (53, 53))
+    (found,) = cidr_clashes(cluster(config, dns))
+    assert (found.get("what"), found.get("both")) == ("pod-service", "10.96.0.0/16")
+    assert "kube-system/kube-dns" in str(found.get("other_said_by"))
+    assert list(cidr_clashes(cluster(config, dns.having(cluster_ips=("10.97.0.10",))))) == []
 
 
 def test_unaligned() -> None:
