@@ -16,6 +16,7 @@ from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
 from tests.engine.matrix.clusters import DOOR, EXTERNAL, FLAWS, SERVICE, Small
+from tests.engine.walk.world import World
 
 if TYPE_CHECKING:
     from engine.matrix import Matrix
@@ -102,6 +103,36 @@ def test_matrix_is_the_walk_of_every_pair(seed: int) -> None:
 def test_no_flaw_goes_unseen(flaw: int) -> None:
     """One flaw among nodes that are alike but for it: the matrix says of every pair what its own walk says."""
     compare(small(1000 + flaw, flaw), asked(flaw))
+
+
+STRETCHED = 3
+
+
+def stretched(broken: int) -> list[Fact]:
+    """Pods of one subnet, on bridges of three nodes that VXLAN ports join; n1 drops what another's tunnel sends it, and n2 looks for a pod in the wrong place."""
+    world = World()
+    for number in range(1, STRETCHED + 1):
+        node = world.host(f"n{number}", f"192.0.2.{number}/24").device("br0", kind="bridge")
+        node.device("vx1", kind=f"vxlan id 7 local 192.0.2.{number} dev eth0 dstport 4789", master="br0")
+        flood = [f"00:00:00:00:00:00 dev vx1 dst 192.0.2.{other} self permanent" for other in range(1, STRETCHED + 1) if other != number]
+        for pod in (1, 2):
+            made = world.pod(f"n{number}", f"p{pod}", f"10.1.0.{10 * number + pod}/24", bridge="br0").listens("tcp 0.0.0.0:80")
+            made.devices["eth0"].mac = f"02:00:0a:01:00:{10 * number + pod:02x}"
+        strayed = ["02:00:0a:01:00:1f dev vx1 dst 192.0.2.1 self permanent"] if number == 2 else []
+        node.shows("bridge fdb show", "\n".join([*flood, *strayed]))
+    world.stack("n1").filter(f"-A INPUT -s 192.0.2.{broken}/32 -p udp -m udp --dport 4789 -j DROP")
+    return world.facts().facts
+
+
+@pytest.mark.parametrize("broken", range(2, STRETCHED + 1))
+def test_bridges_that_a_vxlan_joins(broken: int) -> None:
+    """Of a segment over several machines, the matrix says of every pair what its own walk says; those behind the tunnel that is shut are apart."""
+    facts = stretched(broken)
+    compare(facts, Options(80, "tcp"))
+    network = build(FactBase(facts, EXPANDERS))
+    assert walk(network, Flow(f"n{broken}", "p1", "", "10.1.0.11", 80, "tcp")).client_sees != "connected"
+    assert walk(network, Flow(f"n{5 - broken}", "p1", "", "10.1.0.11", 80, "tcp")).client_sees == "connected"
+    assert walk(network, Flow("n2", "p1", "", "10.1.0.31", 80, "tcp")).client_sees != "connected"
 
 
 def opened(seed: int, flaw: int) -> list[Fact]:
