@@ -109,7 +109,7 @@ STRETCHED = 3
 
 
 def stretched(broken: int) -> list[Fact]:
-    """Pods of one subnet, on bridges of three nodes that VXLAN ports join; n1 drops what another's tunnel sends it, and n2 looks for a pod in the wrong place."""
+    """Pods of one subnet on bridges of three nodes that VXLAN ports join; n1 drops what one tunnel sends it, n2 looks for a pod at the wrong one."""
     world = World()
     for number in range(1, STRETCHED + 1):
         node = world.host(f"n{number}", f"192.0.2.{number}/24").device("br0", kind="bridge")
@@ -121,7 +121,7 @@ def stretched(broken: int) -> list[Fact]:
         strayed = ["02:00:0a:01:00:1f dev vx1 dst 192.0.2.1 self permanent"] if number == 2 else []
         node.shows("bridge fdb show", "\n".join([*flood, *strayed]))
     world.stack("n1").filter(f"-A INPUT -s 192.0.2.{broken}/32 -p udp -m udp --dport 4789 -j DROP")
-    return world.facts().facts
+    return list(world.facts().facts)
 
 
 @pytest.mark.parametrize("broken", range(2, STRETCHED + 1))
