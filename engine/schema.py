@@ -330,7 +330,8 @@ KINDS: Final[dict[str, Kind]] = {
          "image": "str", "hostname": "str", "network_mode": "str", "namespace": "str: sandbox path or namespace name",
          "endpoints": "tuple[dict]: {network, address, prefixlen, gateway, mac}", "ports": "tuple[dict]: {host_ip, host_port, container_port, protocol}",
          "exposed": "tuple[str]: ports that it declares but does not publish: 80/tcp",
-         "labels": "dict[str, str]", "pod": "str: namespace/name of its pod"},
+         "labels": "dict[str, str]", "pod": "str: namespace/name of its pod",
+         "told": "bool: by the command line that started it, not by a listing"},
     ),
     "published_port": Kind(
         "A port of a node that a runtime says it publishes for a running container (computed from container).",
@@ -476,6 +477,12 @@ KINDS: Final[dict[str, Kind]] = {
         "A network of containers, or a tunnel, whose packets are larger than what its node's card carries; placed on the node (computed).",
         {"what": "str: network | bridge | container | tunnel", "name": "str: of the network, device or container", "mtu": "int: its MTU", "overhead": "int: octets that a tunnel adds",
          "uplink": "str: the card", "uplink_mtu": "int", "fits": "int: MTU that would fit"},
+        "engine",
+    ),
+    "route_gap": Kind(
+        "A range that packets of a node ought to leave to by a device, by what else its whole routing table has; placed on the node (computed).",
+        {"what": "str: subnet (of an address, whose route is gone) | sibling (of other nodes' pods by one tunnel)", "device": "str", "cover": "str: the range",
+         "alike": "str: the first route of its like; of a subnet the range itself", "count": "int: such routes"},
         "engine",
     ),
     "path_mismatch": Kind(

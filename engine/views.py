@@ -194,6 +194,13 @@ def mtu_gaps(base: FactBase) -> Iterable[Fact]:
     return gaps_of(base)
 
 
+def route_gaps(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.route_gaps.route_gaps`."""
+    from engine.route_gaps import route_gaps as found
+
+    return found(base)
+
+
 def proxy_states(base: FactBase) -> Iterable[Fact]:
     """See :func:`engine.proxy.gaps.states`."""
     from engine.proxy import gaps
@@ -317,6 +324,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "room": rooms,
     "service_backends": service_backends,
     "mtu_gap": mtu_gaps,
+    "route_gap": route_gaps,
     "resolver": resolvers,
     "dns_loop": dns_loops,
     "own_name": own_names,

@@ -38,7 +38,7 @@ def foreign_pods(cluster: Cluster) -> Iterator[Fact]:
 
 
 def _proper(cluster: Cluster, pod: Pod, foreign: str) -> str:
-    """Where the cluster takes addresses from: the node's range, flannel's network, what is configured, or what others have; "" if nothing was seen."""
+    """Where the cluster takes addresses from: the node's range, flannel's network, what is configured, or what others have; "" if nothing tells."""
     node = cluster.nodes.get(pod.node)
     leases = [str(f.get("network")) for f in cluster.facts.of_kind("flannel_subnet") if f.get("network")]
     stated = [r.cidr for r in cluster.ranges if r.what == "pod" and r.fact.kind != "k8s_node"]
