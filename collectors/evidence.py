@@ -19,6 +19,7 @@ from collectors.objects import settled
 from collectors.pasted import latest, unfenced, unquoted
 from collectors.place import Place
 from collectors.prompts import Prompted
+from collectors.runlines import started, without_listed
 from engine.errors import EvidenceError
 from engine.facts import HOST, Fact, Source
 
@@ -179,7 +180,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
     if not any(fact.kind != "unparsed" for fact in facts):
         message = f"nothing in {shown} is recognisable as the output of a network command"
         raise EvidenceError(message, HINT)
-    facts = settled(merged(listed(latest(drop_configured(prompted.named(facts))))))
+    facts = settled(merged(without_listed(listed(latest(drop_configured(prompted.named(facts)))))))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
     return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), (*layout.notes, *placed.notes))
 
@@ -194,9 +195,17 @@ def parse_file(file: File, prompted: Prompted) -> list[Fact]:
         place = prompted.place(file, section.host)
         place = Place(place.node, section.netns) if section.netns and place.stack == HOST else place
         facts.extend(parse_section(section, Source(file.shown or file.path, section.text, section.command), place, file.inner))
+    if not file.command and any(fact.kind != "unparsed" for fact in facts):
+        facts.extend(started(text, Source(file.shown or file.path, text), Place(_only_node(facts) or file.place.node, file.place.stack)))
     if not file.whole:
         facts = [fact for fact in facts if fact.kind != "collected"]
     return [fact.at("", HOST) if about_cluster(fact) else fact for fact in facts]
+
+
+def _only_node(facts: Sequence[Fact]) -> str:
+    """The node that all outputs of a text are of; "" if there are several."""
+    nodes = {fact.node for fact in facts if fact.kind != "unparsed"}
+    return nodes.pop() if len(nodes) == 1 else ""
 
 
 def parse_section(section: Section, source: Source, place: Place, inner: str) -> list[Fact]:
