@@ -67,17 +67,27 @@ def shell_at(text: str, at: int) -> Shell:
 
 
 def _open(before: str) -> re.Match[str] | None:
-    """The last command that opened a shell which was not left since."""
+    """The last command that opened a shell which was not left since.
+
+    Who enters a container with the runtime's own client does so on the host: shells that were opened in containers before are no matter then.
+    """
     left = 0
+    outside = False
     for event in reversed(list(re.finditer(_EVENTS, before, re.MULTILINE))):
         if event["left"]:
             # bash prints the word itself when it ends, after the person typed it: that is one shell.
             left += not _echo(before, event)
         elif left:
             left -= 1
-        else:
+            outside = outside or _by_client(event)
+        elif not (outside and _by_client(event)):
             return event
     return None
+
+
+def _by_client(opened: re.Match[str]) -> bool:
+    """Whether docker or podman opened a shell."""
+    return bool(opened["container"] or opened["service"] or opened["run"])
 
 
 def _echo(before: str, event: re.Match[str]) -> bool:

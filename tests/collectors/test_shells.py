@@ -57,3 +57,10 @@ def test_the_form_of_a_prompt() -> None:
     assert at_end("/ # exit", "/ # ip route") == Shell(NEW_CONTAINER, "")
     assert at_end("root@n1:~# ip route") == at_end("# ip route") == OUTSIDE
     assert at_end("$ docker exec -it api sh", "=== ip route ===") == OUTSIDE
+
+
+def test_who_enters_a_container_is_on_the_host() -> None:
+    """A container that runs in the foreground of one terminal is entered from another: leaving it leads to the host."""
+    lines = ["$ docker run --rm -it -p 4001:4001 --name blog me/jekyll", "  Server running", "$ docker exec -it blog bash", "# netstat -ln"]
+    assert at_end(*lines).name == "blog"
+    assert at_end(*lines, "$ exit", "$ netstat -ln") == OUTSIDE
