@@ -85,10 +85,13 @@ def _containers(network: Network, stack: NetStack) -> tuple[Fact, ...]:
 
 
 def _behind_proxy(network: Network, flow: Fact, facts: Sequence[Fact]) -> list[Fact]:
-    """docker-proxy takes every connection first and then asks the container: where nothing waits there, the client is cut off after the handshake."""
+    """docker-proxy takes every connection first and then asks the container: where nothing waits there, the client is cut off after the handshake.
+
+    Whose socket it is, listings tell to root alone; on a port that docker publishes it is nobody else's.
+    """
     translated = any(f.kind == "nat" and f.get("type") == "destination" for f in facts)
     host = next((stack for stack, held in _maybe(network, flow) if held and stack.is_host), None) if not translated else None
-    if host is None or not any(s.get("process") == "docker-proxy" for s in listeners(host, "tcp", int(flow.get("port", 0)))):
+    if host is None or not any(s.get("process", "docker-proxy") == "docker-proxy" for s in listeners(host, "tcp", int(flow.get("port", 0)))):
         return []
     found: list[Fact] = []
     for port in network.facts.of_kind("published_port"):

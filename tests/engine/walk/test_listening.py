@@ -128,7 +128,7 @@ class TestBehindProxy:
     def walked(*ends: str, process: str = "docker-proxy") -> Trace:
         """A connection to a published port of the node's own loopback, where the container's sockets are these."""
         world = World()
-        line = f'tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:* users:(("{process}",pid=7,fd=4))'
+        line = "tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:*" + (f' users:(("{process}",pid=7,fd=4))' if process else "")
         world.stack("n").device("docker0", "172.17.0.1/16", kind="bridge").shows("ss -lntup", f"{SOCKETS}\n{line}")
         world.pod("n", "web", "172.17.0.2/16", bridge="docker0", gateway="172.17.0.1").listens(*ends)
         end = {"network": "bridge", "address": "172.17.0.2", "gateway": "172.17.0.1"}
@@ -148,6 +148,10 @@ class TestBehindProxy:
         """A container that listens, and a program of the node's own on that port."""
         assert not bound(self.walked("tcp 0.0.0.0:80"))
         assert not bound(self.walked(process="nginx"))
+
+    def test_nobody_told_whose_socket_it_is(self) -> None:
+        """A listing without process names does not hide docker-proxy: docker publishes that port."""
+        assert found(self.walked("tcp 127.0.0.1:80", process=""), "bound", relayed=True).get("how") == "loopback"
 
 
 class TestPublished:
