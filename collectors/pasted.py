@@ -20,7 +20,8 @@ _QUOTED: Final = re.compile(r"(?:^(?:>[ ]?)++[^\n]*+(?:\n|\Z)){3,}", re.MULTILIN
 """Lines that a post quotes, three or more: fewer are what a shell asks for the rest of a command by."""
 _SENT: Final = re.compile(r"> [A-Z]{3,10} \S+ HTTP/")
 """How the headers begin that ``curl -v`` sent."""
-_MARKS: Final = re.compile(r"^(?:>[ ]?)+", re.MULTILINE)
+_MARKS: Final = re.compile(r"^(?:>[ ]?)+|[ \t]*<br[ ]?/?>[ \t\r]*$", re.MULTILINE)
+"""The marks, and the break at a quoted line's end."""
 
 
 def unquoted(text: str) -> str:
