@@ -350,6 +350,8 @@ class _Asking:
             e._replace(fixed=False) for e in map(self.inventory.at_address, dict.fromkeys(tried)) if e.seen and (e.node, e.stack) not in places
         ]
         containers = [e for e in self.cast.containers() if (e.node, e.stack) not in places and not (set(e.addresses) & addresses)]
+        # Who stands behind the only Service that is asked for is not who asks.
+        containers = [e for e in containers if not targets or not all(self.cast.serves(e, target) for target in targets)]
         # What the cluster runs for itself asks nobody's Services.
         containers = [e for e in containers if not e.name.startswith("kube-")] or containers
         hosts = [e for e in self.cast.hosts() if e.seen and (e.node, e.stack) not in places]

@@ -469,3 +469,15 @@ def test_port_of_a_name_before_an_error(lab: FactBase) -> None:
     """In "db:5432: connection refused" the colon behind the port begins what was said."""
     (flow,) = understand("pod-a to db:5432: connection refused", lab).flows
     assert flow.port == 5432
+
+
+def test_who_stands_behind_a_service_is_not_who_asks() -> None:
+    """Of a lone Service and its only pod, which somebody entered, a client outside is supposed; the pod asks if it is named."""
+    base = FactBase([
+        fact("service", namespace="default", name="web", type="ClusterIP", cluster_ips=("10.96.0.20",), ports=({"port": 80, "protocol": "TCP"},)),
+        fact("endpoints", namespace="default", service="web", ready=({"address": "10.244.1.13"},), ports=({"port": 8080},), slice=False),
+        fact("pod", namespace="default", name="web-0", full="default/web-0", ips=("10.244.1.13",), node_name="n1", phase="Running"),
+        fact("netns", "n1", "web-0", name="web-0", role="container"),
+    ])  # fmt: skip
+    assert ask(base, "can't connect to remote host (10.96.0.20): Connection refused") == ["/[203.0.113.10] > 10.96.0.20:80/tcp"]
+    assert ask(base, "web-0 can't connect to 10.96.0.20: Connection refused") == ["n1/web-0 > 10.96.0.20:80/tcp"]
