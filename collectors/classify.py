@@ -531,8 +531,9 @@ KLOG: Final = (
     r"|(?:[\w.-]{1,80} [\w.-]{1,60} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?:INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] )"
     r"|^[ \t]*(?:\S+ (?:\S+ )?)?\[(?:INFO|WARNING|ERROR|FATAL)\] (?:plugin/|CoreDNS|linux/)|^(?:CoreDNS-\d|\.:53[ \t\r]*$)"
     r"|^(?:The connection to the server \S+ was refused|Unable to connect to the server: )"
+    r"|^(?:docker: |ERROR: for \S{1,80} +)?(?:Error response from daemon: |Cannot start service \S{1,80}: )[^\n]{0,600}?iptables failed: "
 )
-"""How the log lines of Kubernetes' components, containerd, calico and CoreDNS begin, and kubectl's complaints."""
+"""How the log lines of Kubernetes' components, containerd, calico and CoreDNS begin, and kubectl's and docker's complaints."""
 
 SIGNATURES: Final = (
     ("ipvs", r"^IP Virtual Server version|^Timeout \(tcp tcpfin udp\):|^-[Aa] (?:-[tuf]|--sctp-service) \S+ "),

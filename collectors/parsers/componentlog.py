@@ -2,7 +2,8 @@
 
 klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's and dockerd's ``time="…" level=error msg="…"`` (on a terminal
 ``ERRO[…] …``), CoreDNS' ``[ERROR] plugin/errors: …``, calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …``, cilium's
-``level=warning msg="…"``, weave's ``WARN: 2026/11/20 12:00:00.123 …`` and what kubectl says when it reaches no API server.
+``level=warning msg="…"``, weave's ``WARN: 2026/11/20 12:00:00.123 …``, what docker answers when iptables fails it,
+and what kubectl says when it reaches no API server.
 Only warnings and errors that tell of networks become facts, equal ones once: a log repeats itself by the thousand.
 """
 
@@ -25,9 +26,10 @@ _LINE = re.compile(
     r"|(?P<weaves>INFO|WARN|ERRO|FATA): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ (?P<weave>.*)"
     r"|\[(?P<coredns>INFO|WARNING|ERROR|FATAL)\] (?P<plugin>(?:plugin/|CoreDNS).*)"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?P<felix>INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] (?P<calico>.*)"
+    r"|(?P<docker>Error response from daemon: .*?iptables failed: .*|Cannot start service \S{1,80}: .*?iptables failed: .*)"
     r"|(?P<kubectl>(?:The connection to the server \S+ was refused|Unable to connect to the server:).*))"
 )
-_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "kubectl": "kubectl"}
+_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "docker": "dockerd", "kubectl": "kubectl"}
 """Group of a line's text → the program that alone writes so."""
 _LEVELS = ("level", "word", "coredns", "felix", "weaves", "logrus")
 _PROGRAM = re.compile(r"([\w.-]+)\[\d+\]: *$")

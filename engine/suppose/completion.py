@@ -613,6 +613,11 @@ class _Node:
         """The backend of the tables that were shown."""
         return next((str(f.get("backend")) for f in self.facts.at("netfilter_table", self.node, HOST) if f.get("backend")), "")
 
+    def _is_flushed(self, table: str) -> bool:
+        """Whether docker says itself that its chain of a table is gone."""
+        said = (str(f.get("text", "")) for f in self.facts.at("component_log", self.node, HOST))
+        return any(f"-t {table} " in text and "no chain/target/match by that name" in text for text in said)
+
     def _nat(self) -> Iterator[ChainText]:
         """Nat as a runtime writes it."""
         ports: list[RuleLine] = []
@@ -629,6 +634,8 @@ class _Node:
                     only = "" if asked in {"", "0.0.0.0"} or ":" in asked else f"-d {asked}/32 "  # noqa: S104 - read, not bound
                     rule = f"{only}! -i {bridge} {words}" if own else f"{only}-m addrtype --dst-type LOCAL {words}"
                     (docker if own else ports).append(RuleLine(0, rule))
+        if self._is_flushed("nat"):
+            docker = []
         told = {rule.spec.rpartition("--dport ")[2].partition(" ")[0] for rule in (*ports, *docker)}
         ports += [
             RuleLine(0, f"-m addrtype --dst-type LOCAL -p {s.protocol} --dport {s.host_port} -j DNAT --to-destination {s.address}:{s.port}")

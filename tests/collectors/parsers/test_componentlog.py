@@ -82,3 +82,15 @@ def test_docker_on_a_terminal() -> None:
     (fact,) = parse(Source("x", text), Place("n1"))
     assert (fact.get("program"), fact.get("level")) == ("dockerd", "D")
     assert "connection refused" in fact.get("text")
+
+
+@pytest.mark.parametrize("before", ["docker: Error response from daemon: driver failed programming external connectivity on endpoint web (0bb5):  (",
+                                    "ERROR: for web  Cannot start service web: driver failed programming external connectivity on endpoint web: ("])
+def test_docker_s_own_answer(before: str) -> None:
+    """What docker answers when iptables fails it is as good as its log."""
+    line = f"{before}iptables failed: iptables --wait -t nat -A DOCKER -j DNAT: iptables: No chain/target/match by that name."
+    text = f"# docker run -p 80:80 nginx\n{line}\n (exit status 1)).\n"
+    (section,) = [s for s in sections("post.txt", text) if s.format == "component_log"]
+    (fact,) = parse(Source("x", section.text), Place("n1"))
+    assert (fact.get("program"), fact.get("level")) == ("dockerd", "E")
+    assert "no chain/target/match by that name" in fact.get("text")

@@ -339,3 +339,14 @@ def test_container_that_is_routed_to(tmp_path: Path, card: str, found: list[str]
     """The host has a route to its very address: it hangs on no bridge, and its packets are walked all the same."""
     report = asked(tmp_path, "ping 1.1.1.1 from the container (10.233.7.2) times out", post=NSPAWN.format(card=card))
     assert [f.id for f in report.findings] == found
+
+
+@pytest.mark.parametrize(("end", "there"), [("No chain/target/match by that name.", False), ("Another app is currently holding the xtables lock", True)])
+def test_docker_says_that_its_chain_is_gone(tmp_path: Path, end: str, there: bool) -> None:
+    """Nobody supposes a chain that docker misses itself."""
+    line = f"docker: Error response from daemon: driver failed (iptables failed: iptables --wait -t nat -A DOCKER -j DNAT: iptables: {end}"
+    facts = supposed(tmp_path, "docker container publishes port 80, does not start", post=f"# docker run -d -p 80:80 nginx\n{line}\n")
+    (nat,) = [f for f in facts if f.kind == "netfilter_table" and f.get("table") == "nat"]
+    assert any("DOCKER" in rule.spec for chain in nat.get("chains") for rule in chain.rules) is there
+    named = asked(tmp_path, "docker container does not start, docker run -p 80:80 nginx fails")
+    assert (named.verdict is Verdict.CAUSE_FOUND and named.findings[0].id == "docker-chains-missing") is not there
