@@ -103,7 +103,7 @@ def test_quoted_outputs_are_outputs(tmp_path: Path) -> None:
 
 def test_a_quoted_line_s_break(tmp_path: Path) -> None:
     """The tag that ends a quoted line is no part of a device's name; one quoted line that docker alone says counts as it is."""
-    table = ">Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n"
+    table = ">Kernel IP routing table\n>Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n"
     rows = ">0.0.0.0         10.0.0.1        0.0.0.0         UG    100    0        0 ens3<br/>\n" * 2
     assert {f.get("device") for f in facts(tmp_path, table + rows) if f.kind == "route"} == {"ens3"}
     (told,) = [f for f in facts(tmp_path, "it said\n> ---> [Warning] IPv4 forwarding is disabled. Networking will not work.\n") if f.kind == "sysctl"]
