@@ -229,10 +229,20 @@ def test_clauses_that_tell_what_works() -> None:
 
 @pytest.mark.parametrize(
     ("text", "gone"),
-    [("lookup db on 10.96.0.10:53: x", "lookup db on"), ("from 10.1.0.1 icmp_seq=1 x", "10.1.0.1"), ("跨节点访问", "节点"), ("pod-to-pod", "-to-")],
+    [
+        ("lookup db on 10.96.0.10:53: x", "lookup db on"), ("from 10.1.0.1 icmp_seq=1 x", "10.1.0.1"), ("跨节点访问", "节点"), ("pod-to-pod", "-to-"),
+        ("web is gone after the docker.io upgrade to 20.10", "docker.io"), ("no network since the last update", "update"),
+        ("web fails on ubuntu 20.04 lts", "ubuntu"), ("web fails on debian sid", "sid"),
+    ],
 )
 def test_noise_is_blanked(text: str, gone: str) -> None:
     """What tools print around the names, and words about nodes in general, name nobody."""
     blanked = without_noise(text)
     assert gone not in blanked
     assert len(blanked) == len(text)
+
+
+@pytest.mark.parametrize("text", ["curl on debian fails", "no answer after db was asked", "web on sid fails", "cannot update db on ubuntu"])
+def test_machines_that_are_called_so(text: str) -> None:
+    """A distribution's name alone may be a machine's, and not all that comes after something is an upgrade."""
+    assert without_noise(text) == text
