@@ -29,6 +29,7 @@ from engine.suppose.clues import (
     gateway_of,
     nth_host,
     runtime_of,
+    usual_length,
 )
 from engine.suppose.firewall import entered, entries, gathered, with_interfaces
 from engine.suppose.said import FIRST_TENANT, OLD_DOCKER0, OVER_VPN, holds_containers, published_port, vpn_server
@@ -183,6 +184,15 @@ class _Node:
             # "containers on mybr": whatever made that bridge, containers hang on it.
             if not NICS.fullmatch(device) and holds_containers(self.symptom, device) and prefix(owns[0]).length < MOST_SPECIFIC:
                 self.clues.subnets.setdefault(device, str(prefix(owns[0])))
+        self._said_networks()
+
+    def _said_networks(self) -> None:
+        """Bridges without an address that the symptom says to hold the very containers whose addresses it names."""
+        held = [own for owns in self.addresses.values() for own in owns] + list(self.clues.subnets.values())
+        named = [a for a in self.named if _is_private(a) and not any(_inside(a, own) for own in held)]
+        said = [d for d in self.clues.devices if d not in self.addresses and d not in self.clues.subnets and holds_containers(self.symptom, d)]
+        if named and len(said) == 1 and not runtime_of(said[0]) and not NICS.fullmatch(said[0]):
+            self.clues.subnets[said[0]] = str(prefix(f"{named[0]}/{usual_length(named[0])}"))
 
     def _bare_devices(self) -> None:
         """Devices that ``ifconfig`` shows without an IPv4 address: it leaves out the second of a device, never the only one."""
@@ -656,6 +666,11 @@ class _Node:
         if docker:
             yield ChainText("DOCKER", "", 0, tuple(docker))
         yield ChainText("POSTROUTING", "ACCEPT", 0, tuple(masquerade))
+
+
+def _is_private(address: str) -> bool:
+    """Whether runtimes give such addresses to containers (RFC 1918)."""
+    return any(in_prefix(address, net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
 def _neighbour(own: str) -> str:

@@ -350,3 +350,12 @@ def test_docker_says_that_its_chain_is_gone(tmp_path: Path, end: str, there: boo
     assert any("DOCKER" in rule.spec for chain in nat.get("chains") for rule in chain.rules) is there
     named = asked(tmp_path, "docker container does not start, docker run -p 80:80 nginx fails")
     assert (named.verdict is Verdict.CAUSE_FOUND and named.findings[0].id == "docker-chains-missing") is not there
+
+
+@pytest.mark.parametrize(("said", "own"), [("containers on network hass", "172.28.0.1"), ("machines beyond hass", "192.0.2.10")])
+def test_a_bridge_of_any_name_has_the_addresses_that_are_named(tmp_path: Path, said: str, own: str) -> None:
+    """A device of a ruleset that is said to hold the containers is their bridge, whatever it is called."""
+    rules = 'table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t\tiifname "hass" oifname "eno1" accept\n\t}\n}\n'
+    facts = supposed(tmp_path, f"{said} cannot reach each other, curl 172.28.0.4:8086 from 172.28.0.3 times out", **{"nft_list_ruleset": rules})
+    found = {one["device"]: one["address"] for one in fields(facts, "address")}
+    assert found.get("hass", "192.0.2.10") == own
