@@ -116,7 +116,8 @@ def _tool_noise() -> re.Pattern[str]:
         r"|(?<=[a-z])-(?=to-[a-z])|(?<=-to)-(?=[a-z])"
         r"|\bfailed to allocate for range \d+:|\b(?:in )?range set: [0-9a-f.:]+-[0-9a-f.:]+(?:, ?[0-9a-f.:]+-[0-9a-f.:]+)*"
         # Since when, and of what make the machine is.
-        r"|\b(?:after|since) (?:the |a |an |my |our |last |latest )*[\w.+:-]{1,40}(?: [\w.+:-]{1,40})? (?:upgrade|update)\b(?: (?:to|from) v?\d[\w.+~-]*)?"
+        r"|\b(?:after|since) (?:the |a |an |my |our |last |latest )*[\w.+:-]{1,40}(?: [\w.+:-]{1,40})? (?:upgrade|update)\b"
+        r"(?: (?:to|from) v?\d[\w.+~-]*)?"
         r"|\b(?:on|under|running) (?:debian|ubuntu|fedora|centos|rhel|alpine|raspbian|opensuse|sles|rocky|almalinux|mint)(?: linux| stream| server)?"
         r" (?:v?\d[\d.]*|sid|stretch|buster|bullseye|bookworm|trixie|xenial|bionic|focal|jammy|noble|leap|tumbleweed)\b(?: lts\b)?"
         r"|\bbgp not established with [0-9a-f.:]+(?:, ?[0-9a-f.:]+)*"

@@ -341,7 +341,7 @@ def test_container_that_is_routed_to(tmp_path: Path, card: str, found: list[str]
     assert [f.id for f in report.findings] == found
 
 
-@pytest.mark.parametrize(("end", "there"), [("No chain/target/match by that name.", False), ("Another app is currently holding the xtables lock", True)])
+@pytest.mark.parametrize(("end", "there"), [("No chain/target/match by that name.", False), ("the xtables lock is held", True)])
 def test_docker_says_that_its_chain_is_gone(tmp_path: Path, end: str, there: bool) -> None:
     """Nobody supposes a chain that docker misses itself."""
     line = f"docker: Error response from daemon: driver failed (iptables failed: iptables --wait -t nat -A DOCKER -j DNAT: iptables: {end}"
@@ -355,7 +355,8 @@ def test_docker_says_that_its_chain_is_gone(tmp_path: Path, end: str, there: boo
 @pytest.mark.parametrize(("said", "own"), [("containers on network hass", "172.28.0.1"), ("machines beyond hass", "192.0.2.10")])
 def test_a_bridge_of_any_name_has_the_addresses_that_are_named(tmp_path: Path, said: str, own: str) -> None:
     """A device of a ruleset that is said to hold the containers is their bridge, whatever it is called."""
-    rules = 'table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t\tiifname "hass" oifname "eno1" accept\n\t}\n}\n'
-    facts = supposed(tmp_path, f"{said} cannot reach each other, curl 172.28.0.4:8086 from 172.28.0.3 times out", **{"nft_list_ruleset": rules})
+    chain = 'chain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t\tiifname "hass" oifname "eno1" accept\n\t}'
+    rules = f"table ip filter {{\n\t{chain}\n}}\n"
+    facts = supposed(tmp_path, f"{said} cannot reach each other, curl 172.28.0.4:8086 from 172.28.0.3 times out", nft_list_ruleset=rules)
     found = {one["device"]: one["address"] for one in fields(facts, "address")}
     assert found.get("hass", "192.0.2.10") == own
