@@ -233,4 +233,9 @@ def _both(one: Fact, other: Fact) -> Fact:
     if "ports" in more.fields and "ports_unnamed" not in more.fields:
         # The fuller print shows the names that the other one leaves out.
         fields.pop("ports_unnamed", None)
+    if one.kind == "service" and less.get("cluster_ips") and not more.get("cluster_ips"):
+        # A manifest has what somebody asked for; the table beside it has the addresses and node ports that were given.
+        fields |= {key: less.get(key) for key in ("cluster_ips", "external_ips") if less.get(key)}
+        given = {(p.get("port"), p.get("protocol")): p["node_port"] for p in less.get("ports", ()) if p.get("node_port")}
+        fields["ports"] = tuple({"node_port": given[key], **p} if (key := (p.get("port"), p.get("protocol"))) in given else p for p in fields["ports"])
     return Fact(more.kind, fields, more.node, more.stack, more.source, more.line, more.shown)

@@ -288,6 +288,7 @@ def workload(item: dict[str, Any], metadata: dict[str, Any], kind: str) -> Itera
         "selector": dict_of(spec, "selector"),
         "template_labels": texts(dict_of(template, "metadata"), "labels"),
         "images": tuple(text_of(each, "image") for each in containers),
+        "ports": tuple(_container_port(port) for container in containers for port in dicts_of(container, "ports")) or None,
         "args": arguments(metadata, containers) or None,
         "env": _settings(metadata, containers) or None,
         "host_network": inner.get("hostNetwork") is True if inner else None,

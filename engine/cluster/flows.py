@@ -227,6 +227,8 @@ def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dic
     pods = selected(cluster, service)
     if pods is not None:
         fields |= {"selected": len(pods), **_undeclared(port, pods)}
+    if not pods:
+        fields |= _in_templates(cluster, service, port)
     missing = lack(cluster, service, port)
     if missing is not None:
         fields |= {"lack": missing.why, "pods": tuple(p.full for p in missing.pods), **_of_pods(cluster, missing.pods)}
@@ -245,6 +247,20 @@ def _undeclared(port: ServicePort, pods: Sequence[Pod]) -> dict[str, Any]:
     first = declared[0]
     texts = _port_texts(first) or tuple(f"{number}/{protocol}" for number, protocol in _numbers(first))
     return {"undeclared": True, "pod": first.full, "pod_ports": texts, "pod_port": next(iter(_numbers(first)))[0]}
+
+
+def _in_templates(cluster: Cluster, service: Service, port: ServicePort) -> dict[str, Any]:
+    """The same by the templates of pods that nobody listed: of every workload whose pods the Service selects."""
+    if not service.selector or not isinstance(port.target, int):
+        return {}
+    wanted = service.selector.items()
+    made = [w for w in cluster.workloads() if w.get("namespace") == service.namespace and wanted <= dict(w.get("template_labels") or {}).items()]
+    declared = [{(int(p["port"]), str(p.get("protocol", "tcp")).lower()): None for p in w.get("ports", ())} for w in made]
+    if not declared or not all(declared) or any((port.target, port.protocol) in ports for ports in declared):
+        return {}
+    texts = tuple(f"{number}/{protocol}" for number, protocol in declared[0])
+    owner = f"{str(made[0].get('type', '')).lower()} {made[0].get('namespace')}/{made[0].get('name')}"
+    return {"undeclared": True, "template": True, "pod": owner, "pod_ports": texts, "pod_port": next(iter(declared[0]))[0]}
 
 
 def _numbers(pod: Pod) -> dict[tuple[int, str], None]:

@@ -130,3 +130,20 @@ def test_what_was_seen_inside_a_pod_is_on_its_node(tmp_path: Path) -> None:
     assert not read([tmp_path]).warnings
     (tmp_path / "terminal.txt").write_text(terminal.format("n1"))
     assert {(f.node, f.stack) for f in read([tmp_path]).facts if f.kind == "route"} == {("n1", "db-0")}
+
+
+def test_a_manifest_beside_its_table(tmp_path: Path) -> None:
+    """What was applied has no addresses; the table's are kept, and its node ports."""
+    manifest = (
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  type: LoadBalancer\n  selector:\n    app: web\n"
+        "  ports:\n  - protocol: TCP\n    port: 80\n    targetPort: 8080\n"
+    )
+    table = (
+        "NAME         TYPE           CLUSTER-IP    EXTERNAL-IP    PORT(S)        AGE\n"
+        "kubernetes   ClusterIP      10.96.0.1     <none>         443/TCP        9d\n"
+        "web          LoadBalancer   10.96.12.40   198.51.100.7   80:31250/TCP   15m\n"
+    )
+    found = next(f for f in facts_of(tmp_path, service_yaml=manifest, kubectl_get_svc=table) if f.kind == "service" and f.get("name") == "web")
+    (port,) = found.get("ports")
+    assert (found.get("cluster_ips"), found.get("external_ips")) == (("10.96.12.40",), ("198.51.100.7",))
+    assert (port["node_port"], port["target_port"]) == (31250, 8080)

@@ -92,6 +92,15 @@ def test_undeclared_by_description(target: int | str, told: bool | None) -> None
     assert one(facts_of(made, flow(), 0), "service_flow").get("undeclared") is told
 
 
+@pytest.mark.parametrize(("ports", "told"), [((3000,), 3000), ((3000, 5432), None), ((), None)])
+def test_undeclared_by_template(ports: tuple[int, ...], told: int | None) -> None:
+    """Where no pod was listed, the template of the pods that a Service selects tells what they declare; one without ports tells nothing."""
+    fields = {"type": "Deployment", "namespace": "shop", "name": "db", "template_labels": {**DB, "tier": "x"}}
+    made = Fact("workload", fields | {"ports": tuple({"port": number, "protocol": "TCP"} for number in ports)})
+    found = one(facts_of(cluster(service("shop/db", IP, DB, (5432, 5432)), made, listed=False), flow(), 0), "service_flow")
+    assert (found.get("pod_port"), found.get("template"), found.get("pod")) == ((told, True, "deployment shop/db") if told else (None, None, None))
+
+
 def test_node_port_from_outside() -> None:
     """A client outside asks a node: that node decides, and Local passes over the others' backends."""
     ports = ({"port": 5432, "target_port": 5432, "protocol": "TCP", "node_port": 30432},)

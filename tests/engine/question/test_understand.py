@@ -481,3 +481,12 @@ def test_who_stands_behind_a_service_is_not_who_asks() -> None:
     ])  # fmt: skip
     assert ask(base, "can't connect to remote host (10.96.0.20): Connection refused") == ["/[203.0.113.10] > 10.96.0.20:80/tcp"]
     assert ask(base, "web-0 can't connect to 10.96.0.20: Connection refused") == ["n1/web-0 > 10.96.0.20:80/tcp"]
+
+
+@pytest.mark.parametrize(("said", "meant"), [
+    ("ERR_CONNECTION_REFUSED", "ECONNREFUSED"), ("ERR_CONNECTION_TIMED_OUT", "timeout"), ("ERR_CONNECTION_RESET", "reset"),
+    ("ERR_NAME_NOT_RESOLVED", "dns"), ("ERR_ADDRESS_UNREACHABLE", "EHOSTUNREACH"), ("ERR_EMPTY_RESPONSE", "reset"),
+])  # fmt: skip
+def test_words_of_browsers(lab: FactBase, said: str, meant: str) -> None:
+    """What a browser shows in place of a page is an error like any program's."""
+    assert understand(f"the browser says {said} for 10.2.0.9", lab).error_class == meant
