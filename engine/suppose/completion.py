@@ -568,6 +568,9 @@ class _Node:
         if not seen & forwards and (routed or any(self._is_container_bridge(d) for d in self.addresses)):
             usual["net.ipv4.ip_forward"] = "1"
             self._say(f"{self.node} forwards, as its runtime sees to.", f"{self.node} 已由运行时开启转发。")
+        elif not seen & forwards and self._translates_tunnels():
+            usual["net.ipv4.ip_forward"] = "1"
+            self._say(f"{self.node} forwards: it has a rule for clients of its tunnel.", f"{self.node} 已开启转发：它有针对隧道客户端的规则。")
         if any(key.endswith(".rp_filter") for key in seen):
             del usual["net.ipv4.conf.all.rp_filter"]
         for key, value in usual.items():
@@ -576,6 +579,13 @@ class _Node:
 
         if not any(f.node == self.node for f in self.facts.of_kind("dns_config")):
             self._add("dns_config", nameservers=(RESOLVER,), search=(), options=(), file="/etc/resolv.conf")
+
+    def _translates_tunnels(self) -> bool:
+        """Whether a rule gives the clients of one of the node's tunnels another source: who wrote it had the node forward."""
+        nets = [str(prefix(own)) for device, owns in self.addresses.items() if TUNNELS.fullmatch(device) for own in owns]
+        tables = (f for f in self.facts.at("netfilter_table", self.node, HOST) if f.get("table") == "nat")
+        specs = (rule.spec for table in tables for chain in table.get("chains", ()) for rule in chain.rules)
+        return bool(nets) and any(f"-s {net} " in spec and re.search(r"-j (?:MASQUERADE|SNAT)\b", spec) for spec in specs for net in nets)
 
     def _firewall(self) -> None:
         """Tables that were not shown: an empty filter, and the translation that runtimes set up."""

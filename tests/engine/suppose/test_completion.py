@@ -360,3 +360,12 @@ def test_a_bridge_of_any_name_has_the_addresses_that_are_named(tmp_path: Path, s
     facts = supposed(tmp_path, f"{said} cannot reach each other, curl 172.28.0.4:8086 from 172.28.0.3 times out", nft_list_ruleset=rules)
     found = {one["device"]: one["address"] for one in fields(facts, "address")}
     assert found.get("hass", "192.0.2.10") == own
+
+
+@pytest.mark.parametrize(("source", "forwards"), [("10.8.0.0/24", True), ("10.9.0.0/24", False)])
+def test_a_rule_for_the_clients_of_a_tunnel(tmp_path: Path, source: str, forwards: bool) -> None:
+    """Who translates what comes out of a tunnel has the node forward it."""
+    address = "4: wg0: <POINTOPOINT,NOARP,UP,LOWER_UP> mtu 1420 qdisc noqueue state UNKNOWN group default\n    inet 10.8.0.1/24 scope global wg0\n"
+    rule = f"-P POSTROUTING ACCEPT\n-A POSTROUTING -s {source} -o eth0 -j MASQUERADE\n"
+    facts = supposed(tmp_path, "ping 1.1.1.1 from 10.8.0.2 fails", ip_addr=address, **{"iptables_-t_nat_-S": rule})
+    assert ("net.ipv4.ip_forward" in {one["key"] for one in fields(facts, "sysctl")}) is forwards
