@@ -655,7 +655,8 @@ SIGNATURES: Final = (
         "attempt",
         (
             rf"^PING \S+ \({ADDRESS}\)|^ping: \S|^  % Total    % Received|^\*[ ]+(?:Trying|Host \S+ was resolved|Could not resolve)"
-            rf"|^Trying {ADDRESS}\.\.\.[ \t\r]*$|^telnet: \S|^nc: c|^Ncat: [A-Z]|^Connection to \S+ (?:\S+ )?\d+ port \[|^curl: \(\d+\) "
+            rf"|^Connecting to \S+ \(\[?{ADDRESS}\]?:\d{{1,5}}\)[ \t\r]*$|^Connecting to [^\n|]{{1,300}}\|{ADDRESS}\|:\d"
+            rf"|^Trying {ADDRESS}\.\.\.[ \t\r]*$|^telnet: \S|^nc: c|^Ncat: [A-Z]|^wget: [a-z]|^Connection to \S+ (?:\S+ )?\d+ port \[|^curl: \(\d+\) "
             r"|^; <<>> DiG |^;; (?:connection timed out|communications error|no servers could)|^\*\* server can't find"
             rf"|^Server:[ \t]+{ADDRESS}[ \t\r]*$(?=\nAddress)|^[\w.-]+ has (?:IPv6 )?address {ADDRESS}|^Host \S+ not found: \d"
         ),

@@ -50,7 +50,7 @@ KINDS: Final[dict[str, Kind]] = {
     "obfuscated": Kind("Addresses of this node were replaced before somebody gave the evidence away.", {"by": "str: sos clean"}),
     "observed": Kind(
         "What a client program saw; placed on the stack that it ran in.",
-        {"program": "str: ping | curl | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
+        {"program": "str: ping | curl | wget | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
          "address": "str: that was tried", "port": "int", "protocol": "str: tcp | udp | icmp",
          "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
          "addresses": "tuple[str]: found for the name", "by": "str: who reported the error to ping", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},

@@ -1,4 +1,4 @@
-"""What client programs saw: ping, curl, nc, telnet, and look-ups by nslookup, dig, host and getent.
+"""What client programs saw: ping, curl, wget, nc, telnet, and look-ups by nslookup, dig, host and getent.
 
 Each attempt becomes one ``observed`` fact on the stack that it was made in.  Only what such programs say of the network is read; the rest of
 their output (headers, bodies, times) is passed over.
@@ -31,6 +31,7 @@ _STARTS = re.compile(
     rf"^PING (?P<ping>\S+?) \((?P<pinged>{_A})\)"
     rf"|\*\s+Trying \[?(?P<tried>{_A}?)\]?(?::(?P<tried_port>\d+))?\.\.\."
     rf"|^Trying (?P<telnet>{_A})\.\.\.$"
+    rf"|^Connecting to (?P<busybox>\S+?)(?::\d{{1,5}})? \(\[?(?P<asked>{_A}?)\]?:(?P<asked_port>\d{{1,5}})\)$"
     rf"|^(?:; <<>> DiG \S+ <<>>(?P<dig>.*)|Server:\s+(?P<nslookup>{_A}))$"
 )
 """Lines with which an attempt begins."""
@@ -45,6 +46,12 @@ _LINES = (
     ("curl", re.compile(r"^curl: \(\d+\) Failed to connect to (?P<name>\S+) port (?P<port>\d+)(?: after \d+ ms)?: (?P<why>.*)"), ""),
     ("curl", re.compile(r"^curl: \(\d+\) (?P<why>Could not resolve host): (?P<name>[^;\s]+)"), ""),
     ("curl", re.compile(r"^curl: \((?:28|52|56)\) (?P<why>.*)"), ""),
+    ("wget", re.compile(rf"^Connecting to (?P<name>[^\s|]+) \([^)\s]+\)\|(?P<address>{_A})\|:(?P<port>\d+)\.\.\. connected\.?"), "connected"),
+    ("wget", re.compile(rf"^Connecting to (?P<name>[^\s|]+) \([^)\s]+\)\|(?P<address>{_A})\|:(?P<port>\d+)\.\.\. failed: (?P<why>.*)"), ""),
+    ("wget", re.compile(rf"^wget: can't connect to remote host(?: \((?P<address>{_A})\))?: (?P<why>.*)"), ""),
+    ("wget", re.compile(r"^wget: (?P<why>download timed out)"), ""),
+    ("wget", re.compile(r"^wget: (?P<why>bad address) '(?P<name>[^':]+)"), ""),
+    ("wget", re.compile(r"^wget: server returned error: HTTP|^remote file exists$|^saving to '"), "connected"),
     ("nc", re.compile(rf"^Connection to (?P<name>\S+)(?: \({_A}\))? (?P<port>\d+) port \[(?P<protocol>tcp|udp)/.*succeeded!"), "connected"),
     ("nc", re.compile(rf"^nc: connect to (?P<name>\S+)(?: \((?P<address>{_A})\))? port (?P<port>\d+) \((?P<protocol>tcp|udp)\) (?P<why>.*)"), ""),
     ("nc", re.compile(rf"^(?P<name>\S+) \[(?P<address>{_A})\] (?P<port>\d+) \([\w-]+\) (?::|open$) ?(?P<why>.*)"), ""),
@@ -143,6 +150,8 @@ class _Reader:
             self.begin("ping", number, {"name": match["ping"], "address": match["pinged"], "protocol": "icmp"})
         elif match["tried"]:
             self.begin("curl", number, {"address": match["tried"], "port": int(match["tried_port"] or self.port), "protocol": "tcp"})
+        elif match["busybox"]:
+            self.begin("wget", number, {"name": match["busybox"], "address": match["asked"], "port": int(match["asked_port"]), "protocol": "tcp"})
         elif match["telnet"]:
             known = self.now if self.now.get("program") == "telnet" and "address" not in self.now else {}
             self.now = {} if known else self.now

@@ -154,3 +154,20 @@ def test_busybox_names_its_server_twice() -> None:
     assert (failed.get("outcome"), failed.get("addresses")) == ("unresolved", None)
     (found,) = parse(Source("x", f"{server}\nName:      web\nAddress 1: 10.0.0.7 web.example\n", "nslookup web"), Place("n1"))
     assert (found.get("outcome"), found.get("addresses")) == ("resolved", ("10.0.0.7",))
+
+
+@pytest.mark.parametrize(("text", "outcome"), [
+    ("Connecting to shop (10.96.0.7:80)\nwget: download timed out\n", "timeout"),
+    ("Connecting to shop:80 (10.96.0.7:80)\nremote file exists\n", "connected"),
+    ("Connecting to shop (10.96.0.7:80)\nsaving to 'index.html'\nindex.html  100% |*****|   612  0:00:00 ETA\n", "connected"),
+    ("Connecting to shop (10.96.0.7:80)\nwget: server returned error: HTTP/1.1 404 Not Found\n", "connected"),
+    ("Connecting to shop (10.96.0.7:80)\nwget: can't connect to remote host (10.96.0.7): Connection refused\n", "ECONNREFUSED"),
+    ("Connecting to shop (shop)|10.96.0.7|:80... connected.\nHTTP request sent, awaiting response... 200 OK\n", "connected"),
+    ("Connecting to shop (shop)|10.96.0.7|:80... failed: Connection timed out.\nRetrying.\n", "timeout"),
+])  # fmt: skip
+def test_wget(text: str, outcome: str) -> None:
+    """Both wgets, busybox' and GNU's, tell where they connect and how it ended; what did not end tells nothing."""
+    (found,) = observed(text, "")
+    assert (found["program"], found["name"], found["address"], found["port"], found["outcome"]) == ("wget", "shop", "10.96.0.7", 80, outcome)
+    assert [s.format for s in sections("pasted", text)] == ["attempt"]
+    assert not observed("Connecting to shop (10.96.0.7:80)\n", "")
