@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
 from collectors.containers import listed, merged
+from collectors.kuberuns import run
 from collectors.members import Limits, Members, decode, load
 from collectors.objects import settled
 from collectors.pasted import latest, unfenced, unquoted
@@ -196,6 +197,7 @@ def parse_file(file: File, prompted: Prompted) -> list[Fact]:
         place = Place(place.node, section.netns) if section.netns and place.stack == HOST else place
         facts.extend(parse_section(section, Source(file.shown or file.path, section.text, section.command), place, file.inner))
     if not file.command and any(fact.kind != "unparsed" for fact in facts):
+        facts.extend(run(text, Source(file.shown or file.path, text)))
         facts.extend(started(text, Source(file.shown or file.path, text), Place(_only_node(facts) or file.place.node, file.place.stack)))
     if not file.whole:
         facts = [fact for fact in facts if fact.kind != "collected"]

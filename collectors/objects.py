@@ -237,5 +237,6 @@ def _both(one: Fact, other: Fact) -> Fact:
         # A manifest has what somebody asked for; the table beside it has the addresses and node ports that were given.
         fields |= {key: less.get(key) for key in ("cluster_ips", "external_ips") if less.get(key)}
         given = {(p.get("port"), p.get("protocol")): p["node_port"] for p in less.get("ports", ()) if p.get("node_port")}
-        fields["ports"] = tuple({"node_port": given[key], **p} if (key := (p.get("port"), p.get("protocol"))) in given else p for p in fields["ports"])
+        ports = ((p, (p.get("port"), p.get("protocol"))) for p in fields["ports"])
+        fields["ports"] = tuple({"node_port": given[key], **p} if key in given else p for p, key in ports)
     return Fact(more.kind, fields, more.node, more.stack, more.source, more.line, more.shown)

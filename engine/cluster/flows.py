@@ -99,7 +99,9 @@ def _source(cluster: Cluster, flow: Flow, walked: str) -> End:
         found = end_at(cluster, address)
         return found if found.pod is not None or found.node or not flow.node else End(address, None, _node_name(cluster, flow.node))
     space, _, name = flow.from_name.partition("/")
-    pod = cluster.pods.get((space, name))
+    # What was seen inside a pod bears its name, on whatever machine kubectl was typed.
+    inside = [pod for pod in cluster.pods.values() if pod.name == flow.stack and not pod.ips] if flow.stack not in {"", HOST} else []
+    pod = cluster.pods.get((space, name)) or (inside[0] if len(inside) == 1 else None)
     return end_of(cluster, pod, family_of(flow.dst)) if pod is not None else End("", None, _node_name(cluster, flow.node))
 
 

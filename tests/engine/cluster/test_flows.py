@@ -288,3 +288,13 @@ def test_backends_view() -> None:
 
     assert [f.get("full") for f in service_backends(small().facts)] == ["shop/db"]
     assert list(service_backends(FactBase([]))) == []
+
+
+def test_sender_seen_inside_a_pod_without_address() -> None:
+    """What a shell inside a pod showed is that pod's, of which a command line told the name and labels: policies judge it by these."""
+    ingress = {"podSelector": {"matchLabels": DB}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"run": "access"}}}]}]}
+    box = Fact("pod", {"namespace": "shop", "name": "box", "full": "shop/box", "ips": (), "labels": {"app": "box"}})
+    asked = flow(node="", stack="box", src="", from_name="box")
+    assert one(facts_of(small(policy("shop/p", ingress), box), asked, 0), "policy_denies").get("peer_name") == "shop/box"
+    allowed = box.having(labels={"run": "access"})
+    assert not [f for f in facts_of(small(policy("shop/p", ingress), allowed), asked, 0) if f.kind == "policy_denies"]
