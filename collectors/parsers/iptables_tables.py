@@ -213,6 +213,8 @@ def name_tables(tables: list[Table], told: Sequence[Invocation], rows: Callable[
         elif told:
             table.invocation = Invocation(told[0].family, told[0].backend, filtered=told[0].filtered)
         table.name = _name(table, rows)
+    for table in tables:
+        table.name = table.name or _led_to(table, tables, rows)
         table.whole = not table.torn and not table.invocation.chain and not table.invocation.filtered and _whole(table)
         if table.name:
             kept.append(table)
@@ -226,6 +228,15 @@ def _whole(table: Table) -> bool:
     if table.name == "security":
         return table.bases == TABLE_CHAINS["filter"][0]
     return table.bases in TABLE_CHAINS.get(table.name, ())
+
+
+def _led_to(table: Table, tables: Sequence[Table], rows: Callable[[Table], Iterator[str]]) -> str:
+    """Name of the table whose rules jump to the chains of a nameless one, which has no built-in ones: chains are called in their own table only."""
+    if table.bases:
+        return ""
+    leads = re.compile(rf"-[jg] (?:{'|'.join(re.escape(chain.name) for chain in table.chains[:50])})(?![\w-])")
+    names = {other.name for other in tables if other.name and any(leads.search(row) for row in rows(other))}
+    return names.pop() if len(names) == 1 else ""
 
 
 def _name(table: Table, rows: Callable[[Table], Iterator[str]]) -> str:

@@ -559,3 +559,12 @@ def test_a_reject_names_the_filter_table() -> None:
     returns = "    0     0 RETURN     tcp  --  any    any     anywhere             192.0.2.10           tcp dpt:80\n"
     assert [f.get("table") for f in parse(Source("x", head + reject), Place("n1")) if f.kind == "netfilter_table"] == ["filter"]
     assert [f.kind for f in parse(Source("x", head + returns), Place("n1"))] == ["unparsed"]
+
+
+def test_a_chain_of_the_table_that_leads_to_it() -> None:
+    """What ``grep`` left of a dump names no table: a chain belongs to the one whose rules jump to it, and to none if nobody does."""
+    rules = ":f2b-mail - [0:0]\n-A FORWARD -j f2b-mail\n-A f2b-mail -s 172.19.0.4/32 -j DROP\n"
+    found = [f for f in facts(rules, "iptables-save | grep f2b") if f.kind == "netfilter_table"]
+    assert {chain.name: f.get("table") for f in found for chain in f.get("chains")} == {"f2b-mail": "filter", "FORWARD": "filter"}
+    alone = facts(rules.replace("-A FORWARD -j f2b-mail\n", "-A FORWARD -j f2b-mailer\n"), "iptables-save | grep f2b")
+    assert [f.get("count") for f in alone if f.kind == "unparsed"] == [1]
