@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.cluster import bare, closed
 from engine.cluster.calico import names_of
 from engine.cluster.inventory import Cluster
+from engine.cluster.objects import Pod
 from engine.cluster.policies import EGRESS, LIST_LABELS, End, Ruling, allowed, end_at, end_of, enforcer, judge
 from engine.cluster.ranges import setting
 from engine.cluster.selectors import shown
@@ -20,7 +21,7 @@ from engine.inet import family_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from engine.cluster.objects import Backend, Pod, Service, ServicePort
+    from engine.cluster.objects import Backend, Service, ServicePort
     from engine.facts import FactBase
     from engine.walk.trace import Flow
 
@@ -322,12 +323,25 @@ def _denials(cluster: Cluster, place: _Place, targets: Sequence[tuple[str, int]]
         return
     denied: dict[str, list[tuple[Ruling, End, int]]] = {}
     for address, port in targets:
-        target = end_at(cluster, address)
+        target = _behind(cluster, place.meaning, address)
         for ruling in judge(cluster, place.source, target, port, place.flow.protocol):
             if ruling.allowed is False and (ruling.policies or ruling.decider):
                 denied.setdefault(ruling.side, []).append((ruling, target, port))
     for rulings in denied.values():
         yield _denial(cluster, place, rulings[0], everywhere=len(rulings) == len(targets))
+
+
+def _behind(cluster: Cluster, meaning: Meaning | None, address: str) -> End:
+    """The end at a backend's address: of a pod that nobody listed what the Service's selector tells, where no policy asks for more labels."""
+    end = end_at(cluster, address)
+    labels = meaning.service.selector if meaning is not None and address in {b.address for b in cluster.backends(meaning.service) or ()} else None
+    if end.pod is not None or end.node or meaning is None or not labels or any(p.get("flavour") != "kubernetes" for p in cluster.policies):
+        return end
+    selectors = [policy.get("spec", {}).get("podSelector") or {} for policy in cluster.policies_in(meaning.service.namespace)]
+    if any(s.get("matchExpressions") or not set(s.get("matchLabels") or ()) <= set(labels) for s in selectors):
+        return end
+    service = meaning.service
+    return end._replace(pod=Pod(service.namespace, f"{service.name}-*", service.fact, (address,), labels=labels))
 
 
 def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *, everywhere: bool) -> Fact:

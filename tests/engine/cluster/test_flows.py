@@ -298,3 +298,16 @@ def test_sender_seen_inside_a_pod_without_address() -> None:
     assert one(facts_of(small(policy("shop/p", ingress), box), asked, 0), "policy_denies").get("peer_name") == "shop/box"
     allowed = box.having(labels={"run": "access"})
     assert not [f for f in facts_of(small(policy("shop/p", ingress), allowed), asked, 0) if f.kind == "policy_denies"]
+
+
+@pytest.mark.parametrize(("selector", "denied"), [
+    ({"matchLabels": DB}, True), ({}, True), ({"matchLabels": {**DB, "tier": "x"}}, False),
+    ({"matchExpressions": [{"key": "app", "operator": "Exists"}]}, False),
+])  # fmt: skip
+def test_pods_that_only_a_selector_tells_of(selector: dict[str, Any], denied: bool) -> None:
+    """A Service's selector tells labels of the pods behind it that nobody listed; policies that ask for others leave it open."""
+    rule = {"podSelector": selector, "ingress": [{"from": [{"podSelector": {"matchLabels": {"run": "access"}}}]}]}
+    sender = pod("shop/web-1", "10.1.1.5", {"app": "web"})
+    made = cluster(sender, service("shop/db", IP, DB, (5432, 5432)), ends("shop/db", "10.1.2.9", port=5432), policy("shop/p", rule), listed=False)
+    found = [f for f in facts_of(made, flow(), 0) if f.kind == "policy_denies"]
+    assert [f.get("pod") for f in found] == ["db-*"] * denied
