@@ -172,6 +172,8 @@ def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
         return base
     if word in phrases.OWN_HOST_NAMES and not known(word):
         return base._replace(host="", role="own-host")
+    if word in phrases.PUBLIC_SITES and not known(word):
+        return base._replace(host="", role="internet")
     if word in _marker_words() or word.isdigit() or word in ("a", "i"):
         return None
     if known(word):

@@ -264,6 +264,16 @@ ROLES: Final[tuple[tuple[str, str], ...]] = (
 )
 """(word, role): kinds of machine rather than names; a name in the evidence beats them."""
 
+PUBLIC_SITES: Final = (
+    "google.com", "www.google.com", "github.com", "api.github.com", "raw.githubusercontent.com", "gitlab.com", "registry-1.docker.io",
+    "auth.docker.io", "hub.docker.com", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "k8s.gcr.io", "pypi.org", "files.pythonhosted.org",
+    "registry.npmjs.org", "registry.yarnpkg.com", "rubygems.org", "crates.io", "proxy.golang.org", "hex.pm", "repo.hex.pm", "repo1.maven.org",
+    "repo.maven.apache.org", "deb.debian.org", "security.debian.org", "archive.ubuntu.com", "security.ubuntu.com", "dl-cdn.alpinelinux.org",
+    "mirror.centos.org", "download.docker.com", "packages.microsoft.com", "api.openai.com", "cloudflare.com", "www.cloudflare.com", "amazon.com",
+    "yahoo.com", "bing.com", "wikipedia.org", "ifconfig.me", "ifconfig.co", "icanhazip.com", "api.ipify.org", "www.baidu.com", "baidu.com", "qq.com",
+)
+"""Machines of the internet that people try: nobody's evidence shows them."""
+
 OWN_HOST_NAMES: Final = ("host.docker.internal", "host.containers.internal", "gateway.docker.internal")
 """Names by which containers call the machine that they run on."""
 

@@ -27,6 +27,7 @@ SENTENCES: list[tuple[str, str, str]] = [
     ("pod-a has no network", "pod-a", ""),
     ("dial tcp 10.96.0.1:443: i/o timeout", "", "10.96.0.1"),
     ("pod-a has no internet access", "pod-a", "internet"),
+    ("curl https://github.com from pod-a hangs", "pod-a", "internet"),
     ("container can't reach host.docker.internal:8899: Connection refused", "container", "own-host"),
     ("vpn clients have no internet", "tunnel", "internet"),
     ("container on 10.0.3.77, curl http://10.2.0.9 times out", "", "10.2.0.9"),
