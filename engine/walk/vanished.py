@@ -60,7 +60,9 @@ def _lost(crossing: Crossing, flow: Fact) -> Iterator[Fact]:
     there = _entries(receiver, src, dst, flow)
     ports = {e.fields.get("reply_dport") for e in mine}
     answered = [e for e in there if not e.fields.get("unreplied") and e.fields.get("sport") in ports]
-    if not there and not _own(sender, crossing.out, src):
+    # A machine without rules that ask for connections tracks none: its empty table says nothing of what arrives.
+    tracks = any(e.fields.get("family", 4) == (6 if ":" in dst else 4) for e in receiver.facts("conntrack"))
+    if not there and tracks and not _own(sender, crossing.out, src):
         yield _made(flow, sender, mine[0], direction="request", device=crossing.out, src=src, dst=dst, to_node=receiver.node)
     elif answered and not _own(receiver, crossing.into, dst):
         yield _made(flow, receiver, answered[0], direction="reply", device=crossing.into, src=dst, dst=src, to_node=sender.node)

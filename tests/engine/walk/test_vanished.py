@@ -55,13 +55,14 @@ def test_an_answer_that_does_not_arrive() -> None:
         (SENT, None),
         (SENT, TAKEN.replace("sport=80 dport=41000 mark", "sport=80 dport=41000 [UNREPLIED] mark")),
         (SENT.replace("dport=80", "dport=81").replace("sport=80 ", "sport=81 "), ""),
+        (SENT, ""),
         (SENT, LATER),
         (f"{SENT}\n{LATER}", LATER),
         (f"{SENT}\n{LATER}", OTHER),
     ],
 )
 def test_nothing_is_missing(first: str, second: str | None) -> None:
-    """Answered, another destination or port, a table that nobody listed, no answer yet, an entry that a mended fault left: none of them says so."""
+    """Answered, other ends, a table nobody listed, nothing tracked, no answer yet, an entry that a mended fault left: none says so."""
     trace = nodes(first, second).walk("n1/web", "10.2.0.8")
     assert trace.client_sees == "connected"
     assert not [f for f in trace.facts if f.kind == "vanished"]
