@@ -294,6 +294,9 @@ class Diagnoser:
             candidate.restores = candidate.restores or verified is Verified.RESTORES_FLOW
             if mended is not None and candidate.mended is None:
                 candidate.mended = mended
+        if candidate.restores:
+            # Whoever pastes the first commands must not be handed those that are known not to do.
+            candidate.plans.sort(key=lambda plan: plan.verified is Verified.NO_EFFECT)
 
     def _operation(self, spec: RemedySpec, match: Match, state: State) -> tuple[Operation | None, Site | None]:
         from engine import templates

@@ -80,6 +80,16 @@ def test_half_a_remedy_restores_nothing() -> None:
     assert (finding.certainty, finding.remedies[0].verified) == (Certainty.LIKELY, Verified.NO_EFFECT)
 
 
+def test_what_is_known_not_to_do_is_printed_last() -> None:
+    """Where one remedy restores the flow, the one that does not comes behind it, whatever the rule's order; otherwise the rule's order stays."""
+    half = RemedySpec("iptables.insert", {"en": "half"}, {"on": "drop", "chain": "FORWARD", "rule": "-s 10.1.0.2 -j ACCEPT"})
+    whole = POLICY.remedies[0]
+    found = first(diagnosed(filtered(FORWARD="DROP"), rule("policy", remedies=[half, whole], where={"by": "policy"})))
+    assert [plan.verified for plan in found.remedies] == [Verified.RESTORES_FLOW, Verified.NO_EFFECT]
+    found = first(diagnosed(filtered(FORWARD="DROP"), rule("policy", remedies=[half, half._replace(title={"en": "more"})], where={"by": "policy"})))
+    assert [plan.title["en"] for plan in found.remedies] == ["half", "more"]
+
+
 def test_an_open_walk_shows_only_that_the_fault_is_gone() -> None:
     """Where the mended walk is open, the remedy removes the fault and nothing more is said: neither that the flow lives nor that it does not."""
     world = filtered(FORWARD="DROP")
