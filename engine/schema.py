@@ -381,7 +381,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"namespace": "str", "service": "str", "full": "str: namespace/name", "type": "str", "headless": "bool", "known": "bool: its endpoints were seen",
          "port": "int", "port_name": "str", "protocol": "str", "fitting": "str: a selector of the same keys that the nearest pod would fit",
          "node_port": "int", "target_port": "str", "selector": "str: app=web,tier=front; '' = none; absent if not seen", "ready": "int: addresses of the Service",
-         "not_ready": "int", "selected": "int: pods that the selector selects; absent if that cannot be told",
+         "not_ready": "int: absent if what was seen lists ready ones only", "selected": "int: pods that the selector selects; absent if that cannot be told",
          "lack": "str: why no backend of this port is ready: no-selector | no-pod | other-namespace | not-ready | no-address | port-name | other-ports | unknown; "
          "absent if one is",
          "pods": "tuple[str]: pods that the lack is about: the selected ones, or those that the selector nearly fits", "pod": "str: the first of them",
@@ -533,7 +533,8 @@ KINDS: Final[dict[str, Kind]] = {
             "flow": "int", "direction": "str: request | reply | error (an ICMP error on its way back)",
             "by": "str: policy | rule | no-route | blocked-route | forwarding | rp-filter | martian | neighbor | device | ports | queue | socket | loop | bridge | fdb | too-big",
             "effect": "str: dropped | rejected | no-route",
-            "hook": "str: PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING; '' outside netfilter",
+            "hook": "str: PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING | INGRESS | EGRESS (of a device) | BRIDGE (any of family bridge); '' outside "
+                    "netfilter",
             "backend": "str", "table": "str", "chain": "str: chain that holds the deciding rule or policy", "base_chain": "str: base chain of the hook", "number": "int: rule position",
             "path": "str: the jumps that lead to the deciding rule: 'INPUT 2 → LOCAL 1'",
             "spec": "str: the deciding rule", "target": "str", "reject_with": "str",
@@ -548,6 +549,7 @@ KINDS: Final[dict[str, Kind]] = {
             "tunnel": "str: device that made the packet: it is the outer one of a tunnel", "overhead": "int: octets by which that packet is larger than the inner one",
             "passes": "int: of full-size packets: octets of the largest that pass every device of the way; absent if size is not all that stops them",
             "narrow_devices": "tuple[str]: devices that would stop a full packet, with their MTU: 'vx1 on n2 (1300)'",
+            "text": "str: why, in words, where no rule or policy tells", "text_zh": "str: the same in Chinese",
         },
         "walk",
     ),
@@ -641,6 +643,8 @@ KINDS: Final[dict[str, Kind]] = {
             "holder_device": "str: device whose other end (a container) holds the destination",
             "via": "str: a neighbour that would take the packet on, if the evidence shows or names one", "via_device": "str: device that leads to it",
             "via_how": "str: forwards (seen to lead there) | sibling (the default gateway of others in the subnet) | runtime (gateway of the container network)",
+            "around": "str: prefix of an exception that beats the blocking route, in its table; absent where no way is left that leads there",
+            "around_device": "str: device of that exception", "around_gateway": "str: its gateway; absent where the destination is on-link",
         },
         "walk",
     ),
@@ -691,7 +695,8 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "device": "str", "vni": "int", "port": "int: UDP", "local": "str: outer source, where the device has one",
          "next_hop": "str: overlay address", "mac": "str: that the frame is for", "source_mac": "str: of the device",
          "remote": "str: outer destination", "lost": "str: '' (it came out at the other end) | no-entry | own-address | outer (the outer packet died) | left (the evidence) | "
-         "no-device | other-mac | own-mac", "peer": "str: node that the outer packet arrived on", "peer_device": "str", "peer_mac": "str"},
+         "no-device | other-mac | own-mac", "peer": "str: node that the outer packet arrived on", "peer_stack": "str",
+         "peer_device": "str: of the other end; with no-device, the one there that was meant, whose VNI or port is another", "peer_mac": "str"},
         "walk",
     ),
     "dead_link": Kind(
@@ -720,6 +725,12 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str", "next_hop": "str", "gateway": "str: '' if the destination itself was asked for",
          "state": "str: of its neighbour entry", "on_link": "str: prefix of the device that holds it, '' if none does", "holder_node": "str: who has the address, though not on this wire",
          "holder_stack": "str", "open": "bool: the wire leads out of the evidence", "explained": "bool: another fact of the wire (dead_link, loose_port, bare_bridge) tells why"},
+        "walk",
+    ),
+    "misled_neighbor": Kind(
+        "A frame went to a MAC that no device of its segment has, as a neighbour entry wants it (drop.by neighbor); placed on the stack that sent it, with the entry's line.",
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str", "next_hop": "str", "mac": "str: of the entry", "state": "str: of the entry",
+         "real_mac": "str: of the device that has the address", "holder_node": "str", "holder_stack": "str", "holder_device": "str"},
         "walk",
     ),
     "vanished": Kind(

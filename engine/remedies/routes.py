@@ -90,10 +90,13 @@ class _Route(Operation):
         return ""
 
     def verify(self) -> tuple[str, ...]:
-        """Ask the kernel which way it goes."""
-        target = self.text("probe")
+        """Ask the kernel which way it goes; of another table what is in it, for a policy rule may lead there only some packets."""
+        target, table = self.text("probe"), self.text("table")
+        family = ["-6"] if family_of(self.dst) == 6 else []
+        if table and ("table", table) not in _USUAL:
+            return (self.site.shell("ip", *family, "route", "show", "table", table),)
         if not target and prefix(self.dst).length == 0:
-            return (self.site.shell("ip", "route", "show", "default"),)
+            return (self.site.shell("ip", *family, "route", "show", "default"),)
         return (self.site.shell("ip", "route", "get", target or self.dst.partition("/")[0]),)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.facts import Fact
-from engine.inet import BITS, family_of, in_prefix, to_int
-from engine.model.fib import Found, Key, Route
+from engine.inet import BITS, Prefix, family_of, in_prefix, prefix, to_int
+from engine.model.fib import ENDING_TYPES, Found, Key, Route
 from engine.model.network import Network, Port
 from engine.walk.layer2 import on_link, resolve, source_prefix, usable
 from engine.walk.routing import forwarding
@@ -115,6 +115,7 @@ def _lookup(network: Network, stack: NetStack, end: Fact) -> Fact:
         holder_device=_wire_to(network, stack, key),
         gateway_on_link=_on_link(stack, route, key.family),
         **_next_hop(network, stack, dst),
+        **_around(network, stack, key, found),
         public=not any(family_of(p.partition("/")[0]) == key.family and in_prefix(dst, p) for p in PRIVATE),
     )
 
@@ -234,6 +235,56 @@ def _told_by_runtime(network: Network, stack: NetStack) -> list[tuple[str, str, 
         if device:
             found.append((gateway, device, "runtime"))
     return found
+
+
+# --- a way around a route that blocks ------------------------------------------------------------------------------
+
+
+def _around(network: Network, stack: NetStack, key: Key, found: Found) -> dict[str, str]:
+    """An exception from a blocking route that the kernel takes and that beats it; nothing where no way is left that leads there.
+
+    The way is the one that the packet would take without that route, else a neighbour that is seen to forward there.
+    """
+    blocking = found.route
+    if blocking is None or found.type not in ENDING_TYPES:
+        return {}
+    rest = stack.fib.lookup(key, skip=lambda route: route is blocking)
+    if rest.type == "unicast" and rest.route is not None and _leads(network, stack, rest.route, key):
+        hop, within = rest.route.hops[0], rest.route.dst
+        ways_ = [(hop.gateway, hop.device)]
+    else:
+        within = blocking.dst
+        # A destination is no gateway to itself.
+        ways_ = [(via, device) for via, device, _ in _forwarders(network, stack, key) if to_int(via) != key.dst]
+    for gateway, device in ways_:
+        narrow = _narrower(network, stack, key, blocking, within)
+        if narrow is not None and _takes_gateway(stack, gateway, device, key.family):
+            told = {"around": str(narrow), "around_device": device, "around_gateway": gateway}
+            return {name: value for name, value in told.items() if value}
+    return {}
+
+
+def _narrower(network: Network, stack: NetStack, key: Key, blocking: Route, within: Prefix) -> Prefix | None:
+    """The destination's subnet, else its address alone: inside both routes, more specific than the blocking one, and free in its table."""
+    host = Prefix(key.family, key.dst, BITS[key.family])
+    taken = {r.dst for r in stack.fib.routes if r.table == blocking.table}
+    for net in (prefix(source_prefix(network, key.dst, key.family, str(host))), host):
+        if net.holds(key.dst) and net.length > blocking.dst.length and blocking.dst.covers(net) and within.covers(net) and net not in taken:
+            return net
+    return None
+
+
+def _takes_gateway(stack: NetStack, gateway: str, device: str, family: int) -> bool:
+    """Whether the kernel finds a gateway on-link when it is asked to add the route.
+
+    It looks for routes of scope link: those that block, and those by gateways, are of a wider one (``fib_check_nh_v4_gw``).
+    """
+    if not gateway:
+        return True
+    if family_of(gateway) != family:
+        return False
+    key = Key(family, to_int(gateway), oif=device)
+    return stack.fib.lookup(key, skip=lambda route: route.type in ENDING_TYPES or bool(route.hops[0].gateway)).type == "unicast"
 
 
 # --- routes that were passed over ---------------------------------------------------------------------------------

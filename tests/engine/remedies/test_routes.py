@@ -48,6 +48,17 @@ def test_add() -> None:
     assert any("route-eth0" in line for line in made.persist())
 
 
+def test_verified_where_it_was_made() -> None:
+    """``ip route get`` does not look into a table that only a policy rule leads to: there, and of IPv6's default, the listing is asked for."""
+    facts = node()
+    for name in ("route.add", "route.delete"):
+        told = {"dst": "10.7.0.0/16", "dev": "eth0", "probe": "10.7.0.9"}
+        assert operation(name, facts, **told, table="main").verify() == ("ip route get 10.7.0.9",)
+        assert operation(name, facts, **told, table="77").verify() == ("ip route show table 77",)
+        assert operation(name, facts, dst="::/0", dev="eth0").verify() == ("ip -6 route show default",)
+        assert operation(name, facts, dst="::/0", dev="eth0", table="77").verify() == ("ip -6 route show table 77",)
+
+
 def test_persistent_forms_of_another_table() -> None:
     """The files of each distribution get device, table and family once, and no gateway where there is none."""
     told = "\n".join(operation("route.add", node(), dst="10.7.0.0/16", dev="eth0", table="100").persist())

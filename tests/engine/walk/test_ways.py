@@ -199,6 +199,61 @@ def test_holder_behind_a_routed_veth() -> None:
     assert (told.get("type"), told.get("holder_device")) == ("blackhole", "cali1")
 
 
+def around(world: World, dst: str = STORAGE) -> tuple[object, ...]:
+    """The exception that is told of a blocked walk of the client."""
+    told = found(world.walk("client", dst), "lookup", direction="request")
+    return told.get("table"), told.get("around"), told.get("around_device"), told.get("around_gateway")
+
+
+def test_way_around_a_blocking_route() -> None:
+    """The exception goes where the packet would go without the block, and is more specific: the destination's subnet, or its address alone."""
+    for block, net in (("10.2.0.0/16", "10.2.0.0/24"), ("10.2.0.0/24", "10.2.0.2/32"), ("10.2.0.0/28", "10.2.0.2/32")):
+        world = lan()
+        world.stack("client").route(f"unreachable {block}")
+        assert around(world) == ("main", net, "eth0", "10.1.0.1")
+
+
+def test_way_around_on_link() -> None:
+    """To a neighbour it needs no gateway, least of all the destination itself."""
+    world = World()
+    world.host("client", "10.1.0.2/24").route("blackhole 10.1.0.0/28")
+    world.host("server", "10.1.0.3/24")
+    assert around(world, "10.1.0.3") == ("main", "10.1.0.3/32", "eth0", None)
+
+
+def test_way_around_in_the_table_of_the_block() -> None:
+    """A block in another table is beaten there only."""
+    world = lan()
+    world.stack("client").rule("50:\tfrom all to 10.2.0.0/24 lookup 77").route("unreachable default table 77")
+    assert around(world) == ("77", "10.2.0.0/24", "eth0", "10.1.0.1")
+
+
+def test_blocked_gateway() -> None:
+    """A route that blocks the gateway does not keep the kernel from taking it as one."""
+    world = lan()
+    world.stack("client").route("blackhole 10.2.0.0/16", "blackhole 10.1.0.1")
+    assert around(world)[1:] == ("10.2.0.0/24", "eth0", "10.1.0.1")
+
+
+@pytest.mark.parametrize(("block", "rule"), [("10.2.0.2", ""), ("10.2.0.0/16", "50:\tfrom all to 10.1.0.1 prohibit")])
+def test_no_way_around(block: str, rule: str) -> None:
+    """Nothing is more specific than a blocked address, and the kernel refuses a gateway that a policy rule prohibits ("invalid gateway")."""
+    world = lan()
+    world.stack("client").route(f"blackhole {block}").rule(*([rule] if rule else []))
+    assert around(world)[1:] == (None, None, None)
+
+
+def test_no_way_left_but_a_neighbour() -> None:
+    """Without the block nothing would lead there: a neighbour that is seen to forward there takes the exception."""
+    world = lan()
+    client = world.stack("client")
+    client.routing[:] = [line for line in client.routing if not line.startswith("default")]
+    client.route("blackhole 10.2.0.0/16")
+    assert around(world) == ("main", "10.2.0.0/24", "eth0", "10.1.0.1")
+    world.stack("router").sysctl(ip_forward=0)
+    assert around(world)[1:] == (None, None, None)
+
+
 def test_odd_ends_are_left_out() -> None:
     """A drop on a stack that nobody collected, or without an address, tells nothing and breaks nothing."""
     network = build(FactBase([]))
