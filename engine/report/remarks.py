@@ -42,6 +42,8 @@ REMARKS: Final = (
      "# overlay 的代理按自身配置生成这些路由：让所有节点使用同一种 backend（net-conf.json），然后重启它"),
     ("# sets are lost at the next reboot, and whatever fills this one (a controller, a script) may write it anew; make the change there, or:",
      "# 集合在重启后丢失，填充它的控制器或脚本也可能重写；应在那里修改，或者："),
+    ("# in the DaemonSet node-local-dns keep -localip {} alone: kubectl edit daemonset -n kube-system node-local-dns",
+     "# 在 DaemonSet node-local-dns 中只保留 -localip {0}：kubectl edit daemonset -n kube-system node-local-dns"),
     ("# then let the firewalls and security groups between the nodes pass UDP {}", "# 然后让节点之间的防火墙和安全组放行 UDP {0}"),
     ("# set dnsPolicy: {} in the manifest of {} {} and create it anew: a running pod keeps its own",
      "# 在 {1} {2} 的清单中设置 dnsPolicy: {0} 并重新创建：运行中的 Pod 会保持原值"),

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from tests.lab.scenario import Scenario, Traffic
 
 DIAGNOSE_SECONDS = 60.0
+SETTLED = """
+asked() { ip neigh show nud incomplete; for n in $(ls /run/netns); do ip -n $n neigh show nud incomplete; done; }
+for turn in $(seq 40); do asked | grep -q . || break; sleep 0.1; done
+"""
+"""Shell lines that wait for the end of ARP and ND questions, 4 s at most: the kernel gives up after three, a second apart."""
 
 
 def unmet(scenario: Scenario) -> str:
@@ -94,7 +99,13 @@ class Lab:
         self._forget()
         self.state = "unknown"
         self.machines.run_all(commands)
+        self._settle()
         self.state = state
+
+    def _settle(self) -> None:
+        """Wait until the kernel has given up the questions for neighbours that were asked before: whoever sends meanwhile shares their fate."""
+        for name in self.scenario.nodes:
+            self.machines[name].must(SETTLED)
 
     def apply(self, remedy: Mapping[str, Any]) -> None:
         """Break the lab anew and run a printed remedy on its node; the traffic must pass then."""
