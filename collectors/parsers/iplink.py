@@ -418,6 +418,7 @@ def _shown(fields: dict[str, Any]) -> str:
     words.append(f"{fields['name']}{'@' + peer if peer else ''}:")
     words += [f"<{','.join(fields['flags'])}>"] if "flags" in fields else []
     words += [f"{key} {fields[key]}" for key in ("mtu", "master", "state") if key in fields]
+    words += [f"{word} {fields[key]}" for word, key in (("vxlan id", "vxlan_id"), ("dstport", "vxlan_port")) if key in fields]
     return " ".join(words)
 
 

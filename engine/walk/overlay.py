@@ -51,6 +51,7 @@ def note(walker: Walker, at: At, link: Link, way: Way, found: Entry, lost: str, 
         remote=found.remote or None,
         lost=lost,
         peer=there.node if there is not None else None,
+        peer_stack=there.name if there is not None else None,
         peer_device=far.name if far is not None else None,
         peer_mac=far.mac or None if far is not None else None,
     )

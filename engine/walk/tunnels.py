@@ -113,6 +113,11 @@ def nested(walker: Walker, at: At, outer: Packet, name: str) -> End:
 def died(walker: Walker, at: At, end: End, name: str, error: str = "") -> End:
     """The outer packet did not arrive (its drop fact stands): the inner one is lost, mostly without a word."""
     walker.recorder.step("encapsulate", phrase("outer-lost", device=name), "drop")
+    return lost(at, end, name, error)
+
+
+def lost(at: At, end: End, name: str, error: str = "") -> End:
+    """The inner packet ends as its tunnel packet did; ``error``: ICMP error that its sender is told."""
     local = at.how == "output"
     errno = seen_as(error, at.packet.protocol) if local and error else ""
     return End(

@@ -16,6 +16,7 @@ from engine.phrases import phrase
 from engine.walk import overlay, tunnels
 from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
+from engine.walk.recorder import line_of
 from engine.walk.routing import Way, find_way
 from engine.walk.trace import Disposition, Unknown
 
@@ -89,14 +90,26 @@ def _wrapped(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At |
         return tunnels.died(walker, at, end, link.name, "" if found.mac else unheard(packet.family)[1])
     far = _device(end.stack, link, end.packet.dport)
     if far is None:
-        overlay.note(walker, at, link, way, found, "no-device", end.stack)
-        return walker.stop(
-            At(end.stack, end.device, packet, "frame"),
-            "device",
-            Disposition.DROPPED,
-            phrase("no-vxlan", vni=link.vxlan_id, port=end.packet.dport),
-        )
+        return _nobody(walker, at, link, way, found, end)
     return _unpack(walker, at, link, way, found, end, far)
+
+
+def _nobody(walker: Walker, at: At, link: Link, way: Way, found: Entry, end: End) -> End:  # noqa: PLR0917 - both ends of a tunnel
+    """The outer packet arrived where no device takes it: the inner one is lost in silence, and so is the question for a neighbour."""
+    meant = _meant(at.stack, end.stack, link)
+    overlay.note(walker, at, link, way, found, "no-device", end.stack, meant)
+    text = phrase("no-vxlan", vni=link.vxlan_id, port=end.packet.dport)
+    lines = line_of(meant.fact) if meant is not None else found.lines
+    end = walker.stop(At(end.stack, end.device, at.packet, "frame"), "device", Disposition.DROPPED, text, lines)
+    return tunnels.lost(at, end, link.name, "" if found.mac else unheard(at.packet.family)[1])
+
+
+def _meant(near: NetStack, there: NetStack, link: Link) -> Link | None:
+    """The other end of ``link`` where VNI or port disagree: the one of its name, or the only one, whose like the sender does not have itself."""
+    mine = {(x.vxlan_id, x.vxlan_port or 8472) for x in near.links.values() if x.type == "vxlan"}
+    left = [x for x in there.links.values() if x.type == "vxlan" and x.vxlan_id is not None and (x.vxlan_id, x.vxlan_port or 8472) not in mine]
+    fits = [x for x in left if x.name == link.name] or left
+    return fits[0] if len(fits) == 1 else None
 
 
 def _unpack(walker: Walker, at: At, link: Link, way: Way, found: Entry, end: End, far: Link) -> At | End:  # noqa: PLR0917 - both ends of a tunnel

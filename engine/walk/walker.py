@@ -14,7 +14,7 @@ from engine.model.fib import Key, anycast
 from engine.model.links import is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
-from engine.phrases import phrase
+from engine.phrases import phrase, spoken
 from engine.walk import bridges, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
 from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import calls, late
@@ -165,6 +165,8 @@ class Walker:
             key=parameter.key if parameter is not None else None,
             value=parameter.value if parameter is not None else None,
             back_device=back,
+            text=str(summary) if verdict is None and summary else None,
+            text_zh=spoken(summary, "zh") if verdict is None and summary else None,
         )
         told = limit.octets if limit is not None else 0
         made_here = at.how == "output"

@@ -59,6 +59,7 @@ def test_there_and_back() -> None:
         "remote": "192.0.2.2",
         "lost": "",
         "peer": "n2",
+        "peer_stack": "host",
         "peer_device": "flannel.1",
         "peer_mac": B,
     }
@@ -125,3 +126,30 @@ def test_without_the_neighbours(fdb: str, sees: str) -> None:
     world = pair()
     world.stack("n1").shows("bridge fdb show", fdb).unseen("ip neigh")
     assert asked(world).client_sees == sees
+
+
+@pytest.mark.parametrize(("vni", "port"), [(7, 8472), (1, 4789)])
+@pytest.mark.parametrize(("resolved", "sees"), [(True, "timeout"), (False, "EHOSTUNREACH")])
+def test_ends_that_disagree(vni: int, port: int, resolved: bool, sees: str) -> None:
+    """Another VNI or port at the other end: it is named with its line; a next hop whose MAC has to be asked for is never heard of."""
+    world = pair()
+    kind = f"vxlan id {vni} local 192.0.2.2 dev eth0 dstport {port} nolearning"
+    world.stack("n2").device("flannel.1", kind=kind, mac=B)
+    if not resolved:
+        world.stack("n1").shows("ip neigh", "10.244.2.0 dev flannel.1 INCOMPLETE").shows(
+            "bridge fdb show", "00:00:00:00:00:00 dev flannel.1 dst 192.0.2.2 self permanent"
+        )
+    trace = asked(world)
+    assert trace.client_sees == sees
+    assert [(f["lost"], f["peer"], f["peer_stack"], f["peer_device"]) for f in tunnelled(trace)] == [("no-device", "n2", "host", "flannel.1")]
+    (drop,) = [fact for fact in trace.facts if fact.kind == "drop"]
+    assert (drop.get("by"), drop.get("text")) == ("device", "no VXLAN device with VNI 1 and port 8472 here")
+    assert str(drop.get("text_zh")).startswith("这里没有")
+    assert drop.source is not None
+
+
+def test_no_end_that_was_meant() -> None:
+    """A device that is the other end of another tunnel of the sender is not blamed."""
+    world = pair(vni=7)
+    world.stack("n1").device("flannel.7", kind="vxlan id 7 local 192.0.2.1 dev eth0 dstport 8472 nolearning", mac=OTHER)
+    assert [(f["lost"], f.get("peer_device")) for f in tunnelled(asked(world))] == [("no-device", None)]
