@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from engine.facts import HOST
 from engine.matrix.classes import EVERYWHERE, Classes, Group, Member
-from engine.matrix.members import MAX_DOORS, Frontend, doors, frontends, members, named, outside
+from engine.matrix.members import MAX_DOORS, Frontend, LeftOut, doors, frontends, left_out, members, named, outside
 from engine.matrix.shapes import Atlas, Behind, shape
 from engine.walk import walk
 from engine.walk.trace import Flow
@@ -127,6 +127,8 @@ class Matrix(NamedTuple):
     """The sender that stands for everybody outside, if it asked anybody."""
     unasked: int = 0
     """Ports of nodes that were not asked about, for there are too many."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Stacks that are no members, for nothing tells their address."""
 
     def pairs(self, test: Callable[[Answer], bool]) -> int:
         """Number of pairs with an answer of a kind."""
@@ -171,6 +173,7 @@ class Asking:
         self.options = options
         self.atlas = Atlas(network, options.family)
         everybody = members(network, cluster, options.family)
+        self.left_out = tuple(left_out(network, everybody, options.family))
         self.members = [m for m in everybody if options.nodes or m.kind != "node"]
         self.atlas.persons = frozenset(m.value for m in everybody if m.kind != "node")
         self.outside = outside(network, options.family)
@@ -357,7 +360,7 @@ def matrix(network: Network, cluster: Cluster, options: Options) -> Matrix:
     chosen = tuple(m for m in asking.members if m in asking.sources or m in asking.targets)
     blocks = tuple(_blocks(asking, cells))
     whole = Matrix(options, tuple(cells), blocks, chosen, tuple(asking.frontends), walks, unseen)
-    return whole._replace(outside=asking.outside if beyond else None, unasked=asking.unasked)
+    return whole._replace(outside=asking.outside if beyond else None, unasked=asking.unasked, left_out=asking.left_out)
 
 
 def _blocks(asking: Asking, cells: Iterable[Cell]) -> list[Block]:

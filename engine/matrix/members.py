@@ -93,17 +93,60 @@ def _nodes(network: Network, cluster: Cluster, family: int) -> Iterator[Member]:
     for key, stack in network.stacks.items():
         if stack.is_host:
             node = cluster.node_of(key[0])
-            address = _address(stack, node, family)
+            address = _address(network, stack, node, family)
             if address:
                 done.add(node.name if node is not None else "")
                 yield Member(f"node/{node.name if node else key[0]}", "node", key[0], key, to_int(address), address)
 
 
-def _address(stack: NetStack, node: Node | None, family: int) -> str:
-    """The address that a node is known by: its InternalIP, else the first of its cards."""
+def _address(network: Network, stack: NetStack, node: Node | None, family: int) -> str:
+    """The address that a node is known by: its InternalIP, else the first of its cards, else the one that is most like a card's.
+
+    The card of a machine that is itself a container is a veth; that of a hypervisor may be a port of the bridge that has the address.  An
+    inner bridge that several machines have alike (docker0) is no machine's own, and dummy devices hold addresses of Services.
+    """
     told = [a for a in (node.addresses if node is not None else ()) if family_of(a) == family and stack.own(to_int(a), family) is not None]
-    cards = (a for a in stack.addresses if a.family == family and a.scope == "global" and stack.link(a.device).type not in INNER)
-    return told[0] if told else next((a.text for a in cards if not stack.is_bridge(a.device)), "")
+    held = [a for a in stack.addresses if a.family == family and a.scope == "global"]
+    cards = [a.text for a in held if stack.link(a.device).type not in INNER and not stack.is_bridge(a.device)]
+    if told or cards:
+        return (told or cards)[0]
+    ways = {hop.device for r in stack.fib.routes if (r.table, r.dst.length, r.dst.family) == ("main", 0, family) for hop in r.hops}
+    near = [a for a in held if a.device in ways or stack.link(a.device).type == "veth"]
+    far = [a for a in held if a not in near and stack.link(a.device).type != "dummy" and not _elsewhere(network, stack, a.value, family)]
+    # Of equal ones the first, as the kernel prefers it.
+    best = min([*near, *far], key=lambda a: (a.device not in ways, a not in near, a.device == "lo"), default=None)
+    return best.text if best is not None else ""
+
+
+def _elsewhere(network: Network, stack: NetStack, value: int, family: int) -> bool:
+    """Whether another machine has an address too."""
+    return any(other.is_host and other is not stack for other in network.holders(value, family))
+
+
+class LeftOut(NamedTuple):
+    """A stack that is no member, for nothing tells its address."""
+
+    node: str
+    stack: str
+    why: str
+    """``uncollected`` | ``none`` (it has no address of the family) | ``shared`` (other machines have the same)"""
+    command: str = ""
+    """What to run on the node, where its addresses were not collected."""
+
+
+def left_out(network: Network, everybody: Iterable[Member], family: int) -> list[LeftOut]:
+    """Stacks without an address that others could ask for, and why; empty namespaces are nobody's."""
+    there = {member.key for member in everybody}
+    found = []
+    for key, stack in network.stacks.items():
+        if key in there or not key[0] or not (stack.is_host or _lives(stack)):
+            continue
+        if not stack.collected("addresses") and not stack.addresses:
+            found.append(LeftOut(*key, "uncollected", f"{stack.entry} ip -j addr".strip()))
+        else:
+            held = any(a.family == family and a.scope == "global" and stack.link(a.device).type != "dummy" for a in stack.addresses)
+            found.append(LeftOut(*key, "shared" if held else "none"))
+    return found
 
 
 def _own(stack: NetStack, family: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from engine.facts import HOST
 from engine.phrases import spoken
 from engine.report.clean import line as clean
 from engine.report.layout import pad, width, wrap
@@ -40,6 +41,9 @@ def _rows(found: Matrix, lang: str, columns: int) -> Iterator[str]:
     yield from wrap(say("matrix-how", lang, how=_how(found, lang)), columns)
     if not total:
         yield say("matrix-none", lang)
+        if len(found.members) == 1:
+            yield from wrap(clean(say("matrix-single", lang, name=found.members[0].name)), columns)
+        yield from _left_out(found, lang, columns)
         return
     for key, count, blocks in (
         ("matrix-failing", total - good - open_, [b for b in found.blocks if b.sees != "depends"]),
@@ -56,6 +60,17 @@ def _rows(found: Matrix, lang: str, columns: int) -> Iterator[str]:
     if found.unseen:
         shown = [*found.unseen[:NAMED], *([say("matrix-more", lang, count=len(found.unseen) - NAMED)] if len(found.unseen) > NAMED else [])]
         yield from wrap(clean(say("matrix-unseen", lang, names=say("comma", lang).join(shown))), columns)
+    yield from _left_out(found, lang, columns)
+
+
+def _left_out(found: Matrix, lang: str, columns: int) -> Iterator[str]:
+    """Stacks that are no members: why, and what to run there."""
+    for one in found.left_out[:NAMED]:
+        where = one.node if one.stack == HOST else f"{one.node}/{one.stack}"
+        text = say(f"matrix-out-{one.why}", lang, where=where, command=one.command, family=found.options.family)
+        yield from wrap(clean(text), columns)
+    if len(found.left_out) > NAMED:
+        yield say("matrix-more", lang, count=len(found.left_out) - NAMED)
 
 
 def _number(count: int) -> str:
@@ -184,6 +199,7 @@ def render_matrix_json(found: Matrix, lang: str) -> str:
         ],
         "not_collected": found.unseen,
         "not_asked": found.unasked,
+        "left_out": [one._asdict() for one in found.left_out],
     }
     return dump(document)
 

@@ -79,6 +79,19 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "matrix-rest": ("All else connects: {pairs} pairs.", "其余全部可连接：{pairs} 对。"),
     "matrix-all": ("Everything connects: {pairs} pairs.", "全部可连接：{pairs} 对。"),
     "matrix-none": ("No pair fits: nobody in the evidence can send to what was asked for.", "没有符合条件的组合：证据中没有可发起该访问的一端。"),
+    "matrix-single": (
+        "Nobody else is in the evidence than {name}. Give that of other machines and containers too; diagnose collect, run on each, writes it.",
+        "证据中只有 {name} 一端。请同时提供其他机器和容器的证据：在每台机器上运行 diagnose collect 即可采集。",
+    ),
+    "matrix-out-uncollected": (
+        "Left out, as its addresses were not collected: {where}; run there: {command}",
+        "未参与，因为没有采集其地址：{where}；请在该处执行：{command}",
+    ),
+    "matrix-out-none": ("Left out, as it has no IPv{family} address: {where}", "未参与，因为没有 IPv{family} 地址：{where}"),
+    "matrix-out-shared": (
+        "Left out, as other machines have its addresses too: {where}; if its card has one of its own, run there: ip -j addr; ip -d -j link",
+        "未参与，因为它的地址在其他机器上也有：{where}；如果网卡另有自己的地址，请在该处执行：ip -j addr; ip -d -j link",
+    ),
     "matrix-from": ("from", "从"),
     "matrix-to": ("to", "到"),
     "matrix-sees": ("sees", "客户端看到"),
