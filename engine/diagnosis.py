@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.errors import RuleError
 from engine.facts import HOST, Fact, FactBase
 from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, Verdict, Verified, at_cluster
+from engine.inet import is_address
 from engine.inference.engine import Match, infer
 from engine.inference.suppression import suppressed
 from engine.model import Network, build
@@ -35,6 +36,9 @@ DATA = 200
 """Octets of the first data packet that is walked after a handshake: any network passes it by size."""
 
 DNS = 53
+
+PUBLIC_RESOLVERS = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "114.114.114.114", "223.5.5.5", "2001:4860:4860::8888"})
+"""Servers that nobody who asks can log in to, even if the question names them; also what stands for the internet."""
 
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
@@ -219,9 +223,8 @@ class Diagnoser:
 
         self.warnings += contradictions(self.start.facts, self.start.traces)
         mismatch = self._mismatch(findings)
-        return Diagnosis(
-            self._verdict(findings), tuple(findings), self.start.traces, self._missing(findings), mismatch, tuple(dict.fromkeys(self.warnings))
-        )
+        missing = self._missing(findings, candidates)
+        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, missing, mismatch, tuple(dict.fromkeys(self.warnings)))
 
     def _candidates(self, state: State) -> list[Candidate]:
         return [Candidate(m, _flows(m), self._standing(m, state)) for m in state.matches]
@@ -258,7 +261,7 @@ class Diagnoser:
         Translated sources are what was complained of, or may be what stops the flow beyond the model (a server's own list).
         """
         error = self.question.error_class
-        if any(f.kind in {"limit", "vanished"} for f in match.facts()):
+        if any(f.kind in {"limit", "vanished", "tunnelled"} for f in match.facts()):
             # What strikes one packet and spares the next, or happens beyond both nodes, no walk shows: the rule itself weighs it against the symptom.
             return Standing(said) if said else Standing.LATENT
         translated = any(f.kind == "nat" for f in match.facts())
@@ -428,7 +431,7 @@ class Diagnoser:
             rule.id,
             candidate.standing,
             self._certainty(candidate, state),
-            main.node,
+            "" if _of_objects(main) else main.node,
             main.stack,
             title,
             explanation,
@@ -489,7 +492,7 @@ class Diagnoser:
             return Verdict.INSUFFICIENT_EVIDENCE
         return Verdict.NO_FAULT_FOUND
 
-    def _missing(self, findings: Sequence[Finding]) -> tuple[Missing, ...]:
+    def _missing(self, findings: Sequence[Finding], candidates: Sequence[Candidate]) -> tuple[Missing, ...]:
         from engine.guesses import which_port
 
         found: dict[tuple[str, str], Missing] = {}
@@ -500,12 +503,37 @@ class Diagnoser:
         for trace in self.start.traces:
             for unknown in (*trace.depends, *trace.assumed):
                 made = _missing_of(unknown, self.start.network, assumed=unknown in trace.assumed)
-                if made.command:
+                if made.command and not self._elsewhere(unknown):
                     found.setdefault((made.node, made.command), made)
         # What the cluster's objects leave open is not asked for once a cause is found.
         for missing in self._missing_objects() if all(f.standing is not Standing.ROOT_CAUSE for f in findings) else ():
             found.setdefault((missing.node, missing.command), missing)
+        # Why nobody is ready behind a Service is what its repair begins with.
+        for missing in self._looks(candidates):
+            found.setdefault((missing.node, missing.command), missing)
         return tuple(found.values())
+
+    def _looks(self, candidates: Sequence[Candidate]) -> list[Missing]:
+        """Commands that tell why nobody stands behind the Services of root causes."""
+        causes = [f for c in candidates if c.standing is Standing.ROOT_CAUSE for f in c.match.facts()]
+        lacking = [f for f in causes if f.kind in {"service_flow", "service_backends"} and f.get("lack")]
+        if not lacking:
+            return []
+        from engine.cluster import Cluster
+        from engine.cluster.lacking import looks
+
+        cluster = Cluster(self.start.facts)
+        return [Missing(need.node, need.command, {"en": need.en, "zh": need.zh}) for fact in lacking for need in looks(cluster, fact)]
+
+    def _elsewhere(self, unknown: Unknown) -> bool:
+        """Whether it asks for the state of somebody else's server: a public address that is none of a node, and that the symptom does not name."""
+        from ipaddress import ip_address
+
+        address = unknown.node
+        if not is_address(address) or not ip_address(address).is_global:
+            return False
+        nodes = {a for f in self.start.facts.of_kind("k8s_node") for a in f.get("addresses") or ()}
+        return address in PUBLIC_RESOLVERS or (address not in nodes and address not in self.question.symptom)
 
     def _missing_objects(self) -> list[Missing]:
         """What the Kubernetes objects leave open of flows whose outcome is open."""
@@ -626,6 +654,11 @@ def _origin(fact: Fact) -> str:
 
 def _on_path(match: Match) -> bool:
     return any(f.kind in PATH_KINDS for f in match.bindings.values())
+
+
+def _of_objects(main: Fact) -> bool:
+    """Whether a fault is in the Service itself, which is the same for every node."""
+    return main.kind == "service_flow" and bool(main.get("lack") or main.get("undeclared") or "port" not in main.fields)
 
 
 def main_of(match: Match) -> Fact:

@@ -104,7 +104,7 @@ def which_port(traces: Iterable[Trace]) -> list[Missing]:
     guess = ", ".join(dict.fromkeys(f"{f.protocol}/{f.port}" if f.port else "a ping" for f in open_))
     spoken = guess.replace("a ping", "ping")
     why = {
-        "en": f"which port? Neither the question nor the evidence names it; {guess} is a guess, and --port N tells",
-        "zh": f"哪个端口？问题和证据都没有说明；{spoken} 只是猜测，请用 --port N 指定",
+        "en": f"which port? Neither the question nor the evidence names it; {guess} is a guess, ask again with --port and its number",
+        "zh": f"哪个端口？问题和证据都没有说明；{spoken} 只是猜测，请用 --port 加端口号再问一次",
     }
-    return [Missing("", "diagnose --port N", why)]
+    return [Missing("", "", why)]

@@ -220,6 +220,7 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "{size} 字节超过出口 {device} 的 MTU {octets}",
     ),
     "filter-unseen": ("the packet filter of {where} was not collected", "未采集 {where} 的防火墙规则"),
+    "nat-unseen": ("the nat table of {where} was not collected", "未采集 {where} 的 nat 表"),
     "filter-assumed": ("dropped by a packet filter that was not collected (assumed)", "被未采集的防火墙丢弃（假定）"),
     "masquerade-unseen": (
         "whether {node} translates the sources of what it forwards was not collected",

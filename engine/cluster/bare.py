@@ -40,7 +40,7 @@ def backends(cluster: Cluster) -> Iterator[Fact]:
         pods = [p for p in cluster.pods_in(space) if p.name == name or p.name.startswith(f"{name}-")]
         waiting = [p for p in pods if p.ready is False]
         fields: dict[str, Any] = {"namespace": space, "service": name, "full": full, "known": True, "ready": 0, "lack": "unknown"}
-        fields |= {"not_ready": len(fact.get("not_ready", ()))}
+        fields |= {"not_ready": len(fact.get("not_ready", ()))} if "not_ready" in fact.fields else {}
         if waiting:
             reason, message = cluster.trouble(waiting[0])
             fields |= {"pods": tuple(p.full for p in waiting), "pod": waiting[0].full}

@@ -226,7 +226,11 @@ def backend_fields(cluster: Cluster, service: Service, port: ServicePort) -> dic
         fields["selector"] = ",".join(f"{key}={value}" for key, value in service.selector.items())
     backends = cluster.backends(service)
     if backends is not None:
-        fields |= {"ready": sum(b.ready for b in backends), "not_ready": sum(not b.ready for b in backends)}
+        fields["ready"] = sum(b.ready for b in backends)
+        waiting = sum(not b.ready for b in backends)
+        # The table of Endpoints shows ready addresses only.
+        if waiting or all("not_ready" in f.fields for f in cluster.endpoint_facts(service)):
+            fields["not_ready"] = waiting
     pods = selected(cluster, service)
     if pods is not None:
         fields |= {"selected": len(pods), **_undeclared(port, pods)}

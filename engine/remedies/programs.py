@@ -62,6 +62,16 @@ class ProgramBind(_Listener):
         wanted = self.text("address")
         return now, [wanted] if wanted in ANY else [*now, wanted]
 
+    def _unit_of(self, process: str) -> str:
+        """The command that shows who started the program: by the process that holds the socket, where that was seen."""
+        pids = {f.get("pid") for f in self._sockets(self.site.facts) if f.get("process", "") == process and f.get("pid")}
+        if len(pids) == 1:
+            return f"systemctl status {pids.pop()}"
+        if not process:
+            return "systemctl status PID"
+        # Several programs may have that name: the socket tells which of them it is.
+        return self.site.shell("ss", "-ln" + ("u" if self.text("protocol") == "udp" else "t") + "p", "sport", "=", f":{self.text('port')}")
+
     def _setting(self, addresses: list[str]) -> tuple[str, ...]:
         process, port = self.text("process"), self.text("port")
         if process == "redis-server":
@@ -70,7 +80,7 @@ class ProgramBind(_Listener):
             given = " ".join("*" if a in ANY else a for a in addresses)
             return (self.site.shell("redis-cli", "-h", host, "-p", port, "config", "set", "bind", given),)
         if process not in SETTINGS:
-            unit = "systemctl status PID" if not process else f"systemctl status $(pgrep -o -x {process})" if process.isidentifier() else "ps -ef"
+            unit = self._unit_of(process)
             return (f"# bind {process or 'the program'} to {' and '.join(addresses)} in its configuration and restart it; where that is: {unit}",)
         name, file, separator, restart = SETTINGS[process]
         given = separator.join("*" if a in ANY and process == "postgres" else a for a in addresses)

@@ -8,7 +8,7 @@ from engine.findings import Standing, Verdict
 from engine.report.clean import block, line
 from engine.report.remarks import in_language
 from engine.report.strings import pick, say, sees
-from engine.report.text import assumed, flow_text, mend_head, render_trace, where
+from engine.report.text import assumed, flow_text, located, mend_head, render_trace, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ def outline(report: Report, lang: str) -> Iterator[Part]:
 def _cause(finding: Finding, number: int, lang: str) -> Iterator[Part]:
     label = say("cause-n", lang, n=number) if number else say("cause", lang)
     yield Part("cause", f"{label}{say('colon', lang)}{line(pick(finding.title, lang))}")
-    place = say("on-node", lang, node=where(finding.node, finding.stack)) + say("comma", lang) if finding.node else ""
+    place = located(finding, lang)
     yield Part("paragraph", line(f"{place}{say(f'certainty-{finding.certainty.value}', lang)} [{finding.id}]"))
     yield from (Part("paragraph", line(p)) for p in pick(finding.explanation, lang).split("\n") if p.strip())
     if finding.evidence:
@@ -92,7 +92,8 @@ def _rest(report: Report, lang: str) -> Iterator[Part]:
         yield Part("heading", say("missing", lang))
         places = [f" ({m.node})" if m.node else "" for m in report.missing]
         needs = zip(report.missing, places, strict=True)
-        yield from _code([f"# {line(pick(m.why, lang))}{place}\n{in_language(m.command, lang)}" for m, place in needs], lang)
+        told = [(f"# {line(pick(m.why, lang))}{place}", in_language(m.command, lang)) for m, place in needs]
+        yield from _code(["\n".join(filter(None, pair)) for pair in told], lang)
     yield from _listed("warnings", [line(w) for w in report.warnings], lang)
     if report.traces:
         yield Part("heading", say("trace", lang))

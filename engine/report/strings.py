@@ -21,6 +21,7 @@ STRINGS: Final[dict[str, tuple[str, str]]] = {
     "undecided": ("Undecided: the evidence does not suffice.", "无法定论：证据不足。"),
     "undecided-next": ("Run these commands and add their output to the evidence:", "请执行以下命令，并把输出加入证据："),
     "on-node": ("on {node}", "位于 {node}"),
+    "in-cluster": ("in the cluster", "位于集群中"),
     "proof": ("Proof", "证据"),
     "mend": ("Mend on {node}", "修复（在 {node} 上执行）"),
     "mend-here": ("Mend", "修复"),

@@ -113,7 +113,7 @@ class _Page:
         if number > 1:
             yield Row("")
         yield from self._wrapped(f"{label}{self._say('colon')}{pick(finding.title, self.lang)}", "", "cause")
-        place = self._say("on-node", node=where(finding.node, finding.stack)) + self._say("comma") if finding.node else ""
+        place = located(finding, self.lang)
         yield from self._wrapped(f"{place}{self._say(f'certainty-{finding.certainty.value}')} [{finding.id}]", "  ", "dim")
         explanation = pick(finding.explanation, self.lang)
         if explanation.strip():
@@ -181,7 +181,8 @@ class _Page:
         for need in self.report.missing:
             place = f" ({self._say('on-node', node=need.node)})" if need.node else ""
             yield from self._wrapped(f"# {pick(need.why, self.lang)}{place}", "", "dim")
-            yield from (Row(part, "command") for part in block(in_language(need.command, self.lang)).split("\n"))
+            if need.command:
+                yield from (Row(part, "command") for part in block(in_language(need.command, self.lang)).split("\n"))
 
     # --- the rest -------------------------------------------------------------------------------------------------
 
@@ -240,6 +241,13 @@ def assumed(report: Report, lang: str) -> list[str]:
     """What the question and the walks took for granted, each once."""
     walked = [f"{where(u.node, u.stack)}{say('colon', lang)}{spoken(u.why or u.what, lang)}" for trace in report.traces for u in trace.assumed]
     return list(dict.fromkeys([pick(a.text, lang) for a in report.question.assumptions] + walked))
+
+
+def located(finding: Finding, lang: str) -> str:
+    """Where a finding is, before its certainty: on a node, in the cluster for what every node takes from the API, or not said."""
+    if finding.node:
+        return say("on-node", lang, node=where(finding.node, finding.stack)) + say("comma", lang)
+    return say("in-cluster", lang) + say("comma", lang) if finding.layer == "service" else ""
 
 
 def where(node: str, stack: str) -> str:

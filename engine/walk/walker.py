@@ -244,8 +244,10 @@ class Walker:
         whole = not stack.netfilter.tables and not stack.collected("netfilter")
         command = "iptables-save" if family == 4 else "ip6tables-save"
         what = "netfilter" if whole else "netfilter " + ", ".join(missing)
-        why = phrase("filter-unseen", where=stack.node if stack.is_host else stack.name)
-        unknown = Unknown(stack.node, stack.name, what, command, why)
+        where = stack.node if stack.is_host else stack.name
+        partly = bool(stack.netfilter.tables) and "filter" not in missing
+        why = phrase("nat-unseen", where=where) if partly else phrase("filter-unseen", where=where)
+        unknown = Unknown(stack.node, stack.name, what, f"{command} -t nat" if partly else command, why)
         if not stack.is_host:
             self.recorder.assume(unknown)
             return None

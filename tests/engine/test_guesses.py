@@ -46,7 +46,7 @@ def undecided(diagnosis: Diagnosis) -> list[str]:
 
 def asks_for_the_port(diagnosis: Diagnosis) -> bool:
     """Whether the port is among what is missing."""
-    return any(m.command == "diagnose --port N" and m.why["en"].startswith("which port?") and "--port N" in m.why["zh"] for m in diagnosis.missing)
+    return any(not m.command and m.why["en"].startswith("which port?") and "--port" in m.why["zh"] for m in diagnosis.missing)
 
 
 def filtered(*rules: str, **policies: str) -> World:

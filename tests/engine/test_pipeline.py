@@ -136,3 +136,67 @@ def test_words_that_were_not_understood(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text(head + spec + status, encoding="utf-8")
     report = diagnose(Request("nslookup: can't resolve 'till': Name does not resolve from the hostNetwork pod agent2", (tmp_path,)))
     assert [(f.id, f.standing) for f in report.findings] == [("dns-policy-hostnetwork", Standing.ROOT_CAUSE)]
+
+
+TABLES = {
+    "kubectl_get_endpoints_-A": "NAMESPACE   NAME   ENDPOINTS   AGE\nshop        db     <none>      3d\n",
+    "kubectl_get_svc_-A_-o_wide": (
+        "NAMESPACE   NAME   TYPE        CLUSTER-IP    EXTERNAL-IP   PORT(S)    AGE   SELECTOR\n"
+        "shop        db     ClusterIP   10.96.33.21   <none>        5432/TCP   3d    app=db\n"
+    ),
+    "kubectl_get_pods_-A_-o_wide": (
+        "NAMESPACE   NAME                    READY   STATUS             RESTARTS      AGE   IP            NODE   NOMINATED NODE   READINESS GATES\n"
+        "shop        web-6d4cf56db6-7xk2p   1/1     Running            0             3d    10.244.1.12   kw1    <none>           <none>\n"
+        "shop        db-0                    0/1     CrashLoopBackOff   14 (2m ago)   3d    10.244.2.7    kw2    <none>           <none>\n"
+    ),
+}
+
+
+def test_a_service_without_endpoints_in_tables(tmp_path: Path) -> None:
+    """What the tables show is said, nothing that they do not; the fault is the Service's, not a node's; commands that tell more are named."""
+    for name, text in TABLES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    report = diagnose(Request("web cannot reach db: i/o timeout", (tmp_path,), lang="zh"))
+    (found,) = [f for f in report.findings if f.standing is Standing.ROOT_CAUSE]
+    assert (found.id, found.node) == ("service-no-endpoints", "")
+    said = {"en": ("not in the evidence", "Its selector is app=db"), "zh": ("证据中没有该 Service 的选择器", "选择器是 app=db")}
+    for lang, (unseen, selector) in said.items():
+        told = found.explanation[lang]
+        assert selector in told
+        assert unseen not in told
+        assert "0 not ready" not in told
+        assert "未就绪 0" not in told
+    commands = [m.command for m in report.missing]
+    labels, pod, log = "get pods -n shop --show-labels", "describe pod -n shop db-0", "logs --previous -n shop db-0"
+    assert [c for c in commands if c.startswith("kubectl")] == [f"kubectl {c}" for c in (labels, pod, log)]
+
+
+def test_unnamed_ports_are_read_as_such(tmp_path: Path) -> None:
+    """A port that a pod declares without a name is called unnamed."""
+    service = "metadata: {name: web, namespace: shop}\nspec:\n  {type: ClusterIP, clusterIP: 10.96.33.23, selector: {app: web}, "
+    service += "ports: [{port: 80, targetPort: 8000}]}"
+    pod = "metadata: {name: web-1, namespace: shop, labels: {app: web}}\nspec:\n  {nodeName: kw1, "
+    pod += "containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}"
+    status = 'status: {phase: Running, podIP: 10.244.1.12, conditions: [{type: Ready, status: "True"}]}'
+    client = "metadata: {name: cart-1, namespace: shop, labels: {app: cart}}\nspec: {nodeName: kw1, containers: [{name: cart, image: cart}]}"
+    behind = "metadata: {name: web, namespace: shop}\nsubsets: [{addresses: [{ip: 10.244.1.12}], ports: [{port: 8000, protocol: TCP}]}]"
+    pods = [f"kind: Pod\n{pod}\n{status}", f"kind: Pod\n{client}\n{status.replace('1.12', '1.13')}"]
+    docs = [f"kind: Service\n{service}", *pods, f"kind: Endpoints\n{behind}"]
+    (tmp_path / "all.yaml").write_text("\n---\n".join(f"apiVersion: v1\n{doc}" for doc in docs), encoding="utf-8")
+    report = diagnose(Request("cart cannot reach web: connection refused", (tmp_path,), lang="zh"))
+    (found,) = [f for f in report.findings if f.id == "service-port-mismatch"]
+    assert found.title["en"].endswith("declares port 80/tcp (unnamed)")
+    assert found.title["zh"].endswith("声明的端口是 80/tcp（未命名）")
+    assert all("-=" not in text for text in found.explanation.values())
+
+
+@pytest.mark.parametrize(("target", "asked"), [("8.8.8.8", False), ("10.9.9.53", True)])
+def test_nobody_is_sent_to_public_servers(target: str, asked: bool, tmp_path: Path) -> None:
+    """The state of a machine of one's own is asked for; of a public server nobody can collect any."""
+    text = "[root@app1 ~]# ip -br addr\nlo  UNKNOWN  127.0.0.1/8\neth0  UP  10.1.2.3/24\n[root@app1 ~]# ip route\ndefault via 10.1.2.1 dev eth0\n"
+    text += "10.1.2.0/24 dev eth0 proto kernel scope link src 10.1.2.3\n"
+    text += "[root@app1 ~]# iptables -S\n-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n"
+    (tmp_path / "ticket.txt").write_text(text, encoding="utf-8")
+    report = diagnose(Request(f"app1 cannot reach {target} port 53: i/o timeout", (tmp_path,)))
+    assert any(m.node == target and m.command.startswith("diagnose collect") for m in report.missing) is asked
+    assert all("packet filter" not in m.why["en"] for m in report.missing)

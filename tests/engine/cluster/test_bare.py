@@ -30,6 +30,8 @@ def test_backends() -> None:
     cluster = Cluster(FactBase(FACTS))
     assert list(empty_endpoints(cluster)) == ["shop/till"]
     assert [(f.get("full"), f.get("lack"), f.get("pod")) for f in backends(cluster)] == [("shop/till", "unknown", "shop/till-7c9d8d6d4f-4lqjt")]
+    # The table shows ready addresses only: how many are not is not known.
+    assert ["not_ready" in f.fields for f in backends(cluster)] == [False]
 
 
 def test_called() -> None:

@@ -46,6 +46,16 @@ def test_service_flow() -> None:
     assert (fact.node, fact.stack, "lack" in fact.fields, "undeclared" in fact.fields) == ("n1", "host", False, False)
 
 
+def test_addresses_that_are_not_ready() -> None:
+    """Their number is told where they were listed; the table of Endpoints shows ready ones only, and none of them is no number of the others."""
+    table = Fact("endpoints", {"namespace": "shop", "service": "db", "ready": (), "ports": (), "slice": False})
+    whole = ends("shop/db", not_ready=("10.1.2.9",), port=5432)
+    for shown, number in ((table, None), (whole, 1)):
+        made = cluster(node("n1", "10.0.0.1"), pod("shop/web-1", "10.1.1.5", {"app": "web"}), service("shop/db", IP, DB, (5432, 5432)), shown)
+        fact = one(facts_of(made, flow(), 0), "service_flow")
+        assert (fact.get("ready"), fact.get("not_ready")) == (0, number)
+
+
 def test_no_service() -> None:
     """A flow to a pod is no Service's; without Kubernetes objects nothing is said at all."""
     assert [f.kind for f in facts_of(small(), flow("10.1.2.9"), 0)] == ["pod_sends"]

@@ -42,13 +42,22 @@ def test_file(process: str, setting: str, restart: str) -> None:
     assert made.persist() == ()
 
 
-@pytest.mark.parametrize(("process", "way"), [("java", "systemctl status $(pgrep -o -x java)"), ("", "systemctl status PID"), ("a b;rm", "ps -ef")])
+@pytest.mark.parametrize(("process", "way"), [("java", "ss -lntp sport = :6379"), ("", "systemctl status PID"), ("a b;rm", "ss -lntp sport = :6379")])
 def test_unknown_program(process: str, way: str) -> None:
     """Of a program that nobody knows, the way to its configuration is shown; its name comes from evidence and never becomes shell."""
     made = operation("program.bind", base("127.0.0.1"), process=process, port="6379", address="10.0.0.5")
     (line,) = made.commands()
     assert line.startswith("# ")
     assert line.endswith(way)
+
+
+def test_the_process_that_holds_the_socket() -> None:
+    """Its number stands in the list of sockets: of several programs of one name, the one that listens on the port is asked for."""
+    ends = ((6379, 4711), (8000, 12))
+    shared = {"protocol": "tcp", "state": "LISTEN", "address": "127.0.0.1", "process": "python3", "family": 4}
+    facts = FactBase([Fact("socket", {**shared, "port": port, "pid": pid}, "n1") for port, pid in ends])
+    (line,) = operation("program.bind", facts, process="python3", port="6379", address="10.0.0.5").commands()
+    assert line.endswith(": systemctl status 4711")
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.findings import Standing, Verdict
-from engine.report.text import render_text, render_trace
+from engine.report.text import located, render_text, render_trace
 from engine.walk.trace import Disposition, Line, Unknown, Walked
+from tests.engine.report.conftest import CAUSE as CAUSED
 
 if TYPE_CHECKING:
     from engine.findings import Report
@@ -224,3 +225,11 @@ def test_remarks_among_commands_are_in_the_language(found: Report) -> None:
     report = found._replace(findings=(cause._replace(remedies=(plan,)),))
     assert "# 然后从它的来源处删去：" in render_text(report, lang="zh").splitlines()
     assert "# then take it out of where it came from:" in render_text(report).splitlines()
+
+
+def test_where_a_finding_is() -> None:
+    """On a node; what is wrong with a Service itself is in the cluster; of others without a node nothing is said."""
+    assert located(CAUSED, "en") == "on n1, "
+    assert located(CAUSED._replace(node="", layer="service"), "en") == "in the cluster, "
+    assert located(CAUSED._replace(node="", layer="service"), "zh") == "位于集群中，"
+    assert located(CAUSED._replace(node=""), "en") == ""
