@@ -36,6 +36,11 @@ class At:
     any_source: bool = False
     """Output: the source need not be an address of the stack (FLOWI_FLAG_ANYSRC)."""
 
+    @property
+    def came_by(self) -> str:
+        """Device by which the packet came to the stack, "" if the stack made it."""
+        return "" if self.how == "output" else self.device
+
 
 @dataclass(frozen=True, slots=True)
 class End:

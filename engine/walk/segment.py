@@ -86,7 +86,7 @@ def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: 
     ended = ndp.unanswered(walker, at, path, next_hop) if packet.family == 6 else None
     if ended is None:
         return None
-    return replace(ended, stack=at.stack, packet=packet, state=at.state, at_sender=at.how == "output", errno="", error=unheard(6)[1])
+    return _told_of(at, replace(ended, packet=packet, errno="", error=unheard(6)[1]))
 
 
 def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
@@ -95,7 +95,12 @@ def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
     walker.recorder.enter(station.stack, station.link.name, at.packet)
     disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
     end = walker.stop(there, refused.by, disposition, phrase("arp-refused", why=refused.summary), refused.lines)
-    return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", error=unheard(at.packet.family)[1])
+    return _told_of(at, replace(end, error=unheard(at.packet.family)[1]))
+
+
+def _told_of(at: At, end: End) -> End:
+    """The end of a packet whose neighbour was not found, for whatever reason elsewhere: told of by the stack that has the packet."""
+    return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", in_device=at.came_by)
 
 
 def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:

@@ -153,7 +153,7 @@ class Walker:
             **_described(packet),
             ctstate=(state.name or None) if state else None,
             return_via=self.came_via.get((at.stack.node, at.stack.name)) if self.recorder.direction != "request" else None,
-            in_device=at.device if at.how != "output" else "",
+            in_device=at.came_by,
             out_device=out,
             physin_device=at.physin,
             physout_device=physout,
@@ -170,9 +170,8 @@ class Walker:
         )
         told = limit.octets if limit is not None else 0
         made_here = at.how == "output"
-        came_by = "" if made_here else at.device
         where = out or at.device
-        return End(disposition, at.stack, packet, where, errno, error, state, made_here, mtu=told, physin=at.physin, in_device=came_by)
+        return End(disposition, at.stack, packet, where, errno, error, state, made_here, mtu=told, physin=at.physin, in_device=at.came_by)
 
     def _too_big(self, at: At, way: Way, packet: Packet, state: State | None, *, made_here: bool) -> End | None:
         """A packet larger than its way lets out: told to its sender, unless it may be cut into fragments."""
