@@ -155,6 +155,18 @@ def test_wrong_source_makes_translation_a_cause() -> None:
     assert ids(diagnosed(world, translated)) == [("masqueraded", "latent", "likely")]
 
 
+def test_what_a_tunnel_loses_outside_no_walk_shows() -> None:
+    """A flow that connects on the model through a tunnel that hears nothing: its rule's standing counts, for what drops the packets is outside."""
+    world = World()
+    for number, other in ((1, 2), (2, 1)):
+        kind = f"vxlan id 1 remote 192.0.2.{other} local 192.0.2.{number} dev eth0 dstport 4789"
+        world.host(f"n{number}", f"192.0.2.{number}/24").device("vx0", f"10.7.0.{number}/24", kind=kind)
+    flow = Flow("n1", "host", "", "10.7.0.2", 0, "icmp")
+    for kind, standing in (("tunnelled", "root-cause"), ("hop", "contributing")):
+        deaf = Rule("deaf", {"en": "deaf"}, when=(Pattern(kind, kind),), branches=(Branch("b", "root-cause"),), explain={"en": "x"})
+        assert {found[1] for found in ids(diagnosed(world, deaf, error="timeout", flows=[flow]))} == {standing}
+
+
 def test_branch_says_the_standing() -> None:
     """A branch that names a standing has it, whatever the walk says."""
     contributing = Rule("said", {"en": "said"}, when=(Pattern("drop", "drop"),), branches=(Branch("b", "contributing"),), explain={"en": "x"})
