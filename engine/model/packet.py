@@ -132,7 +132,7 @@ class HookContext:
     """Where in the stack a packet is when rules are evaluated."""
 
     hook: str
-    """PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING"""
+    """PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING | INGRESS | EGRESS | BRIDGE"""
     in_device: str = ""
     out_device: str = ""
     physin: str = ""

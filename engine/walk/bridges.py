@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from engine.model.network import Port
 from engine.phrases import phrase
-from engine.walk import segment
+from engine.walk import frames, segment
 from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import resolve
+from engine.walk.place import At, End
 from engine.walk.recorder import line_of
 from engine.walk.routing import find_way, forwarding, validate_source
 from engine.walk.trace import Disposition, Unknown
@@ -20,7 +21,6 @@ from engine.walk.trace import Disposition, Unknown
 if TYPE_CHECKING:
     from engine.model.links import Link
     from engine.walk.netfilter import Passage
-    from engine.walk.place import At, End
     from engine.walk.routing import Way
     from engine.walk.walker import Walker
 
@@ -29,6 +29,11 @@ BLOCKING = frozenset({"none", "unreachable", "prohibit", "blackhole"})
 
 def arrive(walker: Walker, at: At, port: Link) -> At | End:
     """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
+    passed = frames.bridge(walker, at, "prerouting", (port.name, ""), late=False)
+    return _handle(walker, passed, port) if isinstance(passed, At) else passed
+
+
+def _handle(walker: Walker, at: At, port: Link) -> At | End:
     stack, bridge = at.stack, port.master
     passage = walker.passage(at)
     called = calls_netfilter(stack, walker.choices, bridge, passage.packet.family)
@@ -53,13 +58,27 @@ def arrive(walker: Walker, at: At, port: Link) -> At | End:
                 ended = segment.unheard_of(walker, at, found.domain.path(station), way.next_hop, passage.packet)
                 if ended is not None:
                     return ended
+    passed = frames.bridge(walker, replace(at, packet=passage.packet), "prerouting", (port.name, ""), late=True)
+    if not isinstance(passed, At):
+        return passed
+    passage.packet = passed.packet
     if station is None or (station.stack is stack and station.link.name == bridge):
-        if called:
-            # What TPROXY assigned is forgotten on the way up (skb_orphan in ip_rcv_core).
-            packet = replace(passage.packet, listener=0)
-            return replace(at, device=bridge, how="routed", packet=packet, state=passage.state, physin=port.name)
-        return walker.received(replace(at, device=bridge, how="frame"))
+        return _up(walker, at, passage, port, called=called)
     return _out(walker, at, passage, bridge, port, station, called=called)
+
+
+def _up(walker: Walker, at: At, passage: Passage, port: Link, *, called: bool) -> At | End:
+    """A frame for the bridge's own stack; as far as its chains of netdev it is a frame, of which iptables knows already if bridge-nf called it."""
+    passed = frames.bridge(walker, replace(at, packet=passage.packet), "input", (port.name, ""))
+    if isinstance(passed, At):
+        passed = frames.ingress(walker, replace(passed, device=port.master))
+    if not isinstance(passed, At):
+        return passed
+    if called:
+        # What TPROXY assigned is forgotten on the way up (skb_orphan in ip_rcv_core).
+        packet = replace(passed.packet, listener=0)
+        return replace(at, device=port.master, how="routed", packet=packet, state=passage.state, physin=port.name)
+    return walker.received(replace(passed, how="frame"))
 
 
 def _way(walker: Walker, at: At, bridge: str) -> Way | None:
@@ -126,10 +145,9 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
             out=bridge,
             physout=out.name,
         )
-    if called:
-        ended = _hooks(walker, replace(at, device=bridge, physin=port.name), passage, bridge, port.name, out.name)
-        if ended is not None:
-            return ended
+    ended = _hooks(walker, at, passage, bridge, port.name, out.name, called=called)
+    if ended is not None:
+        return ended
     return segment.cross(walker, replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
 
 
@@ -142,21 +160,23 @@ def _sends_back(walker: Walker, at: At, port: Link) -> bool:
     return walker.choices.ask(("hairpin", stack.node, stack.name, port.name), ("off", "on"), unknown) == 1
 
 
-def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str) -> At | End | None:  # noqa: PLR0917 - private, called once
-    ended = walker.hook(
-        at,
-        passage,
-        "FORWARD",
-        in_device=bridge,
-        out_device=bridge,
-        physin=physin,
-        physout=physout,
-        bridged=True,
-    )
-    if ended is not None:
-        return ended
-    passage.next_hop = passage.packet.dst
-    ended = walker.hook(at, passage, "POSTROUTING", out_device=bridge, physin=physin, physout=physout, bridged=True)
-    if ended is None:
+def _hooks(walker: Walker, at: At, passage: Passage, bridge: str, physin: str, physout: str, *, called: bool) -> End | None:  # noqa: PLR0917 - private, called once
+    """Hooks of a frame from port to port: those of family bridge, and where bridge-nf calls them those of IP in their midst."""
+    for hook, devices in (("FORWARD", {"in_device": bridge, "out_device": bridge}), ("POSTROUTING", {"out_device": bridge})):
+        first = hook == "FORWARD"
+        ports = (physin if first else "", physout)
+        for late in (False, True):
+            passed = frames.bridge(walker, replace(at, packet=passage.packet), hook, ports, late=late)
+            if not isinstance(passed, At):
+                return passed
+            passage.packet = passed.packet
+            # On POSTROUTING bridge-nf runs last of all (NF_BR_PRI_LAST).
+            if not called or late is first:
+                continue
+            passage.next_hop = passage.next_hop if first else passage.packet.dst
+            ended = walker.hook(at, passage, hook, **devices, physin=physin, physout=physout, bridged=True)
+            if ended is not None:
+                return ended if isinstance(ended, End) else None
+    if called:
         passage.confirm()
-    return ended
+    return None

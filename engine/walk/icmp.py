@@ -46,7 +46,7 @@ def error_packet(end: End) -> Packet:
     """The answer to a packet that ended with an error."""
     packet, stack = end.packet, end.stack
     # What came in as local is answered from the address that it was sent to, whether that is one of the stack's or not (RTCF_LOCAL).
-    taken = end.local or end.disposition is Disposition.DELIVERED
+    taken = end.local or bool(end.turned) or end.disposition is Disposition.DELIVERED
     source = packet.dst if taken or stack.address_type(packet.family, packet.dst) in {"LOCAL", "ANYCAST"} else 0
     if end.error == "tcp-reset":
         flags = frozenset({"RST", "ACK"})

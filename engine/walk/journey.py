@@ -424,8 +424,11 @@ class Journey:
         return (good if back.disposition is Disposition.DELIVERED and self._is_told(back.packet) else "timeout"), walked
 
     def _bridged_reset(self, end: End) -> At | None:
-        """A reset about what came by a bridge leaves by the port it came in by, past netfilter and as it is (``nf_send_reset``)."""
-        port = end.stack.links.get(end.physin) if end.error == "tcp-reset" else None
+        """A reset about what came by a bridge leaves by the port it came in by, past netfilter and as it is (``nf_send_reset``).
+
+        So does all that chains of netdev and bridge tell of what they reject (``nft_reject_netdev.c``).
+        """
+        port = end.stack.links.get(end.turned or (end.physin if end.error == "tcp-reset" else ""))
         peer = self.network.peer(Port(end.stack, port)) if port is not None else None
         if peer is None or peer.link.master:
             return None

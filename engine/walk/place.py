@@ -64,6 +64,8 @@ class End:
     left_by: Port | None = None
     physin: str = ""
     """Bridge port by which the packet came to the bridge of this stack, if it passed iptables there."""
+    turned: str = ""
+    """Of a frame that a chain of netdev or bridge rejects: the device that it came in by, and goes back by what tells of it."""
     mtu: int = 0
     """Too big: what would pass (and what the ICMP error tells)."""
     in_device: str = ""

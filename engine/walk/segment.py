@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.inet import to_text
+from engine.model.packet import ICMP
 from engine.phrases import phrase
-from engine.walk import mtu, ndp, vxlan
+from engine.walk import frames, mtu, ndp, vxlan
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
 from engine.walk.place import At, End, unheard
 from engine.walk.recorder import line_of
@@ -125,6 +126,10 @@ def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Po
             error=error,
             state=at.state,
         )
+    passed = _gone(walker, at, port, open_ends[0])
+    if not isinstance(passed, At):
+        return passed
+    packet = passed.packet
     family = packet.family
     src = to_text(packet.src, family)
     walker.recorder.step(
@@ -153,6 +158,10 @@ def cross(walker: Walker, at: At, path: list[Port], station: Port, packet: Packe
     ``filtered``: the frame passed iptables on a bridge.
     """
     for here, there in pairwise(path):
+        passed = _leaves(walker, replace(at, packet=packet), here, there, made_here=at.how == "output" and here is path[0])
+        if not isinstance(passed, At):
+            return passed
+        packet = passed.packet
         inside = here.stack is there.stack and (here.link.master == there.link.name or there.link.master == here.link.name)
         if not inside and here.link.type == there.link.type == "vxlan":
             limit = mtu.port_limit(here.link, filtered=filtered)
@@ -165,6 +174,27 @@ def cross(walker: Walker, at: At, path: list[Port], station: Port, packet: Packe
             marked = sent if here.stack is there.stack else replace(sent, mark=0, listener=0)
             return lost or At(there.stack, there.link.name, marked, "frame", station)
     return At(station.stack, station.link.name, packet, "frame", station)
+
+
+def _leaves(walker: Walker, at: At, here: Port, there: Port, *, made_here: bool) -> At | End:
+    """Chains of netdev on a device that sends, and of family bridge if it is a bridge whose stack sends by a port of it."""
+    passed = frames.egress(walker, at, here.link.name)
+    if not isinstance(passed, At):
+        raw = made_here and at.packet.protocol in ICMP and not at.packet.error
+        return replace(passed, at_sender=True, errno="ENOBUFS") if raw else passed  # as where the frame is too big
+    for hook in ("output", "postrouting") if there.link.master == here.link.name and there.stack is here.stack else ():
+        passed = frames.bridge(walker, passed, hook, ("", there.link.name))
+        if not isinstance(passed, At):
+            return passed
+    return passed
+
+
+def _gone(walker: Walker, at: At, port: Port, end: Port) -> At | End:
+    """The same for what leaves the evidence by a device of this stack."""
+    passed = _leaves(walker, at, port, end, made_here=at.how == "output")
+    if not isinstance(passed, At) or end.key == port.key or end.stack is not at.stack:
+        return passed
+    return frames.egress(walker, passed, end.link.name)
 
 
 def _cut(port: Port, packet: Packet) -> Packet:

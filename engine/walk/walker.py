@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from engine.inet import to_text
 from engine.model.fib import Key, anycast
-from engine.model.links import is_overlay
+from engine.model.links import VIRTUAL_TYPES, is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.phrases import phrase, spoken
-from engine.walk import bridges, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
+from engine.walk import bridges, frames, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
 from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import calls, late
 from engine.walk.layer2 import on_link, source_prefix
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.facts import Fact
+    from engine.model.links import Link
     from engine.model.packet import Entry, Packet, State
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
@@ -221,7 +222,7 @@ class Walker:
             if verdict.name != "accept":
                 context = passage.context(hook, **devices)
                 otherwise.note(passage, call, queue, verdict, context)
-                return self._refuse(at, passage, hook, verdict, devices)
+                return self.refuse(at, passage, hook, verdict, devices)
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
                 passage.way = self._again(passage, before, passage.way)
                 end = None
@@ -268,7 +269,8 @@ class Walker:
         forwarded = hook == "POSTROUTING" and at.how != "output" and not devices.get("bridged")
         return forwarded and not self.depth and passage.state.name == "NEW" and not passage.state.reply
 
-    def _refuse(self, at: At, passage: Passage, hook: str, verdict: Verdict, devices: dict[str, str | bool]) -> End:
+    def refuse(self, at: At, passage: Passage, hook: str, verdict: Verdict, devices: Mapping[str, str | bool]) -> End:
+        """End a packet that a chain refused."""
         out = str(devices.get("out_device", ""))
         rule = verdict.rule
         where = verdict.chain.name if verdict.chain else ""
@@ -498,8 +500,12 @@ class Walker:
             self.recorder.enter(stack, at.device, at.packet)
             if link.up is False:
                 return self.stop(at, "device", Disposition.DROPPED, phrase("device-down", device=link.name), line_of(link.fact), origin=link.fact)
+            passed = frames.ingress(self, at)
+            if not isinstance(passed, At):
+                return passed
             if link.master and stack.is_bridge(link.master):
-                return bridges.arrive(self, at, link)
+                return bridges.arrive(self, passed, link)
+            at = passed
         return self.received(at)
 
     def received(self, at: At) -> At | End:
@@ -706,6 +712,11 @@ class Walker:
             at = replace(at, packet=packet)
         if not self.depth:
             self.sent_by = (stack, out)
+        if link.up is not False and (out == "lo" or link.type in VIRTUAL_TYPES - {"bridge"}):
+            passed = frames.egress(self, at, out)  # others send frames to a wire (segment.cross)
+            if not isinstance(passed, At):
+                return passed
+            at, packet = passed, passed.packet
         if out == "lo" and link.up is not False:
             return At(stack, "lo", packet, "frame", state=at.state, kept=way, made_here=at.how == "output" or at.made_here)
         if link.up is False:
@@ -720,6 +731,11 @@ class Walker:
                 out=out,
                 errno="ENETUNREACH" if at.how == "output" and out != "lo" else "",
             )
+        return self._hand_over(at, link, way)
+
+    def _hand_over(self, at: At, link: Link, way: Way) -> At | End:
+        """What a device does with a packet, by its type."""
+        stack, out = at.stack, link.name
         if link.type == "vxlan":
             return vxlan.send(self, at, link, way)
         if link.type in {"ipip", "sit", "gre"}:

@@ -241,6 +241,7 @@ class Hook:
     priority: int
     policy: str = "accept"
     device: str = field(default="", compare=False)
+    """Of ingress and egress: the devices, separated by blanks; "" where the listing does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,13 @@ def _icmp(wanted: ast.Field, scene: Scene) -> Single:
     return packet.sport if wanted.name == "id" and not packet.error else Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
 
 
+def _ether(wanted: ast.Field, scene: Scene) -> Single:
+    """Type of a frame without tags; addresses of layer 2 are not followed."""
+    if wanted.name == "type" and scene.context.hook in {"INGRESS", "EGRESS", "BRIDGE"}:
+        return 0x0800 if scene.packet.family == 4 else 0x86DD
+    return Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
+
+
 # --- meta ---------------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +193,8 @@ def _pkttype(name: str, scene: Scene) -> Single:
     """What the frame was addressed to; packets made here count as ``host``."""
     del name
     packet = scene.packet
+    if scene.context.hook == "BRIDGE":
+        return Doubt(phrase("meta-not-modelled", name="pkttype"))
     if not scene.context.in_device:
         return 0
     kind = scene.stack.address_type(packet.family, packet.dst)
@@ -195,7 +204,7 @@ def _pkttype(name: str, scene: Scene) -> Single:
 def _owner(name: str, scene: Scene) -> Single:
     """``skuid``, ``skgid``: only packets with a local socket have them."""
     context = scene.context
-    if context.hook in {"PREROUTING", "FORWARD"}:
+    if context.hook in {"PREROUTING", "FORWARD", "INGRESS"}:
         return ABSENT
     if name == "skuid" and context.uid is not None:
         return context.uid
@@ -213,6 +222,12 @@ def _device_kind(name: str, scene: Scene) -> Single:
     return scene.stack.link(device).type or Doubt(phrase("device-type", device=device))
 
 
+def _bridge_name(name: str, scene: Scene) -> Single:
+    """Bridge that the device is a port of, or is."""
+    link = scene.stack.link(_device(name, scene)) if _device(name, scene) else None
+    return ABSENT if link is None else link.master or (link.name if link.type == "bridge" else ABSENT)
+
+
 def _device_other(name: str, scene: Scene) -> Single:
     return Doubt(phrase("meta-not-modelled", name=name)) if _device(name, scene) else ABSENT
 
@@ -223,7 +238,8 @@ _META: dict[str, Callable[[str, Scene], Single]] = {
     "skgid": _owner,
     "iifkind": _device_kind,
     "oifkind": _device_kind,
-    **dict.fromkeys(("iifgroup", "oifgroup", "iiftype", "oiftype", "ibrname", "obrname"), _device_other),
+    **dict.fromkeys(("ibrname", "obrname"), _bridge_name),
+    **dict.fromkeys(("iifgroup", "oifgroup", "iiftype", "oiftype"), _device_other),
 }
 
 # --- conntrack ----------------------------------------------------------------------------------------------------
@@ -232,6 +248,8 @@ _META: dict[str, Callable[[str, Scene], Single]] = {
 def _ct(wanted: ast.Field, scene: Scene) -> Single:
     state, entry = scene.context.state, scene.entry
     name = wanted.name
+    if scene.context.hook == "BRIDGE":
+        return Doubt(phrase("ct-not-modelled", name=name))  # conntrack of bridges is another one (nf_conntrack_bridge.c)
     if name == "state":
         return STATES.get(state.name, 1)
     if entry is None:
@@ -309,6 +327,7 @@ def _extension(wanted: ast.Field, scene: Scene) -> Single:
 _READERS: dict[str, Callable[[ast.Field, Scene], Single]] = {
     "ip": _ip,
     "ip6": _ip6,
+    "ether": _ether,
     **dict.fromkeys(("tcp", "udp", "udplite", "sctp", "dccp", "esp", "ah", "gre"), _transport),
     "th": _any_transport,
     "icmp": _icmp,

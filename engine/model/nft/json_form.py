@@ -129,7 +129,7 @@ def _hook(body: Object) -> ast.Hook | None:
         str(body["hook"]),
         priority if isinstance(priority, int) else 0,
         str(body.get("policy", "accept")),
-        str(body.get("dev", "")),
+        " ".join(_texts(body.get("dev"))),
     )
 
 

@@ -202,6 +202,8 @@ class _Parser:
         words = self._line()
         texts = [t.text for t in words]
         device = texts[texts.index("device") + 1] if "device" in texts[:-1] else ""
+        if "devices" in texts and "}" in texts:
+            device = " ".join(t for t in texts[texts.index("devices") + 1 : texts.index("}")] if t not in {"=", "{", ","})
         priority = 0
         if "priority" in texts:
             found = priority_of(texts[texts.index("priority") + 1 :], family)

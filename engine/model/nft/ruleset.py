@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.model.netfilter.rule import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from engine.facts import Fact
     from engine.model.nft import ast
 
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
-"""Families of tables that see packets of an IP version; bridge, arp and netdev tables are read and noted only."""
+"""Families of tables that see packets of an IP version on the hooks of IP."""
 
 COMPAT_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
 """Names of the tables that iptables-nft keeps."""
@@ -185,6 +185,33 @@ class NftRuleset:
             for chain in table.chains.values()
             if chain.hook is not None and chain.hook.hook == hook.lower()
         ]
+
+    def on_device(self, hook: str, device: str) -> list[NftChain]:
+        """Chains of ``ingress`` or ``egress`` that hang on a device, or on devices that the listing does not tell, in the order they run."""
+        return _ordered(
+            chain
+            for chain in self._hooked({"netdev", "inet"}, hook)
+            if chain.hook is not None and (not chain.hook.device or any(_named(device, name) for name in chain.hook.device.split()))
+        )
+
+    def on_bridge(self, hook: str) -> list[NftChain]:
+        """Chains of family bridge on a hook in the order they run."""
+        return _ordered(self._hooked({"bridge"}, hook))
+
+    def _hooked(self, families: set[str], hook: str) -> Iterator[NftChain]:
+        for table in self.evaluated:
+            if table.kind in families:
+                yield from (c for c in table.chains.values() if c.hook is not None and c.hook.hook == hook.lower() and not c.idle)
+
+
+def _named(device: str, name: str) -> bool:
+    """Whether a chain's device is meant, which may be the beginning of names (``veth*``)."""
+    return device.startswith(name[:-1]) if name.endswith("*") else device == name
+
+
+def _ordered(chains: Iterable[NftChain]) -> list[NftChain]:
+    """By priority; of equals what was registered last runs first."""
+    return [c for _, c in sorted(enumerate(chains), key=lambda e: (e[1].hook.priority if e[1].hook is not None else 0, -e[0]))]
 
 
 def _parse(fact: Fact) -> ast.Listing:
