@@ -169,6 +169,11 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "answered-by": ("{hop} answered by {node}/{stack} {device}", "{hop} 由 {node}/{stack} {device} 应答"),
     "several-hold": ("several stations hold {hop}", "有多台设备持有 {hop}"),
     "neighbour-is": ("{hop} is {node}/{stack} {device}", "{hop} 是 {node}/{stack} {device}"),
+    "other-mac": (
+        "the frame for {hop} goes to {mac}, which no device of this segment has: {node}/{stack} {device} has {real}",
+        "发往 {hop} 的帧目的 MAC 是 {mac}，这个二层网段上没有设备使用它：{node}/{stack} 的 {device} 是 {real}",
+    ),
+    "other-moment": ("{why}; taken for mended: the two were collected at different times", "{why}；两者不是同一次采集的，假定已恢复"),
     "arp-refused": ("ARP is not answered: {why}", "ARP 得不到应答：{why}"),
     "nobody-answers": ("nobody answers for {hop} on {device}", "{device} 上没有设备应答 {hop}"),
     "leaves": ("leaves the evidence by {node} {device} towards {hop}", "从 {node} {device} 向 {hop} 离开证据范围"),

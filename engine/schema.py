@@ -728,7 +728,7 @@ KINDS: Final[dict[str, Kind]] = {
         "walk",
     ),
     "misled_neighbor": Kind(
-        "A frame went to a MAC that no device of its segment has, as a neighbour entry wants it (drop.by neighbor); placed on the stack that sent it, with the entry's line.",
+        "A neighbour entry of the way holds a MAC that no device of the segment has; frames are lost for good (drop.by neighbor) unless it is REACHABLE; placed on the sending stack.",
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str", "next_hop": "str", "mac": "str: of the entry", "state": "str: of the entry",
          "real_mac": "str: of the device that has the address", "holder_node": "str", "holder_stack": "str", "holder_device": "str"},
         "walk",

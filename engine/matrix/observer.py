@@ -44,6 +44,7 @@ ATTRIBUTES = (
 """Attributes of a device that are told as they are."""
 FAR = frozenset({"route", "neighbor", "fdb"})
 UNHEARD = frozenset({"FAILED", "INCOMPLETE"})
+KEPT = frozenset({"PERMANENT", "NOARP"})
 OPAQUE = frozenset({"ipvs_service", "ipvs_server", "wireguard_device", "wireguard_peer"})
 """Kinds whose facts are not taken apart: two stacks that have any are never taken for equal."""
 
@@ -184,7 +185,8 @@ class Observer:
                 continue
             mac = Mac(str(get("mac"))) if get("mac") else ""
             device = str(get("device", ""))
-            heard = "unheard" if get("state") in UNHEARD else ""
+            # An entry that the kernel never asks about may be wrong for good.
+            heard = "unheard" if get("state") in UNHEARD else "kept" if get("state") in KEPT else ""
             parts = ("neighbor", address, self.device(device), mac, heard, str(get("proxy", "")))
             yield self._made(*parts, select=[address], leads=[mac] if isinstance(mac, Mac) else [])
 

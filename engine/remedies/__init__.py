@@ -31,6 +31,7 @@ WHERE: Final = {
     "link.hairpin": "links:LinkHairpin",
     "address.add": "links:AddressAdd",
     "address.delete": "links:AddressDelete",
+    "neighbor.delete": "neighbors:NeighborDelete",
     "link.mtu": "mtu:LinkMtu",
     "tcp.clamp-mss": "mtu:MssClamp",
     "ethtool.offload": "cards:EthtoolOffload",

@@ -14,6 +14,7 @@ from engine.model.packet import ICMP
 from engine.phrases import phrase
 from engine.walk import frames, mtu, ndp, vxlan
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
+from engine.walk.misled import misled
 from engine.walk.place import At, End, unheard
 from engine.walk.recorder import line_of
 from engine.walk.routing import Checked
@@ -63,6 +64,9 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
         station = found.stations[walker.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
     if found.assumed is not None:
         walker.recorder.assume(found.assumed)
+    ended = misled(walker, at, port, way, found)
+    if ended is not None:
+        return ended
     walker.recorder.step("neighbor", phrase("neighbour-is", hop=hop, node=station.stack.node, stack=station.stack.name, device=station.link.name))
     path = found.domain.path(station)
     ended = unheard_of(walker, at, path, way.next_hop, packet) if asker is None else None

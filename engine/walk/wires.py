@@ -17,6 +17,7 @@ from engine.model.fib import Key
 from engine.model.links import TUNNEL_TYPES, UNREAL, is_overlay
 from engine.model.network import Network, Port
 from engine.walk.layer2 import Domain, explore, on_link, usable
+from engine.walk.misled import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,7 +71,7 @@ def wires(network: Network, facts: Sequence[Fact]) -> list[Fact]:
             continue
         told = [*_dead(network, stack, end, facts), *_loose(network, end), *_bare(network, end)]
         found += told
-        if end.fields.get("by") == "neighbor":
+        if end.fields.get("by") == "neighbor" and not _misled(end, facts):
             found.append(_silent(network, stack, end, explained=bool(told)))
     found += _doubles(network, facts)
     flow = next((f for f in facts if f.kind == "flow"), None)
@@ -391,6 +392,13 @@ def _gateway(stack: NetStack, own: OwnAddress) -> str:
 
 
 # --- neighbours that do not answer --------------------------------------------------------------------------------
+
+
+def _misled(end: Fact, facts: Sequence[Fact]) -> bool:
+    """Whether a packet was lost although its next hop would answer: the neighbour entry led it elsewhere."""
+    here = (end.node, end.stack, end.fields.get("direction"), _next_hop(end), "dropped")
+    told = (f for f in facts if f.kind == "misled_neighbor" and f.fields["state"] in KEPT)
+    return any((f.node, f.stack, f.fields["direction"], f.fields["next_hop"], end.fields.get("effect")) == here for f in told)
 
 
 def _silent(network: Network, stack: NetStack, end: Fact, *, explained: bool) -> Fact:

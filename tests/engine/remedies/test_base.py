@@ -32,6 +32,7 @@ PARAMETERS = {
     "link.hairpin": {"dev": "eth0"},
     "address.add": {"dev": "eth0", "address": "10.0.0.1/8"},
     "address.delete": {"dev": "eth0", "address": "10.0.0.1/8"},
+    "neighbor.delete": {"dev": "eth0", "address": "10.0.0.1"},
     "dns.release-address": {"dev": "nodelocaldns", "address": "10.96.0.10/32"},
     "rule.add": {"dst": "10.0.0.0/8", "before": "100"},
     "rule.delete": {"priority": "100"},
