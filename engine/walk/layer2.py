@@ -14,13 +14,14 @@ from engine.model.fib import Key
 from engine.model.network import Network, Port
 from engine.model.packet import Packet
 from engine.phrases import phrase
-from engine.walk.routing import Checked, forwarding, validate_source
+from engine.walk.routing import Checked, find_way, forwarding, validate_source
 from engine.walk.trace import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.model.stack import NetStack
+    from engine.walk.choices import Choices
 
 FELIX = "cali"
 """Begins the names of calico's workload devices, on which felix switches proxy_arp on."""
@@ -197,8 +198,8 @@ def _proxies(stack: NetStack, device: str, value: int, asker: int | None) -> str
     if not on or device == "lo" or forwarding(stack, device, 4).on is False:
         return ""
     found = stack.fib.lookup(Key(4, value, asker, iif=device))
-    # It answers for what is routed by another device, or is local without being an address.
-    elsewhere = found.type == "unicast" and found.route is not None and all(h.device != device for h in found.route.hops)
+    # It answers for what is routed by another device, or is local without being an address; of several next hops one decides (:func:`silent`).
+    elsewhere = found.type == "unicast" and found.route is not None and any(h.device != device for h in found.route.hops)
     return how if elsewhere or found.type == "local" else ""
 
 
@@ -255,6 +256,22 @@ def refusal(start: Port, station: Port, next_hop: int, source: int) -> Checked |
     asker = asked_from(start, next_hop, 4, source)
     checked = validate_source(station.stack, Packet(4, asker, next_hop, "arp"), station.link.name) if asker is not None else None
     return checked if checked is not None and not checked.ok else None
+
+
+def silent(start: Port, station: Port, next_hop: int, source: int, choices: Choices) -> bool:
+    """Whether a proxy leaves a question alone, as the next hop that its route takes leads back by the device that was asked (``arp_fwd_proxy``).
+
+    Of several next hops a hash decides here as well; it covers parts of the ARP packet, read as an IP header (``ip_multipath_l3_keys``).
+    """
+    stack, device = station.stack, station.link.name
+    if stack.own(next_hop, 4) is not None or (start.link.name, next_hop) in start.stack.neighbors:
+        return False
+    key = Key(4, next_hop, asked_from(start, next_hop, 4, source), iif=device)
+    route = stack.fib.lookup(key).route
+    if route is None or all(h.device != device for h in route.hops):
+        return False  # whichever is taken
+    way = find_way(stack, key, choices)
+    return way.type == "unicast" and way.device == device
 
 
 def asked_from(start: Port, next_hop: int, family: int, source: int) -> int | None:

@@ -13,7 +13,7 @@ from engine.inet import to_text
 from engine.model.packet import ICMP
 from engine.phrases import phrase
 from engine.walk import frames, mtu, ndp, vxlan
-from engine.walk.layer2 import asked_from, on_link, refusal, resolve, source_prefix, usable
+from engine.walk.layer2 import asked_from, on_link, refusal, resolve, silent, source_prefix, usable
 from engine.walk.misled import misled
 from engine.walk.place import At, End, unheard
 from engine.walk.recorder import line_of
@@ -62,6 +62,8 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
         names = [phrase("answered-by", hop=hop, node=p.stack.node, stack=p.stack.name, device=p.link.name) for p in found.stations]
         unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", phrase("several-hold", hop=hop))
         station = found.stations[walker.choices.ask(("arp", stack.node, stack.name, hop), names, unknown)]
+    if packet.family == 4 and asker is None and silent(port, station, way.next_hop, packet.src, walker.choices):
+        return unresolved(walker, at, port, way, ())
     if found.assumed is not None:
         walker.recorder.assume(found.assumed)
     ended = misled(walker, at, port, way, found)

@@ -128,6 +128,24 @@ def test_guess_about_calico_is_told() -> None:
     assert (trace.client_sees, [u for u in trace.assumed if "proxy_arp" in u.what]) == ("connected", [])
 
 
+@pytest.mark.parametrize(
+    ("devices", "right"),
+    [
+        (("eth0", "cali1"), ("depends", ("nexthop 10.4.0.2 dev cali1",))),
+        (("eth0", "eth1"), ("connected", ())),
+        (("cali1", "cali1"), ("EHOSTUNREACH", ())),
+    ],
+)
+def test_proxy_with_several_next_hops(devices: tuple[str, str], right: tuple[str, tuple[str, ...]]) -> None:
+    """A proxy keeps silent if the next hop that its hash takes leads back by the device that was asked; if none or each does, nothing is open."""
+    gateways = {"eth0": "192.0.2.254", "eth1": "198.51.100.254", "cali1": "10.4.0.2"}
+    world = workload(seen=True)
+    host = world.stack("n1").device("eth1", "198.51.100.1/24", index=7)
+    host.routing[:] = ["10.4.0.2 dev cali1 scope link", "default" + "".join(f"\n\tnexthop via {gateways[d]} dev {d} weight 1" for d in devices)]
+    trace = world.walk("n1/pod", "192.0.2.1", 0, "icmp")
+    assert (trace.client_sees, tuple(branch[0] for branch in trace.branches)) == right
+
+
 def segment() -> World:
     """n1 with bridge cni0 10.244.0.1/24 and pods a (.2), b (.3); n2 shares the wire of eth0."""
     world = World()
