@@ -107,7 +107,8 @@ def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
 
 def _told_of(at: At, end: End) -> End:
     """The end of a packet whose neighbour was not found, for whatever reason elsewhere: told of by the stack that has the packet."""
-    return replace(end, stack=at.stack, state=at.state, at_sender=at.how == "output", in_device=at.came_by)
+    made_here = at.how == "output"
+    return replace(end, stack=at.stack, state=at.state, at_sender=made_here, local=False, physin=at.physin, in_device=at.came_by)
 
 
 def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Port, ...]) -> End:
