@@ -128,7 +128,8 @@ def _with_port(clause: str, mention: Mention) -> Mention:
 
 
 def _mentions(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
-    named = [mention for token in tokens(clause, original) if (mention := _titled(clause, token, known) or _mention(token, known))]
+    read_one = (_titled(clause, token, known) or _public(clause, token, known) or _mention(token, known) for token in tokens(clause, original))
+    named = [mention for mention in read_one if mention]
     taken = [(m.start, m.end) for m in named if m.known or _compound(m)]
     kinds = [m for m in _kinds(clause, original) if not any(m.start < end and start < m.end for start, end in taken)]
     names = [m for m in named if not any(k.start < m.end and m.start < k.end for k in kinds)]
@@ -165,6 +166,18 @@ def _titled(clause: str, token: Token, known: Callable[[str], bool]) -> Mention 
     return Mention(token.start, token.end, token.text, name, port=token.port, protocol=token.protocol)
 
 
+@cache
+def _looking_up() -> re.Pattern[str]:
+    return re.compile(r"(?:resolv(?:e|es|ed|ing)|look(?:s|ed|ing)? up|lookup|nslookup|dig|getent hosts|valid for|not|解析)[\s'\":]*$")
+
+
+def _public(clause: str, token: Token, known: Callable[[str], bool]) -> Mention | None:
+    """A site that people try stands for the internet; where it is looked up, or a certificate is not made out to it, it is a name and no machine."""
+    if token.host not in phrases.PUBLIC_SITES or known(token.host) or _looking_up().search(clause[max(token.start - 24, 0) : token.start]):
+        return None
+    return Mention(token.start, token.end, token.text, "", address=token.address, port=token.port, protocol=token.protocol, role="internet")
+
+
 def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
     word = token.host
     base = Mention(token.start, token.end, token.text, word, address=token.address, port=token.port, protocol=token.protocol)
@@ -172,8 +185,6 @@ def _mention(token: Token, known: Callable[[str], bool]) -> Mention | None:
         return base
     if word in phrases.OWN_HOST_NAMES and not known(word):
         return base._replace(host="", role="own-host")
-    if word in phrases.PUBLIC_SITES and not known(word):
-        return base._replace(host="", role="internet")
     if word in _marker_words() or word.isdigit() or word in ("a", "i"):
         return None
     if known(word):

@@ -110,3 +110,10 @@ def test_roles(text: str, senders: str, targets: str) -> None:
     masked = error_class(without_noise(fold(text)))[1]
     roles = read(masked, text, NAMES.__contains__)
     assert (_names(roles.senders), _names(roles.targets)) == (senders, targets)
+
+
+@pytest.mark.parametrize(("text", "role"), [("pod-a reaches github.com", "internet"), ("pod-a looks up github.com", ""), ("valid for x, not github.com", "")])
+def test_a_site_that_is_looked_up_is_no_machine(text: str, role: str) -> None:
+    """A well-known site stands for the internet where packets go to it, and for itself where its name is what the complaint is about."""
+    roles = read(text, text, NAMES.__contains__)
+    assert {m.role for m in (*roles.senders, *roles.targets) if "github" in m.text} <= {role}
