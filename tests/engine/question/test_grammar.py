@@ -112,7 +112,9 @@ def test_roles(text: str, senders: str, targets: str) -> None:
     assert (_names(roles.senders), _names(roles.targets)) == (senders, targets)
 
 
-@pytest.mark.parametrize(("text", "role"), [("pod-a reaches github.com", "internet"), ("pod-a looks up github.com", ""), ("valid for x, not github.com", "")])
+@pytest.mark.parametrize(
+    ("text", "role"), [("pod-a reaches github.com", "internet"), ("pod-a looks up github.com", ""), ("valid for x, not github.com", "")],
+)
 def test_a_site_that_is_looked_up_is_no_machine(text: str, role: str) -> None:
     """A well-known site stands for the internet where packets go to it, and for itself where its name is what the complaint is about."""
     roles = read(text, text, NAMES.__contains__)
