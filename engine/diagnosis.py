@@ -431,7 +431,7 @@ class Diagnoser:
             rule.id,
             candidate.standing,
             self._certainty(candidate, state),
-            "" if _of_objects(main) else main.node,
+            main.node,
             main.stack,
             title,
             explanation,
@@ -441,6 +441,7 @@ class Diagnoser:
             rule.layer,
             rule.references,
             candidate.flows,
+            _of_objects(main),
         )
 
     @staticmethod

@@ -106,6 +106,8 @@ class Finding(NamedTuple):
     references: tuple[str, ...] = ()
     flows: tuple[int, ...] = ()
     """Numbers of the flows that it concerns."""
+    shared: bool = False
+    """It is in the cluster's objects, the same for every node; ``node`` is the one that the flow was seen from."""
 
 
 class Missing(NamedTuple):

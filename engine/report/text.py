@@ -245,9 +245,9 @@ def assumed(report: Report, lang: str) -> list[str]:
 
 def located(finding: Finding, lang: str) -> str:
     """Where a finding is, before its certainty: on a node, in the cluster for what every node takes from the API, or not said."""
-    if finding.node:
+    if finding.node and not finding.shared:
         return say("on-node", lang, node=where(finding.node, finding.stack)) + say("comma", lang)
-    return say("in-cluster", lang) + say("comma", lang) if finding.layer == "service" else ""
+    return say("in-cluster", lang) + say("comma", lang) if finding.shared or finding.layer == "service" else ""
 
 
 def where(node: str, stack: str) -> str:

@@ -158,7 +158,7 @@ def test_a_service_without_endpoints_in_tables(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     report = diagnose(Request("web cannot reach db: i/o timeout", (tmp_path,), lang="zh"))
     (found,) = [f for f in report.findings if f.standing is Standing.ROOT_CAUSE]
-    assert (found.id, found.node) == ("service-no-endpoints", "")
+    assert (found.id, found.node, found.shared) == ("service-no-endpoints", "kw1", True)
     said = {"en": ("not in the evidence", "Its selector is app=db"), "zh": ("证据中没有该 Service 的选择器", "选择器是 app=db")}
     for lang, (unseen, selector) in said.items():
         told = found.explanation[lang]

@@ -232,4 +232,5 @@ def test_where_a_finding_is() -> None:
     assert located(CAUSED, "en") == "on n1, "
     assert located(CAUSED._replace(node="", layer="service"), "en") == "in the cluster, "
     assert located(CAUSED._replace(node="", layer="service"), "zh") == "位于集群中，"
+    assert located(CAUSED._replace(shared=True), "en") == "in the cluster, "
     assert located(CAUSED._replace(node=""), "en") == ""
