@@ -20,14 +20,14 @@ DNS: Final = 53
 def closed_pods(cluster: Cluster) -> Iterator[Fact]:
     """A ``dns_closed`` fact for every pod that Kubernetes' policies isolate for egress, none of them to port 53 of another namespace or address.
 
-    Rules for pods of the own namespace alone do not count: the cluster's DNS is in kube-system.
+    Rules for pods of the own namespace alone do not count: the cluster's DNS is in kube-system.  Pods in their node's network are in no policy's reach.
     """
     if enforcer(cluster) == "none" or any(fact.get("flavour") != "kubernetes" for fact in cluster.policies):
         return
     for pod in cluster.pods.values():
         applying = [fact for fact in cluster.policies_in(pod.namespace) if _isolates(fact, pod)]
         rules = [rule for fact in applying for rule in (fact.get("spec") or {}).get("egress") or ()]
-        if applying and pod.namespace != "kube-system" and not any(_lets_out(rule) for rule in rules):
+        if applying and pod.namespace != "kube-system" and not cluster.on_host(pod) and not any(_lets_out(rule) for rule in rules):
             names = tuple(f"{pod.namespace}/{fact.get('name')}" for fact in applying)
             fields = {"namespace": pod.namespace, "name": pod.name, "full": pod.full, "policies": names, "policy": names[0]}
             fields |= {"pod_labels": shown({"matchLabels": pod.labels or {}})}

@@ -153,8 +153,20 @@ class Cluster:
         return dict(found)
 
     def on_host(self, pod: Pod) -> bool:
-        """Whether a pod lives in its node's own network: by its specification, else by having the node's address."""
-        return pod.host_network if pod.host_network is not None else any(a in self._nodes_by_address for a in pod.ips)
+        """Whether a pod lives in its node's own network: by its specification, else by having the node's address, or one that others have."""
+        if pod.host_network is not None:
+            return pod.host_network
+        return any(a in self._nodes_by_address or len(self._sharing.get((pod.node, a), ())) > 1 for a in pod.ips)
+
+    @cached_property
+    def _sharing(self) -> dict[tuple[str, str], list[Pod]]:
+        """Pods by node and address, but for those known to have one of their own: an address that several have is their node's."""
+        found: dict[tuple[str, str], list[Pod]] = defaultdict(list)
+        for pod in self.pods.values():
+            if pod.active and pod.node and pod.host_network is not False:
+                for address in pod.ips:
+                    found[pod.node, address].append(pod)
+        return dict(found)
 
     def pods_at(self, address: str) -> tuple[Pod, ...]:
         """Pods with an address of their own (those in the host's network are found by their node)."""

@@ -72,6 +72,14 @@ def test_pods() -> None:
     assert not cluster(pod("shop/web", "", None)).labels_known("shop")
 
 
+def test_an_address_that_pods_of_a_node_share_is_the_nodes() -> None:
+    """Tables show neither hostNetwork nor, alone, whose address it is; two nodes that gave one address away are another matter."""
+    proxy, agent = (pod(f"kube-system/{name}", "10.0.0.1", None, host_network=None) for name in ("kube-proxy-x", "agent-x"))
+    made = cluster(proxy, agent, pod("shop/web", "10.1.1.5", None, host_network=None), pod("shop/far", "10.1.1.5", None, at="n2", host_network=None))
+    assert [p.name for p in made.pods.values() if made.on_host(p)] == ["kube-proxy-x", "agent-x"]
+    assert made.pods_at("10.0.0.1") == ()
+
+
 def test_names_of_ports_that_a_print_hides() -> None:
     """``kubectl describe`` may leave out the names of ports: then they are not known."""
     ports = ({"port": 80, "protocol": "TCP", "host_port": 8080},)
