@@ -24,10 +24,20 @@ def describe(evidence: Evidence) -> list[str]:
             continue
         title = f"node {node}" if stack == HOST else f"  namespace {stack}"
         lines.append(f"{title}: {_counted(facts)}")
-        lines.extend(f"    missing: {fact.text}" for fact in facts if fact.kind == "not_collected")
+        lines.extend(f"    missing: {what}" for what in _missing(facts))
     lines.extend(f"note: {note}" for note in evidence.notes)
     lines.extend(f"warning: {warning}" for warning in evidence.warnings)
     return lines
+
+
+def _missing(facts: list[Fact]) -> list[str]:
+    """What could not be had, and why: one line a command, the first reason given (a failed command leaves an empty file besides)."""
+    told: dict[str, str] = {}
+    for fact in facts:
+        if fact.kind == "not_collected":
+            command = str(fact.get("command") or fact.get("what"))
+            told.setdefault(command, f"{command}: {fact.get('reason')}" if fact.get("reason") else fact.text or command)
+    return list(told.values())
 
 
 def _order(entry: tuple[tuple[str, str], list[Fact]]) -> tuple[bool, str, bool, str]:

@@ -37,7 +37,7 @@ def _rows(found: Matrix, lang: str, columns: int) -> Iterator[str]:
     total, good = found.pairs(lambda _: True), found.pairs(lambda answer: answer.connects)
     open_ = found.pairs(lambda answer: answer.outcome == "depends")
     counts = {"nodes": nodes, "pods": len(found.members) - nodes, "services": len(found.frontends), "classes": found.classes, "walks": found.walks}
-    yield from wrap(say("matrix-head", lang, pairs=_number(total), **counts), columns)
+    yield from wrap(say("matrix-head", lang, pairs=_number(total), kind=_kind(found, lang), **counts), columns)
     yield from wrap(say("matrix-how", lang, how=_how(found, lang)), columns)
     if not total:
         yield say("matrix-none", lang)
@@ -132,14 +132,15 @@ def describe(found: Matrix, ends: Sequence[End], lang: str) -> str:
     if len(everybody) > NAMED and all(m.name in chosen for m in everybody) and len(chosen) == len(everybody):
         return say("matrix-everybody", lang)
     whole, bare, rest = _by_node(everybody, ends)
-    told = [*_of_nodes(whole, lang, "matrix-everyone-of", "matrix-nodes"), *_of_nodes(bare, lang, "matrix-pods-of", "matrix-nodes-pods")]
+    kind = _kind(found, lang)
+    told = [*_of_nodes(whole, kind, lang, "matrix-everyone-of", "matrix-nodes"), *_of_nodes(bare, kind, lang, "matrix-pods-of", "matrix-nodes-pods")]
     nodes = [end.name for end in rest if end.kind == "node"]
     if len(nodes) > NAMED:
         told.append(say("matrix-nodes-bare", lang, nodes=len(nodes)))
         rest = [end for end in rest if end.kind != "node"]
     some = Counter(end.node for end in rest if end.kind == "pod")
     if some.total() > NAMED:
-        told += _of_nodes(some, lang, "matrix-some-of", "matrix-some")
+        told += _of_nodes(some, kind, lang, "matrix-some-of", "matrix-some")
         rest = [end for end in rest if end.kind != "pod"]
     told += [end.name for end in rest[:NAMED]]
     if len(rest) > NAMED:
@@ -164,10 +165,16 @@ def _by_node(everybody: Sequence[Member], ends: Sequence[End]) -> tuple[dict[str
     return whole, bare, rest
 
 
-def _of_nodes(nodes: dict[str, int], lang: str, one: str, many: str) -> list[str]:
+def _of_nodes(nodes: dict[str, int], kind: str, lang: str, one: str, many: str) -> list[str]:
     if len(nodes) > NAMED:
-        return [say(many, lang, nodes=len(nodes), count=sum(nodes.values()))]
-    return [say(one, lang, node=node, count=count) for node, count in nodes.items()]
+        return [say(many, lang, nodes=len(nodes), count=sum(nodes.values()), kind=kind)]
+    return [say(one, lang, node=node, count=count, kind=kind) for node, count in nodes.items()]
+
+
+def _kind(found: Matrix, lang: str) -> str:
+    """What the members besides nodes are: pods, if the API knows each of them."""
+    pods = [m.name.startswith("pod/") for m in found.members if m.kind == "pod"]
+    return say("matrix-kind-pods" if pods and all(pods) else "matrix-kind-containers", lang)
 
 
 def render_matrix_json(found: Matrix, lang: str) -> str:

@@ -26,3 +26,16 @@ def test_nodes_come_with_their_namespaces_and_what_is_missing() -> None:
         "note: web: joined",
         "warning: odd file",
     ]
+
+
+def test_an_empty_file_is_missed_by_its_command_and_once() -> None:
+    """A command that failed leaves an empty file: what is missing is said once, with the command and the manifest's reason, and never a blank line."""
+    facts = (
+        Fact("not_collected", {"what": "routing_rules", "command": "ip -6 -j rule", "reason": "Error: ipv6: address family not supported"}, "n1"),
+        Fact("not_collected", {"what": "routing_rules", "command": "ip -6 -j rule", "reason": "nodes/n1/ip_-6_-j_rule is empty"}, "n1"),
+        Fact("not_collected", {"what": "sysctls", "command": "sysctl -a", "reason": "nodes/n1/sysctl_-a is empty"}, "n1"),
+    )
+    assert describe(Evidence(facts, (), ()))[1:] == [
+        "    missing: ip -6 -j rule: Error: ipv6: address family not supported",
+        "    missing: sysctl -a: nodes/n1/sysctl_-a is empty",
+    ]

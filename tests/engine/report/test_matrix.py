@@ -7,7 +7,7 @@ import pytest
 from engine.matrix import Matrix, Options
 from engine.matrix.classes import Member
 from engine.matrix.members import Frontend
-from engine.report.matrix import describe
+from engine.report.matrix import describe, render_matrix
 
 
 def node(name: str) -> Member:
@@ -46,3 +46,12 @@ def test_ends_in_a_few_words(ends: tuple[Member | Frontend, ...], words: str) ->
     """Whole nodes are told by their names or number, a few members by theirs, the rest by number."""
     found = Matrix(Options(), (), (), EVERYBODY, (FRONT,), 0)
     assert describe(found, ends, "en") == words
+
+
+def test_containers_without_an_api_are_no_pods() -> None:
+    """Namespaces that no object of the API stands for are called containers, in the head and in the table's sides, in both languages."""
+    boxes = tuple(Member(f"h1/web{n}", "pod", "h1", ("h1", f"web{n}"), n, "") for n in range(4))
+    found = Matrix(Options(), (), (), (node("h1"), node("h2"), *boxes), (), 0)
+    assert describe(found, boxes, "en") == "all 4 containers of h1"
+    assert describe(found, boxes, "zh") == "h1 的全部 4 个容器"
+    assert "2 nodes, 4 containers, 0 Service ports" in render_matrix(found)
