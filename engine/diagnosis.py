@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.complaint import complaint
 from engine.errors import RuleError
 from engine.facts import HOST, Fact, FactBase
 from engine.findings import Certainty, Finding, Missing, RemedyPlan, Standing, Verdict, Verified, at_cluster
-from engine.inet import is_address
 from engine.inference.engine import Match, infer
 from engine.inference.suppression import suppressed
+from engine.missing import missing
 from engine.model import Network, build
-from engine.phrases import spoken
 from engine.remedies import OPERATIONS, Site
 from engine.schema import KINDS
 from engine.walk import walk
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.findings import Question
     from engine.remedies import Operation
     from engine.rulebase.model import RemedySpec, Rule
-    from engine.walk.trace import Flow, Line, Trace, Unknown
+    from engine.walk.trace import Flow, Line, Trace
 
 FALLBACKS = frozenset({"flow-stopped", "dns-service-unreachable"})
 """Rules that say where a packet ends, and for whom, where no failure mode explains it; they give way to every other finding on the same drop."""
@@ -36,9 +36,6 @@ DATA = 200
 """Octets of the first data packet that is walked after a handshake: any network passes it by size."""
 
 DNS = 53
-
-PUBLIC_RESOLVERS = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "114.114.114.114", "223.5.5.5", "2001:4860:4860::8888"})
-"""Servers that nobody who asks can log in to, even if the question names them; also what stands for the internet."""
 
 MAX_FAULTS = 4
 """Faults one behind the other that are looked for by mending and walking on."""
@@ -161,51 +158,13 @@ class Diagnoser:
     def _infer(self, state: State) -> list[Match]:
         from engine import veiled
 
-        matches, said = veiled.split(infer(self.rules, state.seen.plus(self._complaint(state.network))), veiled.nodes(state.facts))
+        matches, said = veiled.split(infer(self.rules, state.seen.plus(complaint(self.question, state.network))), veiled.nodes(state.facts))
         self.warnings += said
         gone = suppressed(matches)
         kept = [m for i, m in enumerate(matches) if i not in gone]
         explained = {id(f) for m in kept if m.rule.id not in FALLBACKS for f in m.facts() if f.kind == "drop"}
         spoken = {n for m in kept if m.rule.id not in FALLBACKS and _on_path(m) for n in _flows(m)}
         return [m for m in kept if m.rule.id not in FALLBACKS or not (explained & {id(f) for f in m.facts()} or spoken & set(_flows(m)))]
-
-    def _complaint(self, network: Network) -> list[Fact]:
-        """The symptom as a fact, for modes that show in a message rather than in a packet."""
-        text = " ".join(self.question.symptom.lower().split())
-        from engine.question.tokens import fold, packet_size
-
-        fields: dict[str, Any] = {"text": text, "error_class": self.question.error_class, "large": packet_size(fold(text)) != 0}
-        fields["names"] = self.question.about_names
-        if self.question.name:
-            fields |= {"name": self.question.name, "dots": self.question.name.count(".")}
-        if any(network.facts.of_kind(kind) for kind in ("pod", "service", "endpoints")):
-            from engine.cluster import Cluster
-            from engine.cluster.bare import silent_resolver
-            from engine.cluster.flows import called
-
-            named = called(network.facts, self.question.mentioned)
-            if not named["pods"] and (self.question.about_names or not named["services"]):
-                # What was not understood of the text may name some all the same; of a look-up it is the name that was.
-                words = called(network.facts, [word.strip("\"'`.,:;()") for word in text.split()])
-                named = words | ({"services": named["services"]} if named["services"] else {})
-            fields |= named
-            if self.question.about_names and "lacking" not in fields and (silent := silent_resolver(Cluster(network.facts))):
-                fields["lacking"] = silent
-        from engine.troubles import told_of
-
-        if told := told_of(text):
-            fields["trouble"] = told[0]
-        # Kubernetes objects alone show no node.
-        complaints = [Fact("symptom", fields, node, HOST) for node in sorted({node for node, _ in network.stacks}) or [""]] if text else []
-        return [*complaints, *self._asked(network)]
-
-    def _asked(self, network: Network) -> list[Fact]:
-        """Pods and nodes of the cluster that the question is about."""
-        if not (network.facts.of_kind("pod") or network.facts.of_kind("k8s_node")):
-            return []
-        from engine.cluster.asked import asked
-
-        return asked(network.facts, self.question.symptom, self.question.mentioned, self.question.flows)
 
     # --- the answer -----------------------------------------------------------------------------------------------
 
@@ -223,8 +182,9 @@ class Diagnoser:
 
         self.warnings += contradictions(self.start.facts, self.start.traces)
         mismatch = self._mismatch(findings)
-        missing = self._missing(findings, candidates)
-        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, missing, mismatch, tuple(dict.fromkeys(self.warnings)))
+        causes = [f for c in candidates if c.standing is Standing.ROOT_CAUSE for f in c.match.facts()]
+        gaps = missing(self.question, self.start.network, self.start.traces, causes or None)
+        return Diagnosis(self._verdict(findings), tuple(findings), self.start.traces, gaps, mismatch, tuple(dict.fromkeys(self.warnings)))
 
     def _candidates(self, state: State) -> list[Candidate]:
         return [Candidate(m, _flows(m), self._standing(m, state)) for m in state.matches]
@@ -492,85 +452,6 @@ class Diagnoser:
         if not self.start.traces or any(t.client_sees != "connected" for t in self.start.traces):
             return Verdict.INSUFFICIENT_EVIDENCE
         return Verdict.NO_FAULT_FOUND
-
-    def _missing(self, findings: Sequence[Finding], candidates: Sequence[Candidate]) -> tuple[Missing, ...]:
-        from engine.guesses import which_port
-
-        found: dict[tuple[str, str], Missing] = {}
-        if all(f.standing is not Standing.ROOT_CAUSE for f in findings):
-            found |= {(missing.node, missing.command): missing for missing in which_port(self.start.traces)}
-        for missing in self.question.missing:
-            found.setdefault((missing.node, missing.command), missing)
-        for trace in self.start.traces:
-            for unknown in (*trace.depends, *trace.assumed):
-                made = _missing_of(unknown, self.start.network, assumed=unknown in trace.assumed)
-                if made.command and not self._elsewhere(unknown):
-                    found.setdefault((made.node, made.command), made)
-        # What the cluster's objects leave open is not asked for once a cause is found.
-        for missing in self._missing_objects() if all(f.standing is not Standing.ROOT_CAUSE for f in findings) else ():
-            found.setdefault((missing.node, missing.command), missing)
-        # Why nobody is ready behind a Service is what its repair begins with.
-        for missing in self._looks(candidates):
-            found.setdefault((missing.node, missing.command), missing)
-        return tuple(found.values())
-
-    def _looks(self, candidates: Sequence[Candidate]) -> list[Missing]:
-        """Commands that tell why nobody stands behind the Services of root causes."""
-        causes = [f for c in candidates if c.standing is Standing.ROOT_CAUSE for f in c.match.facts()]
-        lacking = [f for f in causes if f.kind in {"service_flow", "service_backends"} and f.get("lack")]
-        if not lacking:
-            return []
-        from engine.cluster import Cluster
-        from engine.cluster.lacking import looks
-
-        cluster = Cluster(self.start.facts)
-        return [Missing(need.node, need.command, {"en": need.en, "zh": need.zh}) for fact in lacking for need in looks(cluster, fact)]
-
-    def _elsewhere(self, unknown: Unknown) -> bool:
-        """Whether it asks for the state of somebody else's server: a public address that is none of a node, and that the symptom does not name."""
-        from ipaddress import ip_address
-
-        address = unknown.node
-        if not is_address(address) or not ip_address(address).is_global:
-            return False
-        nodes = {a for f in self.start.facts.of_kind("k8s_node") for a in f.get("addresses") or ()}
-        return address in PUBLIC_RESOLVERS or (address not in nodes and address not in self.question.symptom)
-
-    def _missing_objects(self) -> list[Missing]:
-        """What the Kubernetes objects leave open of flows whose outcome is open."""
-        facts = self.start.facts
-        unknown = [t for t in self.start.traces if t.client_sees == "depends"]
-        if not unknown or not (facts.of_kind("pod") or facts.of_kind("service")):
-            return []
-        from engine.cluster import Cluster
-        from engine.cluster.flows import needed
-
-        cluster = Cluster(facts)
-        return [Missing(need.node, need.command, {"en": need.en, "zh": need.zh}) for t in unknown for need in needed(cluster, t.flow, t.facts)]
-
-
-def _missing_of(unknown: Unknown, network: Network, *, assumed: bool) -> Missing:
-    stack = network.stack(unknown.node, unknown.stack)
-    command = unknown.command
-    if command and stack is not None and unknown.stack != HOST:
-        command = f"{stack.entry} {command}" if stack.entry else _inside(unknown.stack, command)
-    tail = (" (assumed harmless)", "（已按无害处理）") if assumed else ("", "")
-    place = unknown.node if unknown.stack == HOST else f"{unknown.node}/{unknown.stack}"
-    why = {"en": unknown.why, "zh": spoken(unknown.why, "zh")}
-    if unknown.line is not None and unknown.line.text.strip():
-        # Which rule it is about: the reason alone ("not modelled") could be anybody's.
-        rule, origin = unknown.line.text.strip(), f"{unknown.line.source}:{unknown.line.line}" if unknown.line.line else unknown.line.source
-        what = {"en": unknown.what, "zh": spoken(unknown.what, "zh")}
-        why = {"en": f"{origin}: {rule} — {what['en']}: {why['en']}", "zh": f"{origin}：{rule} — {what['zh']}：{why['zh']}"}
-    return Missing(unknown.node, command, {"en": f"{why['en']}{tail[0]}", "zh": f"{place}：{why['zh']}{tail[1]}"})
-
-
-def _inside(stack: str, command: str) -> str:
-    """A command in a namespace of which a folder shows the name, but not how to get into it."""
-    import shlex
-
-    return f"ip netns exec {shlex.quote(stack)} {command}  # or: nsenter -t <pid of {' '.join(stack.split())}> -n {command}"
-
 
 def _listing(match: Match, state: State) -> tuple[Line, ...]:
     """What shows that something is missing: the list of sockets; the end of the chain that would hold a translation."""
