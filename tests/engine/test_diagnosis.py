@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.diagnosis import Diagnoser, Diagnosis
-from engine.facts import FactBase
 from engine.findings import Certainty, Finding, Missing, Question, Standing, Verdict, Verified
 from engine.rulebase.model import Branch, Condition, Pattern, RemedySpec, Rule
 from engine.walk.trace import Flow
@@ -354,33 +353,6 @@ def test_nothing_known_is_insufficient() -> None:
     """A flow that fails without a cause, and a question without a flow, lack evidence."""
     assert diagnosed(filtered(FORWARD="DROP")).verdict is Verdict.INSUFFICIENT_EVIDENCE
     assert diagnosed(lan(), flows=()).verdict is Verdict.INSUFFICIENT_EVIDENCE
-
-
-def test_missing_evidence() -> None:
-    """Each open or assumed thing names node and command once, with its reason in both languages; the question's own come first."""
-    world = World()
-    world.host("n1", "192.0.2.1/24").device("cni0", "10.244.0.1/24", kind="bridge").unseen("ss -lntup")
-    world.pod("n1", "a", "10.244.0.2/24", gateway="10.244.0.1").unseen("iptables-save")
-    asked = Missing("n2", "diagnose collect", {"en": "n2 was not collected", "zh": "n2"})
-    diagnosis = diagnosed(world, flows=[Flow("n1", "a", "", "10.244.0.1", 80, "tcp")] * 2, missing=(asked,))
-    assert [(missing.node, missing.command) for missing in diagnosis.missing] == [
-        ("n2", "diagnose collect"),
-        ("n1", "ss -lntp"),
-        ("n1", "ip netns exec a iptables-save"),
-    ]
-    assert diagnosis.missing[2].why["en"].endswith("(assumed harmless)")
-    assert "n1/a" in diagnosis.missing[2].why["zh"]
-
-
-def test_what_is_missing_in_a_namespace_is_asked_for_inside_it() -> None:
-    """Where the evidence does not tell how to enter a namespace, the command names it all the same: the node's own firewall is another."""
-    world = World()
-    world.host("n1", "192.0.2.1/24").device("cni0", "10.244.0.1/24", kind="bridge")
-    world.pod("n1", "a", "10.244.0.2/24", gateway="10.244.0.1").unseen("iptables-save")
-    facts = FactBase([fact for fact in world.facts().facts if fact.kind != "netns"])
-    flow = Flow("n1", "a", "", "10.244.0.1", 80, "tcp")
-    diagnosis = Diagnoser(Question("", "", (flow,)), facts, ()).run()
-    assert "ip netns exec a iptables-save  # or: nsenter -t <pid of a> -n iptables-save" in [missing.command for missing in diagnosis.missing]
 
 
 def test_order() -> None:
