@@ -382,7 +382,7 @@ class Diagnoser:
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
         try:
             title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
-            explanation = {lang: templates.cause(rule, lang, match.bindings, extra) for lang in self.languages}
+            explanation = {lang: templates.cause(rule, lang, match.bindings, extra) + _halves(match, state, lang) for lang in self.languages}
         except RuleError as error:
             # A team's template that fails on this evidence must not take the finding away, let alone the report.
             self.warnings.append(f"rule {rule.id}: {error}")
@@ -553,6 +553,18 @@ def main_of(match: Match) -> Fact:
             if fact.kind == kind:
                 return fact
     return next((f for f in facts if f.node), facts[0])
+
+
+def _halves(match: Match, state: State, lang: str) -> str:
+    """What is known of the Service that a finding's flow asks for, as one more paragraph: whether it or its backends fail."""
+    halves = [] if any(f.kind == "service_half" for f in match.facts()) else [
+        f for n in _flows(match) for f in state.traces[n].facts if f.kind == "service_half"
+    ]
+    if not halves:
+        return ""
+    from engine.service_halves import told
+
+    return f"\n{told(halves[0])[lang]}"
 
 
 def _deaths(trace: Trace) -> list[tuple[object, ...]]:

@@ -524,7 +524,7 @@ KINDS: Final[dict[str, Kind]] = {
         "The flow that was asked about and walked; placed on the stack that sends.",
         {"flow": "int: number of the flow", "src": "str: address used", "dst": "str: address asked for", "port": "int", "protocol": "str: tcp | udp | icmp",
          "client_sees": "str: connected | timeout | errno name | depends", "target_node": "str", "target_stack": "str: where the address lives, if known",
-         "guessed": "bool: neither the user nor the evidence names the port", "error_class": "str: what the symptom reported, if it did"},
+         "guessed": "bool: neither the user nor the evidence names the port", "error_class": "str: what the symptom reported; '' if it named no error"},
         "walk",
     ),
     "drop": Kind(
@@ -605,7 +605,9 @@ KINDS: Final[dict[str, Kind]] = {
         {"flow": "int", "direction": "str", "hook": "str", "type": "str: source | destination | reversal (of the request's translation)", "target": "str",
          "chain": "str: of the nat rule", "number": "int: of the nat rule", "spec": "str: the nat rule", "before": "str: address",
          "after": "str: address that it would have got", "backend": "str: of the rule that keeps it from conntrack", "raw_table": "str", "raw_chain": "str",
-         "raw_number": "int", "raw_spec": "str", "src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str"},
+         "raw_number": "int", "raw_spec": "str", "src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str",
+         "back_src": "str: source of the answer to the translated packet", "back_sport": "int", "back_table": "str: of the rule that would keep that answer from conntrack too",
+         "back_chain": "str", "back_number": "int", "back_spec": "str"},
         "walk",
     ),
     "rule_seen": Kind(
@@ -874,7 +876,7 @@ KINDS: Final[dict[str, Kind]] = {
         "walk",
     ),
     "service_half": Kind(
-        "The flow asks for a Service's names and dies; asked by their own addresses, its backends show which half is broken; placed on the stack that sends.",
+        "The flow asks for a Service and dies; asked by their own addresses, its backends show which half is broken; placed on the stack that sends.",
         {"flow": "int", "direction": "str", "namespace": "str", "service": "str", "address": "str", "port": "int", "protocol": "str",
          "half": "str: service (all backends answer at their own addresses) | pod (none does) | some", "answering": "tuple[str]: backends, address:port", "silent": "tuple[str]: those that do not",
          "sender": "str: who asks"},

@@ -20,7 +20,7 @@ DNS: Final = 53
 def closed_pods(cluster: Cluster) -> Iterator[Fact]:
     """A ``dns_closed`` fact for every pod that Kubernetes' policies isolate for egress, none of them to port 53 of another namespace or address.
 
-    Rules for pods of the own namespace alone do not count: the cluster's DNS is in kube-system.  Pods in their node's network are in no policy's reach.
+    Rules for pods of the own namespace alone do not count: the cluster's DNS is in kube-system.  Pods in their node's network are beyond policies.
     """
     if enforcer(cluster) == "none" or any(fact.get("flavour") != "kubernetes" for fact in cluster.policies):
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.diagnosis import Diagnoser, Diagnosis
+from engine.facts import Fact
 from engine.findings import Certainty, Finding, Missing, Question, Standing, Verdict, Verified
 from engine.rulebase.model import Branch, Condition, Pattern, RemedySpec, Rule
 from engine.walk.trace import Flow
@@ -425,3 +426,19 @@ def test_cards_that_may_take_larger_frames_leave_it_open() -> None:
     world = lan()
     world.stack("router").devices["eth1"].mtu = 1400
     assert ids(diagnosed(world, TOO_BIG))[0][:2] == ("too-big", "undecided")
+
+
+# --- through a Service ------------------------------------------------------------------------------------------------
+
+
+def test_which_half_of_a_service_fails() -> None:
+    """A cause on a Service's path says whether its backends answer at their own addresses; one of any other path says nothing of it."""
+    world = filtered(FORWARD="DROP")
+    world.stack("client").nat("-A OUTPUT -d 10.96.0.9/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.2.0.2:80")
+    service = {"namespace": "shop", "name": "web", "cluster_ips": ("10.96.0.9",), "ports": ({"port": 80, "target_port": 80, "protocol": "TCP"},)}
+    slice_ = {"namespace": "shop", "service": "web", "slice": True, "ready": ({"address": "10.2.0.2"},), "ports": ({"port": 80, "protocol": "TCP"},)}
+    base = world.facts().plus([Fact("service", service), Fact("endpoints", slice_)])
+    asked = Diagnoser(Question("", "", (FLOW._replace(dst="10.96.0.9"),)), base, (POLICY,), "zh").run()
+    assert "10.2.0.2:80" in first(asked).explanation["en"]
+    assert "Service shop/web" in first(asked).explanation["zh"]
+    assert "Service" not in first(diagnosed(filtered(FORWARD="DROP"), POLICY)).explanation["en"]

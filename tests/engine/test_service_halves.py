@@ -9,7 +9,7 @@ import pytest
 from collectors.evidence import read_files
 from engine.facts import HOST, Fact, FactBase
 from engine.model import Network, build
-from engine.service_halves import service_halves
+from engine.service_halves import service_halves, told
 from engine.views import EXPANDERS
 from engine.walk.trace import Flow
 
@@ -64,9 +64,55 @@ def test_nothing_is_concluded_from_what_was_not_seen(network: Network) -> None:
     assert service_halves(network, FLOW, 0, known(NEAR, UNSEEN)) == []
 
 
-def test_only_look_ups_that_die(network: Network) -> None:
-    """A look-up that is answered, one whose end is open, another port, no backends at all: nothing."""
+def test_only_flows_that_die(network: Network) -> None:
+    """A flow that is answered, one whose end is open, no backends at all: nothing."""
     assert service_halves(network, FLOW, 0, known(DEAD, sees="connected")) == []
     assert service_halves(network, FLOW, 0, known(DEAD, sees="depends")) == []
-    assert service_halves(network, FLOW._replace(port=5432), 0, known(DEAD)) == []
     assert service_halves(network, FLOW, 0, known()) == []
+
+
+def test_any_service(network: Network) -> None:
+    """Not only look-ups: whatever dies through a Service is asked for behind it, at the backends' own port."""
+    (found,) = service_halves(network, FLOW._replace(port=5432), 0, known(DEAD))
+    assert (found.get("half"), found.get("port"), found.get("silent")) == ("pod", 5432, (DEAD,))
+
+
+def attempt(address: str, port: int, outcome: str, stack: str = HOST) -> Fact:
+    """What curl saw on the node."""
+    return Fact("observed", {"program": "curl", "address": address, "port": port, "protocol": "udp", "outcome": outcome}, "n1", stack)
+
+
+def trying(*attempts: Fact) -> Network:
+    """The node, and what was tried on it."""
+    return build(FactBase([*read_files({f"nodes/n1/{name}": text.encode() for name, text in FILES.items()}).facts, *attempts], EXPANDERS))
+
+
+def test_what_was_tried_counts_for_what_cannot_be_walked() -> None:
+    """Where the walk of the Service and of its backend are open, attempts of the same stack tell both."""
+    through = attempt("10.96.0.10", 53, "timeout")
+    for outcome, half in (("connected", "service"), ("timeout", "pod")):
+        made = trying(through, attempt("10.244.3.53", 53, outcome))
+        (found,) = service_halves(made, FLOW, 0, known(UNSEEN, sees="depends"))
+        assert found.get("half") == half
+
+
+def test_attempts_that_tell_nothing() -> None:
+    """One that came through the Service, none of the backend, one of another stack, several that do not agree."""
+    through, beside = attempt("10.96.0.10", 53, "timeout"), attempt("10.244.3.53", 53, "connected")
+    elsewhere = attempt("10.244.3.53", 53, "connected", "web")
+    for tried in (
+        (attempt("10.96.0.10", 53, "connected"), beside),
+        (through,),
+        (through, elsewhere),
+        (through, beside, attempt("10.244.3.53", 53, "timeout")),
+    ):
+        assert service_halves(trying(*tried), FLOW, 0, known(UNSEEN, sees="depends")) == []
+
+
+@pytest.mark.parametrize(("backends", "says"), [((NEAR,), "only the way through"), ((DEAD,), "is behind it"), ((NEAR, DEAD), "now and then")])
+def test_told(network: Network, backends: tuple[str, ...], says: str) -> None:
+    """A reader is told which half it is, and what was asked, in both languages."""
+    (found,) = service_halves(network, FLOW, 0, known(*backends))
+    said = told(found)
+    assert says in said["en"]
+    assert all(backend in text for text in said.values() for backend in backends)
