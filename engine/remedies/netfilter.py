@@ -226,40 +226,45 @@ class IptablesMove(_OnChain):
 
 
 class IptablesDelete(_OnChain):
-    """Delete a rule by its content."""
+    """Delete rules of a chain by their content."""
 
     NAME: ClassVar[str] = "iptables.delete"
     RISK: ClassVar[str] = "medium"
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
         "table": TABLE,
         "chain": Parameter("chain that holds the rule"),
-        "rule": Parameter("the rule's words as iptables-save writes them"),
+        "rule": Parameter("the rule's words as iptables-save writes them, or a list of such rules"),
         **VARIANT,
     }
 
-    def _place(self, facts: FactBase) -> int | None:
-        fact = self._fact(facts)
-        chain = self._chain(fact) if fact is not None else None
-        if chain is None:
-            return None
-        wanted = split(self.rules[0])
-        return next((i for i, line in enumerate(chain.rules) if split(line.spec) == wanted), None)
+    def _places(self, chain: ChainText | None) -> list[int] | None:
+        """Index of each rule, once those before it are gone; ``None`` if one is not there."""
+        left, places = [split(line.spec) for line in chain.rules] if chain is not None else [], []
+        for rule in map(split, self.rules):
+            if rule not in left:
+                return None
+            places.append(left.index(rule))
+            del left[places[-1]]
+        return places
 
     def commands(self) -> tuple[str, ...]:
         """``iptables -D``."""
-        return (self._line("-D", None, self.rules[0]),)
+        return tuple(self._line("-D", None, rule) for rule in self.rules)
 
     def undo(self) -> tuple[str, ...]:
-        """``iptables -I`` at the place where it stood."""
-        place = self._place(self.site.facts)
-        return (self._line("-I", 1 if place is None else place + 1, self.rules[0]),)
+        """``iptables -I`` at the places where they stood, last first."""
+        fact = self._fact(self.site.facts)
+        places = self._places(self._chain(fact) if fact is not None else None) or [0] * len(self.rules)
+        return tuple(self._line("-I", place + 1, rule) for place, rule in reversed([*zip(places, self.rules, strict=True)]))
 
     def apply(self, facts: FactBase) -> FactBase | None:
-        """The chain without the rule."""
-        fact, place = self._fact(facts), self._place(facts)
+        """The chain without the rules."""
+        fact = self._fact(facts)
         chain = self._chain(fact) if fact is not None else None
-        if fact is None or chain is None or place is None:
+        places = self._places(chain)
+        if fact is None or chain is None or places is None:
             return None
         rules = list(chain.rules)
-        del rules[place]
+        for place in places:
+            del rules[place]
         return self._changed(facts, fact, rules)

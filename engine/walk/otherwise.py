@@ -11,11 +11,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from engine.inet import to_text
+from engine.model.fib import Key
 from engine.model.netfilter import matches as m
 from engine.model.netfilter.rule import Rule
 from engine.model.netfilter.ruleset import Chain
 from engine.model.packet import Entry, State
 from engine.walk.choices import Choices
+from engine.walk.hooks import calls
 from engine.walk.netfilter import Passage, Verdict
 from engine.walk.recorder import Recorder, line_of, rule_line
 
@@ -242,7 +244,31 @@ def _unmade(passage: Passage, context: HookContext) -> dict[str, Any]:
     nat = next((fact for fact in made.recorder.facts if fact.kind == "nat"), None)
     if nat is None:
         return {}
-    return {name: nat.fields.get(name) for name in ("type", "target", "chain", "number", "spec", "before", "after")}
+    told = {name: nat.fields.get(name) for name in ("type", "target", "chain", "number", "spec", "before", "after")}
+    return {**told, **_answer(passage, made.state.entry)}
+
+
+def _answer(passage: Passage, entry: Entry | None) -> dict[str, Any]:
+    """The tuple of the answer to the packet once it were translated, and the rule that would keep that from conntrack as well."""
+    stack, family = passage.stack, passage.packet.family
+    if entry is None:
+        return {}
+    reply = entry.reply
+    here = stack.is_local(reply.src, family)
+    route = stack.fib.lookup(Key(family, reply.src)).route
+    device = route.hops[0].device if route is not None and not here else ""
+    back = shadow(passage)
+    back.packet, back.state, back.tracked = passage.packet.with_tuple(reply), State(""), False
+    hook = "OUTPUT" if here else "PREROUTING"
+    for call in calls(stack, hook, family):
+        if call.kind != "chain":
+            break  # conntrack sees it
+        back.run(call, back.context(hook, in_device="" if here else device))
+    told: dict[str, Any] = {"back_src": to_text(reply.src, family), "back_sport": reply.sport or None}
+    if back.state.untracked_by is not None:
+        chain, rule = back.state.untracked_by
+        told |= {"back_table": chain.table.name, "back_chain": chain.name, "back_number": rule.number, "back_spec": rule.spec}
+    return told
 
 
 def _unreversed(passage: Passage, context: HookContext) -> dict[str, Any]:

@@ -181,6 +181,7 @@ def test_what_if_and_back(rules: list[str], new: str, position: int) -> None:
         ("iptables.append", {"chain": "INPUT", "rule": ["-i eth0 -j ACCEPT", "-p tcp -m tcp --dport 80 -j ACCEPT"]}, True),
         ("iptables.move", {"chain": "INPUT", "rule": "-j ACCEPT", "position": "2"}, True),
         ("iptables.delete", {"chain": "INPUT", "rule": "-p udp -j DROP"}, True),
+        ("iptables.delete", {"chain": "INPUT", "rule": ["-j ACCEPT", "-p icmp -j ACCEPT"]}, True),
     ],
 )
 def test_kernel(space: Space, backend: str, name: str, parameters: dict[str, object], undone: bool) -> None:

@@ -134,6 +134,14 @@ def test_reversal_skipped() -> None:
     assert [skipped.get(name) for name in ("direction", "type", "before", "after")] == ["reply", "reversal", "10.2.0.1", "10.1.0.2"]
 
 
+@pytest.mark.parametrize(("match", "taken"), [("-p tcp", True), ("-p tcp -m tcp --dport 80", False)])
+def test_the_answer_may_be_untracked_too(match: str, *, taken: bool) -> None:
+    """What is told of a skipped translation says where its answer would come from, and whether a rule would keep that from conntrack as well."""
+    skipped = found(untracked(match, "-A POSTROUTING -s 10.1.0.0/24 -j MASQUERADE").walk("client", "10.2.0.2"), "nat_skipped")
+    assert (skipped.get("back_src"), skipped.get("back_sport")) == ("10.2.0.2", 80)
+    assert (skipped.get("back_chain"), skipped.get("back_number")) == (("PREROUTING", 1) if taken else (None, None))
+
+
 def test_no_translation_needed() -> None:
     """An untracked packet that no nat rule wants is not told of."""
     assert not kinds(untracked("-p tcp", "-A POSTROUTING -s 10.9.0.0/24 -j MASQUERADE"), "nat_skipped")
