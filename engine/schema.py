@@ -493,6 +493,12 @@ KINDS: Final[dict[str, Kind]] = {
          "back_prefix": "str: pods of this node", "back_how": "str", "back_device": "str", "back_gateway": "str",
          "right_device": "str: by which this node would go the peer's way", "right_gateway": "str", "doubled": "bool: the table has another route to the same prefix"},
         "engine",
+    "route_clash": Kind(
+        "Two routes of a node's main table of which one takes what the other is for, whatever is asked; placed on the node (computed).",
+        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | default (by a container's wire, before the gateway's)",
+         "route": "str: prefix of the one that takes", "device": "str", "gateway": "str: ''", "metric": "int", "other_route": "str", "other_device": "str", "other_gateway": "str"},
+        "engine",
+    ),
     ),
     "lease_mismatch": Kind(
         "docker0 of a machine is not in flannel's lease, and no CNI bridge is (computed).",

@@ -202,6 +202,13 @@ def route_gaps(base: FactBase) -> Iterable[Fact]:
 
 
 def proxy_states(base: FactBase) -> Iterable[Fact]:
+def route_clashes(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.route_clashes.route_clashes`."""
+    from engine.route_clashes import route_clashes as found
+
+    return found(base)
+
+
     """See :func:`engine.proxy.gaps.states`."""
     from engine.proxy import gaps
 
@@ -327,6 +334,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "route_gap": route_gaps,
     "resolver": resolvers,
     "dns_loop": dns_loops,
+    "route_clash": route_clashes,
     "own_name": own_names,
     "rollout": rollouts,
     "balance": balances,

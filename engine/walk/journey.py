@@ -124,11 +124,10 @@ def _summary(  # noqa: PLR0917 - private, called once
         "protocol": flow.protocol,
         "client_sees": sees,
         "guessed": flow.guessed,
+        "error_class": error_class,
     }
     if len(holders) == 1:
         fields |= {"target_node": holders[0].node, "target_stack": holders[0].name}
-    if error_class:
-        fields["error_class"] = error_class
     node, stack = (sender.node, sender.name) if sender else (flow.node, flow.stack)
     found = [Fact("flow", fields, node, stack)]
     found += [Fact("depends", {"flow": number, "direction": "request", "on": u.what, "command": u.command}, u.node, u.stack) for u in depends]

@@ -149,6 +149,11 @@ def test_source_of_the_flow() -> None:
     assert (flow.node, flow.stack) == ("client", "host")
 
 
+def test_flow_of_a_question_without_an_error() -> None:
+    """Where nobody named an error the flow fact says so: rules that take any of some errors or none find it."""
+    assert found(walk(lan().network(), Flow("client", "host", "", "10.2.0.2", 80, "tcp")), "flow").get("error_class") == ""
+
+
 def test_every_derived_fact_is_declared() -> None:
     """Kinds and fields of derived facts are those of the schema."""
     world = lan()
