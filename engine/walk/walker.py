@@ -327,10 +327,11 @@ class Walker:
     # --- local output ---------------------------------------------------------------------------------------------
 
     def _output(self, at: At) -> At | End:
+        at = self._heard(at)
         stack, packet = at.stack, at.packet
         way = find_way(stack, self.key(packet), self.choices)
         chooses = way.type in {"unicast", "local"} or packet.family == 6
-        source = packet.src or (self._source(at, way) if chooses else None)
+        source = packet.src or (source_for(stack, way, packet.family, packet.dst) if chooses else None)
         self.recorder.enter(stack, "", replace(packet, src=source or 0))
         failed = way.type not in SENDING
         refused = self._foreign(at, way) if packet.family == 6 and packet.src else None
@@ -362,12 +363,18 @@ class Walker:
             return self.unroutable(at, passage.way, passage.packet, passage.state)
         return self.post(replace(at, packet=passage.packet), passage, passage.way, "output", "")
 
-    @staticmethod
-    def _source(at: At, way: Way) -> int | None:
-        """Source of a packet that has none; ICMPv6 errors take one of the device that the culprit came in by, unless the route names one."""
-        route, family, dst = way.found.route, at.packet.family, at.packet.dst
-        chosen = select(at.stack, dst, at.heard_on) if family == 6 and at.heard_on and not (route is not None and route.src) else None
-        return chosen if chosen is not None else source_for(at.stack, way, family, dst)
+    def _heard(self, at: At) -> At:
+        """An ICMPv6 error with its source: one of the device that the culprit came in by, unless its route names one.
+
+        It is chosen before the way, which policy rules may then refuse for that source (``icmp6_send``, ``icmpv6_rt_has_prefsrc``).
+        """
+        packet = at.packet
+        if packet.src or packet.family == 4 or not at.heard_on:
+            return at
+        way = find_way(at.stack, self.key(packet), self.choices)
+        named = way.type in SENDING and way.found.route is not None and way.found.route.src
+        chosen = None if named else select(at.stack, packet.dst, at.heard_on)
+        return at if chosen is None else replace(at, packet=replace(packet, src=chosen))
 
     def _from(self, at: At, way: Way, source: int | None, *, failed: bool) -> tuple[Way, Packet] | End:
         """The way of a packet that gets its source now.
