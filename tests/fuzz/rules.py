@@ -115,6 +115,12 @@ def _inside(world: World, stack: str) -> str:
     return world.pick(fitting) if fitting else str(net[1])
 
 
+def _together(words: list[str]) -> list[str]:
+    """Conditions of one module in a row: where another's option of the same name stands between, iptables takes the later one for a repetition."""
+    modules = [tuple(word.split()[:2]) if word.startswith("-m ") else (word,) for word in words]
+    return [word for _, word in sorted(zip(modules, words, strict=True), key=lambda pair: modules.index(pair[0]))]
+
+
 # --- matches -----------------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +161,7 @@ class Writer:
                 continue
             seen.add(key)
             flat.append(word)
-        return flat, protocol
+        return _together(flat), protocol
 
     def _of_protocol(self, protocol: str) -> list[str]:
         world = self.world

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,14 @@ def test_same_seed_same_scenario() -> None:
     """A seed names one scenario, and the scenario survives being written down."""
     assert generate(7).plain() == generate(7).plain() != generate(8).plain()
     assert from_plain(generate(7).plain()).digest() == generate(7).digest()
+
+
+def test_conditions_of_a_module_stand_together() -> None:
+    """No rule has another module's condition between two of one: iptables refuses ``-m mark … -m connmark … -m mark …`` (seed 51000430 drew that)."""
+    lines = [line for stack in generate(51_000_430).stacks.values() for line in (*stack.legacy, *stack.nft)]
+    modules = [[module for module, _ in groupby(re.findall(r"-m (\S+)", line))] for line in lines]
+    assert ["mark", "connmark"] in modules
+    assert [of_rule for of_rule in modules if len(of_rule) > len(set(of_rule))] == []
 
 
 @pytest.mark.lab
