@@ -53,7 +53,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"program": "str: ping | curl | wget | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
          "address": "str: that was tried", "port": "int", "protocol": "str: tcp | udp | icmp",
          "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
-         "addresses": "tuple[str]: found for the name", "by": "str: who reported the error to ping", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
+         "addresses": "tuple[str]: found for the name", "by": "str: who reported the error to ping", "why": "str: what that error says, as in icmp_report", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
     ),
     "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
     "netns": Kind(
@@ -254,6 +254,13 @@ KINDS: Final[dict[str, Kind]] = {
          "why": "str: of an ICMP error: prohibited | too-big | port | protocol | net | host", "by": "str: who reports the error, or asks for a MAC", "address": "str: that the error is about, or that nobody answered for",
          "mtu": "int: that a too-big error names", "number": "int: IP protocol that was refused",
          "in_device": "str: by which a machine asks that never gets its answers", "out_device": "str: by which they leave instead"},
+    ),
+    "icmp_report": Kind(
+        "An ICMP error that a capture shows, or that ping was told: why packets do not arrive (computed from captured and observed).",
+        {"why": "str: prohibited | too-big | port | protocol | net | host | ttl", "by": "str: who reports it", "own": "bool: that is the machine where it was seen", "address": "str: that could not be reached",
+         "dst": "str: who is told, in a capture", "protocol": "str", "dport": "int", "number": "int: IP protocol that was refused", "mtu": "int", "count": "int: errors (of ping: packets that were lost)",
+         "seen_by": "str: capture | ping"},
+        "engine",
     ),
     "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
@@ -486,6 +493,12 @@ KINDS: Final[dict[str, Kind]] = {
          "alike": "str: the first route of its like; of a subnet the range itself", "count": "int: such routes"},
         "engine",
     ),
+    "route_clash": Kind(
+        "Two routes of a node's main table of which one takes what the other is for, whatever is asked; placed on the node (computed).",
+        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | default (by a container's wire, before the gateway's)",
+         "route": "str: prefix of the one that takes", "device": "str", "gateway": "str: ''", "metric": "int", "other_route": "str", "other_device": "str", "other_gateway": "str"},
+        "engine",
+    ),
     "path_mismatch": Kind(
         "Two nodes reach each other's pods by different ways (one by a tunnel, one without); placed on the node whose route is to be changed (computed).",
         {"known_by": "str: routes | annotation (the backend types of Node objects)", "owner": "str: Node, where annotations tell", "peer": "str: the other node",
@@ -493,12 +506,6 @@ KINDS: Final[dict[str, Kind]] = {
          "back_prefix": "str: pods of this node", "back_how": "str", "back_device": "str", "back_gateway": "str",
          "right_device": "str: by which this node would go the peer's way", "right_gateway": "str", "doubled": "bool: the table has another route to the same prefix"},
         "engine",
-    "route_clash": Kind(
-        "Two routes of a node's main table of which one takes what the other is for, whatever is asked; placed on the node (computed).",
-        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | default (by a container's wire, before the gateway's)",
-         "route": "str: prefix of the one that takes", "device": "str", "gateway": "str: ''", "metric": "int", "other_route": "str", "other_device": "str", "other_gateway": "str"},
-        "engine",
-    ),
     ),
     "lease_mismatch": Kind(
         "docker0 of a machine is not in flannel's lease, and no CNI bridge is (computed).",

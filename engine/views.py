@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST, Fact
+from engine.icmp_reports import icmp_reports
 from engine.inet import prefix
 from engine.namefacts import dns_loops, own_names, resolvers
 from engine.workfacts import balances, rollouts
@@ -201,7 +202,6 @@ def route_gaps(base: FactBase) -> Iterable[Fact]:
     return found(base)
 
 
-def proxy_states(base: FactBase) -> Iterable[Fact]:
 def route_clashes(base: FactBase) -> Iterable[Fact]:
     """See :func:`engine.route_clashes.route_clashes`."""
     from engine.route_clashes import route_clashes as found
@@ -209,6 +209,7 @@ def route_clashes(base: FactBase) -> Iterable[Fact]:
     return found(base)
 
 
+def proxy_states(base: FactBase) -> Iterable[Fact]:
     """See :func:`engine.proxy.gaps.states`."""
     from engine.proxy import gaps
 
@@ -327,14 +328,15 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "stale_entry": _of_cluster("stale_entries"),
     "bgp_gap": _of_cluster("bgp_gaps"),
     "trouble": _of_cluster("troubles"),
+    "icmp_report": icmp_reports,
     "published_port": published_ports,
     "room": rooms,
     "service_backends": service_backends,
     "mtu_gap": mtu_gaps,
     "route_gap": route_gaps,
+    "route_clash": route_clashes,
     "resolver": resolvers,
     "dns_loop": dns_loops,
-    "route_clash": route_clashes,
     "own_name": own_names,
     "rollout": rollouts,
     "balance": balances,

@@ -42,6 +42,11 @@ _PING = (
 """What ping says between its first line and its last ones."""
 _LINES = (
     ("curl", re.compile(rf"\* Connected to (?P<name>\S+) \((?P<address>{_A})\) port (?P<port>\d+)"), "connected"),
+_ICMP = (
+    ("host unreachable", "host"), ("net unreachable", "net"), ("prohibited", "prohibited"), ("packet filtered", "prohibited"),
+    ("port unreachable", "port"), ("protocol unreachable", "protocol"), ("frag needed", "too-big"), ("time to live exceeded", "ttl"),
+)
+"""Words of ping → what an ICMP error says."""
     ("curl", re.compile(rf"\* connect to (?P<address>{_A}) port (?P<port>\d+) (?:from \S+ port \d+ )?failed: (?P<why>.*)"), ""),
     ("curl", re.compile(r"^curl: \(\d+\) Failed to connect to (?P<name>\S+) port (?P<port>\d+)(?: after \d+ ms)?: (?P<why>.*)"), ""),
     ("curl", re.compile(r"^curl: \(\d+\) (?P<why>Could not resolve host): (?P<name>[^;\s]+)"), ""),
@@ -197,6 +202,8 @@ class _Reader:
         for program, pattern, outcome in _LINES:
             match = pattern.search(line)
             if match:
+        if "by" in told and (says := next((name for words, name in _ICMP if words in why.lower()), "")):
+            told["why"] = says
                 ended = "connected" if pattern.pattern.endswith("?(?P<why>.*)") and not match["why"] else outcome
                 self.told(match, number, ended, program)
                 return

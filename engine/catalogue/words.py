@@ -127,6 +127,7 @@ NAMES: Final[dict[str, Text]] = {
     "policy_denies": ("network policies that turn the flow away", "拒绝该流的 NetworkPolicy"),
     "own_balancer": ("a load balancer that sends back to the sender", "又转发回发送方的负载均衡"),
     "dns_upstream": ("the server that a server of names asks", "DNS 服务器所询问的上游服务器"),
+    "icmp_report": ("an ICMP error that a capture or ping shows", "抓包或 ping 显示的 ICMP 错误"),
     "service_half": ("which half of a Service is broken", "Service 断在哪一段"),
     "pod_sends": ("the pod that sends", "发送方 Pod"),
     "proxy_state": ("the Service proxy of a node", "节点上的 Service 代理"),

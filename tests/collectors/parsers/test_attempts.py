@@ -30,9 +30,9 @@ def observed(text: str, command: str = "") -> list[dict[str, Any]]:
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("ping-ok", "", {"program": "ping", "name": "db", "address": DB, "protocol": "icmp", "outcome": "connected", "lost": 0}),
     ("ping-loss", "", {"address": DB, "outcome": "timeout", "lost": 2}),
-    ("ping-unreachable", "", {"address": "10.9.0.77", "outcome": "EHOSTUNREACH", "by": "10.9.0.1"}),
-    ("ping-from-router", "", {"address": "192.0.2.1", "outcome": "EHOSTUNREACH", "by": DB}),
-    ("ping-prohibited", "", {"address": "192.0.2.1", "outcome": "EHOSTUNREACH", "by": DB}),
+    ("ping-unreachable", "", {"address": "10.9.0.77", "outcome": "EHOSTUNREACH", "by": "10.9.0.1", "why": "host"}),
+    ("ping-from-router", "", {"address": "192.0.2.1", "outcome": "EHOSTUNREACH", "by": DB, "why": "host"}),
+    ("ping-prohibited", "", {"address": "192.0.2.1", "outcome": "EHOSTUNREACH", "by": DB, "why": "prohibited"}),
     ("ping-mtu", "", {"address": DB, "outcome": "EMSGSIZE", "mtu": 1400}),
     ("ping-net", "ping -c1 192.0.2.1", {"address": "192.0.2.1", "outcome": "ENETUNREACH"}),
     ("ping-net", "", {"outcome": "ENETUNREACH"}),
