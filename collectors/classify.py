@@ -493,7 +493,8 @@ OWN_LINE: Final = (
     r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
     r"crictl[ \t]+\w|(?:(?:microk8s[. ]|k3s )?kubectl|oc|k)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
     # One target, and no more words than ports: "# ping the database" is a remark.
-    r"(?:ping6?|curl|nc|ncat|telnet|nslookup|dig)[ \t]+(?:[-+][^ \t\n]+[ \t]+(?:\d+[ \t]+)?){0,6}@?[\w:/.-]+(?:[ \t]+[\d@][\w.:]*)?$|"
+    r"(?:ping6?|curl|nc|ncat|telnet|nslookup|dig)[ \t]+(?:[-+][^ \t\n]+[ \t]+(?:\d+[ \t]+)?){0,6}(?:@[\w.:-]+[ \t]+)?@?[\w:/.-]+"
+    r"(?:[ \t]+[\d@][\w.:]*)?$|"
     r"getent[ \t]+a?hosts(?:v[46])?[ \t]+[^ \t\n]+$|"
     r"ls[ \t][^\n]{0,40}/(?:etc/cni|var/lib/cni|opt/cni|usr/lib(?:exec)?/cni)\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )

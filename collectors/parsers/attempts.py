@@ -7,13 +7,15 @@ their output (headers, bodies, times) is passed over.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
 from collectors.parsers.text import clean_lines
+from engine.inet import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from collectors.place import Place
     from engine.facts import Fact, Source
@@ -40,13 +42,13 @@ _PING = (
     re.compile(r"^ping: (?:local error|sendmsg): (?P<why>[Mm]essage too long)(?:, mtu[=:] ?(?P<mtu>\d+))?"),
 )
 """What ping says between its first line and its last ones."""
-_LINES = (
-    ("curl", re.compile(rf"\* Connected to (?P<name>\S+) \((?P<address>{_A})\) port (?P<port>\d+)"), "connected"),
 _ICMP = (
     ("host unreachable", "host"), ("net unreachable", "net"), ("prohibited", "prohibited"), ("packet filtered", "prohibited"),
     ("port unreachable", "port"), ("protocol unreachable", "protocol"), ("frag needed", "too-big"), ("time to live exceeded", "ttl"),
 )
 """Words of ping → what an ICMP error says."""
+_LINES = (
+    ("curl", re.compile(rf"\* Connected to (?P<name>\S+) \((?P<address>{_A})\) port (?P<port>\d+)"), "connected"),
     ("curl", re.compile(rf"\* connect to (?P<address>{_A}) port (?P<port>\d+) (?:from \S+ port \d+ )?failed: (?P<why>.*)"), ""),
     ("curl", re.compile(r"^curl: \(\d+\) Failed to connect to (?P<name>\S+) port (?P<port>\d+)(?: after \d+ ms)?: (?P<why>.*)"), ""),
     ("curl", re.compile(r"^curl: \(\d+\) (?P<why>Could not resolve host): (?P<name>[^;\s]+)"), ""),
@@ -91,7 +93,7 @@ CLIENTS = frozenset({"ping", "ping6", "curl", "wget", "nc", "ncat", "telnet", *L
 
 def parse(source: Source, place: Place) -> list[Fact]:
     """``observed`` facts, one an attempt."""
-    reader = _Reader(Emitter(source, place), *_asked(source.command))
+    reader = _Reader(Emitter(source, place), *_asked(source.command), server=_server(source.command.split()))
     for number, line in clean_lines(source.text):
         if line.strip():
             reader.line(line[:500], number)
@@ -115,6 +117,14 @@ def _asked(command: str) -> tuple[str, str, int]:
     return ("nc" if program == "ncat" else program), plain[0] if plain else "", port
 
 
+def _server(words: Sequence[str]) -> str:
+    """Server that a look-up asks by its words (``dig @SERVER NAME``, ``nslookup NAME SERVER``, ``host NAME SERVER``); "" for none, or one by name."""
+    at = next((at for at, word in enumerate(words) if word.rpartition("/")[2] in LOOKUPS), len(words))
+    plain = [word for before, word in pairwise(words[at:]) if not word.startswith(("-", "+")) and not _valued(before)]
+    second = plain[1:2] if words[at:] and words[at].rpartition("/")[2] in {"nslookup", "host"} else []
+    return next((word for word in (*(w[1:] for w in plain if w.startswith("@")), *second) if is_address(word)), "")
+
+
 def _valued(word: str) -> bool:
     """Whether an option takes its value in the next word (those that people use)."""
     return re.fullmatch(r"-(?:[a-zA-Z]*[cwWistmpIMo])|--(?:max-time|connect-timeout|resolve)", word) is not None and word not in {"-vs", "-sS", "-s"}
@@ -123,8 +133,9 @@ def _valued(word: str) -> bool:
 class _Reader:
     """Reads attempts line by line."""
 
-    def __init__(self, out: Emitter, program: str, target: str, port: int) -> None:
+    def __init__(self, out: Emitter, program: str, target: str, port: int, server: str = "") -> None:
         self.out = out
+        self.server = server
         self.program = program
         self.target = target
         self.port = port
@@ -167,8 +178,8 @@ class _Reader:
             first = self.now if not self.now.get("name") and self.now.get("program") == "lookup" else {}
             self.now = {} if first else self.now
             self.begin("dig" if match["dig"] is not None else "nslookup", number, {**first, "name": name})
-            if match["nslookup"]:
-                self.now["server"] = match["nslookup"]
+            server = match["nslookup"] or _server(["dig", *given])
+            self.now |= {"server": server} if server else {}
 
     def begin(self, program: str, number: int, fields: dict[str, Any]) -> None:
         """A new attempt; the one before is over."""
@@ -191,6 +202,8 @@ class _Reader:
             told["port"] = int(told["port"])
         if "mtu" in told:
             told["mtu"] = int(told["mtu"])
+        if "by" in told and (says := next((name for words, name in _ICMP if words in why.lower()), "")):
+            told["why"] = says
         self.now |= told
         meant = outcome or next((name for words, name in REASONS if words in why.lower()), "")
         if meant or "outcome" not in self.now:
@@ -202,8 +215,6 @@ class _Reader:
         for program, pattern, outcome in _LINES:
             match = pattern.search(line)
             if match:
-        if "by" in told and (says := next((name for words, name in _ICMP if words in why.lower()), "")):
-            told["why"] = says
                 ended = "connected" if pattern.pattern.endswith("?(?P<why>.*)") and not match["why"] else outcome
                 self.told(match, number, ended, program)
                 return
@@ -236,6 +247,8 @@ class _Reader:
         if not self.made and self.program == "getent" and self.target and not self.out.source.text.strip():
             self.made.append((0, {"program": "getent", "name": self.target}))
         for number, fields in self.made:
+            if self.server and fields["program"] in {*LOOKUPS, "lookup"}:
+                fields.setdefault("server", self.server)
             made = dict(_finished(fields, self.target))
             if made.get("outcome"):
                 self.out.add("observed", made, number, _shown(made) if not number else "")

@@ -345,6 +345,9 @@ class Cast:
         facts = self.inventory.facts
         own = [c for c in facts.of_kind("dns_config") if sender and (c.node, c.stack) == (sender.node, sender.stack)]
         cluster = [e for word in ("svc/kube-system/kube-dns", "svc/kube-system/coredns") for e in self.inventory.find(word)]
+        asked = dict.fromkeys(str(f.get("server")) for f in (facts.at("observed", sender.node, sender.stack) if sender else ()) if f.get("server"))
+        if not own and asked:
+            return tuple(self._server(a, sender)._replace(ports=((53, "udp"),)) for a in asked if is_address(a))
         if not own and cluster and (sender is None or sender.kind in ("pod", "stack")):
             return tuple(e._replace(ports=((53, "udp"),)) for e in cluster[:1])
         configs = own or [c for c in facts.of_kind("dns_config") if sender is None or c.node == sender.node]

@@ -578,7 +578,8 @@ class _Node:
                 self._add("sysctl", key=key, value=value)
 
         if not any(f.node == self.node for f in self.facts.of_kind("dns_config")):
-            self._add("dns_config", nameservers=(RESOLVER,), search=(), options=(), file="/etc/resolv.conf")
+            asked = [str(f.get("server")) for f in self.facts.at("observed", self.node, HOST) if f.get("server")]
+            self._add("dns_config", nameservers=tuple(dict.fromkeys(asked)) or (RESOLVER,), search=(), options=(), file="/etc/resolv.conf")
 
     def _translates_tunnels(self) -> bool:
         """Whether a rule gives the clients of one of the node's tunnels another source: who wrote it had the node forward."""

@@ -171,3 +171,27 @@ def test_wget(text: str, outcome: str) -> None:
     assert (found["program"], found["name"], found["address"], found["port"], found["outcome"]) == ("wget", "shop", "10.96.0.7", 80, outcome)
     assert [s.format for s in sections("pasted", text)] == ["attempt"]
     assert not observed("Connecting to shop (10.96.0.7:80)\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("dig @10.20.0.53 db.corp", ";; no servers could be reached"),
+        ("", "; <<>> DiG 9.18.24 <<>> @10.20.0.53 db.corp\n; (1 server found)\n;; global options: +cmd\n;; no servers could be reached"),
+        ("docker exec web nslookup -timeout=2 db.corp 10.20.0.53", ";; connection timed out; no servers could be reached"),
+        ("host -W 2 db.corp 10.20.0.53", ";; connection timed out; no servers could be reached"),
+    ],
+)
+def test_the_server_that_a_command_names(command: str, text: str) -> None:
+    """Where a look-up's own words name the server, a server that did not answer is that one."""
+    (fact,) = [f for f in parse(Source("t", text, command), Place("n1")) if f.kind == "observed"]
+    assert {name: fact.get(name) for name in ("server", "address", "port", "outcome")} == {
+        "server": "10.20.0.53", "address": "10.20.0.53", "port": 53, "outcome": "timeout",
+    }  # fmt: skip
+
+
+def test_the_second_word_of_dig_is_no_server() -> None:
+    """``dig NAME TYPE`` and ``getent hosts NAME`` name no server, nor does a server's own name."""
+    for command in ("dig db.corp AAAA", "nslookup db.corp ns1.corp", "dig @ns1.corp db.corp"):
+        facts = parse(Source("t", ";; no servers could be reached", command), Place("n1"))
+        assert [f.get("server") for f in facts if f.kind == "observed"] == [None]

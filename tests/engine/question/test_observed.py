@@ -84,3 +84,10 @@ def test_a_port_that_a_program_tried_is_no_guess(lab: FactBase) -> None:
 def test_the_attempt_that_says_most_counts(lab: FactBase) -> None:
     """Of several failed attempts one with a port is taken."""
     assert flows(understand("it does not work", lab.plus([PING, CURL, FINE]))) == ["n1/pod-a > 10.2.0.9:5433/tcp"]
+
+
+def test_a_lookup_asks_the_server_that_was_asked(lab: FactBase) -> None:
+    """Where nothing shows a sender's resolv.conf, its names are asked of the server that a look-up in the evidence asked."""
+    assert flows(understand("web cannot resolve db.corp", lab.plus([seen("n1", "web", program="dig", server="10.20.0.53", outcome="timeout")]))) == [
+        "n1/web > 10.20.0.53:53/udp"
+    ]

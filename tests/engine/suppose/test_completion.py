@@ -369,3 +369,10 @@ def test_a_rule_for_the_clients_of_a_tunnel(tmp_path: Path, source: str, forward
     rule = f"-P POSTROUTING ACCEPT\n-A POSTROUTING -s {source} -o eth0 -j MASQUERADE\n"
     facts = supposed(tmp_path, "ping 1.1.1.1 from 10.8.0.2 fails", ip_addr=address, **{"iptables_-t_nat_-S": rule})
     assert ("net.ipv4.ip_forward" in {one["key"] for one in fields(facts, "sysctl")}) is forwards
+
+
+def test_the_server_that_a_lookup_asked_is_the_machines(tmp_path: Path) -> None:
+    """Where no resolv.conf was shown, the names of a machine are asked of the server that its own look-up asked, and not of one made up."""
+    text = f"[root@n1 ~]# ip addr\n{ADDRESSES}[root@n1 ~]# dig @10.20.0.53 db.corp\n;; no servers could be reached\n"
+    facts = supposed(tmp_path, "n1 cannot resolve db.corp", **{"terminal.txt": text})
+    assert [f.get("nameservers") for f in facts if f.kind == "dns_config"] == [("10.20.0.53",)]
