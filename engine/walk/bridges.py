@@ -51,10 +51,11 @@ def _handle(walker: Walker, at: At, port: Link) -> At | End:
                 return replace(walker.unroutable(at, way, passage.packet, passage.state), error="")
             station = None
             if way is not None:
-                found = resolve(walker.network, Port(stack, stack.link(bridge)), way.next_hop, passage.packet.family)
-                if not found.stations:
-                    return segment.unresolved(walker, at, Port(stack, stack.link(bridge)), way, found.open_ends)
-                station = found.stations[0]
+                start = Port(stack, stack.link(bridge))
+                found = resolve(walker.network, start, way.next_hop, passage.packet.family)
+                station = segment.heard_from(walker, start, way.next_hop, found)
+                if station is None:
+                    return segment.unresolved(walker, at, start, way, found.open_ends)
                 ended = segment.unheard_of(walker, at, found.domain.path(station), way.next_hop, passage.packet)
                 if ended is not None:
                     return ended

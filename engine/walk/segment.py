@@ -23,6 +23,7 @@ from engine.walk.trace import Disposition, Unknown
 if TYPE_CHECKING:
     from engine.model.network import Port
     from engine.model.packet import Packet
+    from engine.walk.layer2 import Resolution
     from engine.walk.routing import Way
     from engine.walk.walker import Walker
 
@@ -54,10 +55,9 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
     found = resolve(walker.network, port, way.next_hop, packet.family, packet.src)
     hop = to_text(way.next_hop, packet.family)
     asker = walker.met.get((port.key, way.next_hop))
-    if not found.stations and (asker is None or asker.key not in found.domain.reached):
+    station = heard_from(walker, port, way.next_hop, found)
+    if station is None:
         return unresolved(walker, at, port, way, found.open_ends)
-    station = found.stations[0] if found.stations else asker
-    assert station is not None  # noqa: S101 - asked only where somebody answered
     if len(found.stations) > 1:
         names = [phrase("answered-by", hop=hop, node=p.stack.node, stack=p.stack.name, device=p.link.name) for p in found.stations]
         unknown = Unknown(stack.node, stack.name, f"ARP for {hop}", f"arping -c 3 -I {port.link.name} {hop}", phrase("several-hold", hop=hop))
@@ -71,15 +71,23 @@ def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
         return ended
     walker.recorder.step("neighbor", phrase("neighbour-is", hop=hop, node=station.stack.node, stack=station.stack.name, device=station.link.name))
     path = found.domain.path(station)
-    ended = unheard_of(walker, at, path, way.next_hop, packet) if asker is None else None
+    ended = unheard_of(walker, at, path, way.next_hop, packet)
     if ended is not None:
         return ended
     return cross(walker, at, path, station, packet)
 
 
+def heard_from(walker: Walker, port: Port, next_hop: int, found: Resolution) -> Port | None:
+    """Who has the next hop: whoever answers for it, or else who asked this very device for an address, and told its own by that."""
+    asker = walker.met.get((port.key, next_hop))
+    return found.stations[0] if found.stations else asker if asker is not None and asker.key in found.domain.reached else None
+
+
 def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: Packet) -> End | None:
     """What keeps a station's answer to ARP or neighbour discovery away; ``path``: devices from the one that asks to the one that is asked."""
     port, station = path[0], path[-1]
+    if (port.key, next_hop) in walker.met:
+        return None
     refused = refusal(port, station, next_hop, packet.src) if packet.family == 4 else None
     if refused is not None:
         return _unanswered(walker, at, station, refused)
@@ -101,7 +109,8 @@ def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
     there = At(station.stack, station.link.name, at.packet, "frame")
     walker.recorder.enter(station.stack, station.link.name, at.packet)
     disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
-    end = walker.stop(there, refused.by, disposition, phrase("arp-refused", why=refused.summary), refused.lines)
+    text = phrase("arp-refused", why=refused.summary)
+    end = walker.stop(there, refused.by, disposition, text, refused.lines, parameter=refused.parameter, back=refused.back)
     return _told_of(at, replace(end, error=unheard(at.packet.family)[1]))
 
 
