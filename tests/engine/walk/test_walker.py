@@ -325,6 +325,17 @@ def test_hairpin_mode_that_nobody_saw() -> None:
     assert (drop.get("by"), drop.get("physin_device"), drop.get("physout_device")) == ("bridge", "veth-b", "veth-b")
 
 
+def test_gateway_whose_filter_refuses_the_question() -> None:
+    """A machine with two cards answers by the other one, whose gateway filters the very ARP question: the drop names parameter and way back."""
+    world = lan()
+    world.stack("router").device("eth2", "10.3.0.1/24").sysctl(conf__eth2__rp_filter=1)
+    world.host("double", "10.2.0.7/24").device("eth1", "10.3.0.7/24").route("default via 10.3.0.1 dev eth1").listens("tcp 0.0.0.0:80")
+    drop = found(world.walk("client", "10.2.0.7"), "drop")
+    assert [drop.get(name) for name in ("by", "direction", "key", "value", "back_device")] == [
+        "rp-filter", "reply", "net.ipv4.conf.eth2.rp_filter", 1, "eth1"
+    ]  # fmt: skip
+
+
 def test_isolated_ports() -> None:
     """Isolated ports do not talk to each other, only to others; not even ARP passes."""
     world = bridge(0)
