@@ -55,6 +55,8 @@ MAX_TEXT: Final = 200_000
 """Characters of a native ruleset that is completed; a person pastes fewer."""
 
 _BARE: Final = re.compile(r"-j (ACCEPT|DROP|REJECT)(?: --reject-with \S+)?")
+_CATCH_ALL: Final = re.compile(r"-j REJECT --reject-with (?:icmp-host-prohibited|icmp6-adm-prohibited)")
+"""What ends the default filter of RHEL and its kin; programs that append their rules put them behind it."""
 _STATED: Final = re.compile(r"-m (?:conntrack --ctstate|state --state) (?:RELATED,ESTABLISHED|ESTABLISHED,RELATED) -j ACCEPT")
 
 
@@ -168,7 +170,7 @@ def _filtering(place: _Place, bridges: Mapping[str, str]) -> list[str]:
     if docker and chain == "FORWARD" and _STATED.fullmatch(spec):
         return [f"-o {b}" for b in docker]
     after_docker = chain == "FORWARD" and bool(docker) and (place.before.endswith("-j DOCKER") or _BARE.fullmatch(place.before) is not None)
-    if not bare or place.last:
+    if not bare or place.last or _CATCH_ALL.fullmatch(spec):
         # A rule for everything that ends a chain is what it looks like, unless docker wrote it.
         return [f"-i {b}" for b in docker] if bare and target == "ACCEPT" and after_docker else [""]
     if target != "ACCEPT":

@@ -55,6 +55,12 @@ def test_shown_columns_are_left_alone() -> None:
                 "-i docker0 -j ACCEPT",
             ],
         ),
+        # What distributions end their filter with has no interface, and what stands below it was appended by others.
+        (
+            "FORWARD",
+            ["-j REJECT --reject-with icmp-host-prohibited", "-s 10.1.0.0/16 -j ACCEPT"],
+            ["-j REJECT --reject-with icmp-host-prohibited", "-s 10.1.0.0/16 -j ACCEPT"],
+        ),
         ("FORWARD", ["-j ACCEPT", "-s 10.1.0.0/16 -j DROP"], ["-s 10.1.0.0/16 -j DROP"]),
         (
             "DOCKER",
