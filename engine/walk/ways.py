@@ -322,9 +322,11 @@ def _rule_to(stack: NetStack, table: str, hop: Fact) -> Found:
     for rule in stack.fib.rules[key.family]:
         if rule.table == table and rule.action == "lookup":
             mark = int(rule.fact.fields.get("fwmark") or 0) if rule.fact is not None else 0
-            found = stack.fib.lookup(key._replace(mark=mark))
-            if found.rule is rule:
-                return found
+            # A rule for all packets but those of a mark ("not fwmark 1") takes this one as it is.
+            for each in dict.fromkeys((key.mark, mark)):
+                found = stack.fib.lookup(key._replace(mark=each))
+                if found.rule is rule:
+                    return found
     return Found("unicast")
 
 

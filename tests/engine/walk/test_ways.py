@@ -125,6 +125,15 @@ def test_more_specific_route_leads_astray() -> None:
     assert told.get("end") == "no-route"
 
 
+def test_rule_for_all_but_marked_packets() -> None:
+    """A VPN's "not from all fwmark" sends every packet that is not its own to its table: that rule led there."""
+    world = lan()
+    client = world.stack("client").device("tun0", "10.9.0.2/24").device("br0", "10.7.0.1/24")
+    client.rule("100:\tnot from all fwmark 0x6 lookup 100").route("default via 10.9.0.1 dev tun0 table 100")
+    told = next(f for f in world.walk("client", "10.7.0.3").facts if f.kind == "other_way")
+    assert (told.get("policy"), told.get("other_route")) == ("100: not from all fwmark 0x6 lookup 100", "10.7.0.0/24")
+
+
 def test_policy_table_leads_astray() -> None:
     """The rule that led to the chosen table is told; the other way is main's."""
     world = several_ways()
