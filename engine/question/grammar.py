@@ -97,7 +97,7 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
         # "web gets connection refused from http://db": who stands before the URL asked for it.
         senders = [m for m in loose if m.host and m.known and not m.address and m.role != "service" and m.start < targets[0].start][:1]
     for mention in loose:
-        sends = not senders and mention.role in ("pod", "container", "own-host", "localhost", "tunnel") and not mention.host
+        sends = not senders and mention.role in ("pod", "container", "own-host", "localhost", "tunnel", "behind") and not mention.host
         # "web has no internet": who is named beside what is lacked lacks it.
         sends = sends or (not senders and mention.known and bool(targets) and all(t.role == "internet" for t in targets))
         if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):

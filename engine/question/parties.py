@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.facts import HOST
 from engine.inet import family_of, in_prefix, is_address, prefix, to_int, to_text
 from engine.question import phrases
-from engine.question.names import ALL_KINDS, TUNNEL_LIKE, Endpoint, Inventory, Port, distinct
+from engine.question.names import ALL_KINDS, BRIDGE_LIKE, TUNNEL_LIKE, Endpoint, Inventory, Port, distinct
 from engine.question.notes import Notes, listed
 
 if TYPE_CHECKING:
@@ -274,6 +274,7 @@ class Cast:
             "published": self.published,
             "nodeport": self.node_ports,
             "tunnel": self.tunnelled,
+            "behind": self.behind_cards,
         }
         return makers[role]()
 
@@ -308,7 +309,21 @@ class Cast:
 
     def tunnelled(self) -> tuple[Endpoint, ...]:
         """Clients of the VPN server that a node is: the neighbours of its own address in the tunnel; whoever is outside, if there is no tunnel."""
-        owns = [f for f in self.inventory.facts.of_kind("address") if f.stack == HOST and str(f.get("device")).startswith(TUNNEL_LIKE)]
+        facts = self.inventory.facts.of_kind("address")
+        return self._beside([f for f in facts if f.stack == HOST and str(f.get("device")).startswith(TUNNEL_LIKE)])
+
+    def behind_cards(self) -> tuple[Endpoint, ...]:
+        """Machines for which a node is the way out (a hotspot's, a second LAN's): neighbours on its cards that are not its own way out."""
+        facts = self.inventory.facts
+        leads = {(f.node, f.get("device")) for f in facts.of_kind("route") if f.stack == HOST and f.get("dst") == "0.0.0.0/0"}
+        routed = {node for node, _ in leads}
+        own = [f for f in facts.of_kind("address") if f.stack == HOST and f.node in routed and f.get("scope", "global") == "global"]
+        inner = (*BRIDGE_LIKE, *TUNNEL_LIKE, "lo", "veth", "cali", "flannel", "vxlan", "kube")
+        cards = [f for f in own if (f.node, f.get("device")) not in leads and not str(f.get("device")).startswith(inner)]
+        return self._beside(cards)
+
+    def _beside(self, owns: Sequence[Fact]) -> tuple[Endpoint, ...]:
+        """A neighbour of each of a node's own IPv4 addresses; whoever is outside, if there is none."""
         nets = [(to_int(str(f.get("address"))), prefix(f"{f.get('address')}/{f.get('prefixlen', 32)}")) for f in owns if f.get("family", 4) == 4]
         found = [to_text(value + 1 if value + 1 < net.last else value - 1) for value, net in nets if net.length < MAX_TUNNELLED]
         return tuple(Endpoint("address", a, addresses=(a,), fixed=True) for a in dict.fromkeys(found)) or self.outside()

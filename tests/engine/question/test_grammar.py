@@ -30,6 +30,8 @@ SENTENCES: list[tuple[str, str, str]] = [
     ("curl https://github.com from pod-a hangs", "pod-a", "internet"),
     ("container can't reach host.docker.internal:8899: Connection refused", "container", "own-host"),
     ("vpn clients have no internet", "tunnel", "internet"),
+    ("phones on the hotspot get an address but cannot connect to the internet", "behind", "internet"),
+    ("wifi clients cannot reach the internet", "behind", "internet"),
     ("container on 10.0.3.77, curl http://10.2.0.9 times out", "", "10.2.0.9"),
     ("web cannot be reached from our office 10.9.4.0/24", "10.9.4.10", "web"),
     ("ping6 2001:db8::9 fails", "", "2001:db8::9"),

@@ -490,3 +490,17 @@ def test_who_stands_behind_a_service_is_not_who_asks() -> None:
 def test_words_of_browsers(lab: FactBase, said: str, meant: str) -> None:
     """What a browser shows in place of a page is an error like any program's."""
     assert understand(f"the browser says {said} for 10.2.0.9", lab).error_class == meant
+
+
+@pytest.mark.parametrize(("device", "asks"), [("wlan0", "10.41.0.2"), ("docker0", "203.0.113.10")])
+def test_machines_behind_a_node(device: str, asks: str) -> None:
+    """Who is behind a node is on a card that is not the node's own way out; where there is none, somebody outside asks."""
+    facts = [
+        fact("netns", "pi", name=HOST, role="host"),
+        *(
+            fact("address", "pi", device=name, address=address, prefixlen=24, scope="global", family=4)
+            for name, address in (("eth0", "192.168.22.118"), (device, "10.41.0.1"))
+        ),
+        fact("route", "pi", dst="0.0.0.0/0", gateway="192.168.22.1", device="eth0", table="main", type="unicast", family=4),
+    ]
+    assert ask(FactBase(facts), "wifi clients cannot reach the internet") == [f"/[{asks}] > 8.8.8.8:0/icmp"]
