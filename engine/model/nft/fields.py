@@ -281,17 +281,26 @@ def _fib(wanted: ast.Field, scene: Scene) -> Single:
     value = packet.dst if "daddr" in wanted.also else packet.src
     device = context.in_device if "iif" in wanted.also else context.out_device if "oif" in wanted.also else ""
     if wanted.name == "type":
-        kind = _kind6(scene, value, device) if packet.family == 6 else scene.stack.address_type(4, value, device).lower()
+        kind = _kind6(wanted, scene, value, device) if packet.family == 6 else scene.stack.address_type(4, value, device).lower()
         return ROUTE_TYPES.get(kind, 0)
     return _fib_device(wanted, scene, value, device)
 
 
-def _kind6(scene: Scene, value: int, device: str) -> str:
+def _asked(wanted: ast.Field, scene: Scene, value: int) -> Key:
+    """What the routes are asked: policy rules see the other address, the protocol without its ports, and the mark only if the expression names it."""
+    packet = scene.packet
+    other = packet.src if "daddr" in wanted.also else packet.dst
+    source = other if scene.stack.address_type(packet.family, other) != "MULTICAST" else None
+    mark = packet.mark if "mark" in wanted.also else 0
+    return Key(packet.family, value, source, mark=mark, protocol=packet.protocol, kernel=True)
+
+
+def _kind6(wanted: ast.Field, scene: Scene, value: int, device: str) -> str:
     """Type of an IPv6 address by the routes of all tables (``__nft_fib6_eval_type``)."""
     if value >> 120 == 0xFF:
         return "multicast"
     # The device is looked for among the addresses; which way the route goes does not matter, but for link-local ones.
-    found = scene.stack.fib.lookup(Key(6, value, oif=device if value >> 118 == LINK_LOCAL else ""))
+    found = scene.stack.fib.lookup(_asked(wanted, scene, value)._replace(oif=device if value >> 118 == LINK_LOCAL else ""))
     if found.type not in {"local", "unicast", "anycast"}:
         return found.type if found.type in {"blackhole", "prohibit", "throw"} else "unreachable"
     if anycast(found, value):
@@ -305,9 +314,7 @@ def _fib_device(wanted: ast.Field, scene: Scene, value: int, device: str) -> Sin
     packet, context = scene.packet, scene.context
     if context.hook == "PREROUTING" and context.in_device == "lo":
         return "lo"
-    other = packet.src if "daddr" in wanted.also else packet.dst
-    source = other if scene.stack.address_type(packet.family, other) != "MULTICAST" else None
-    found = scene.stack.fib.lookup(Key(packet.family, value, source, iif="lo", mark=packet.mark if "mark" in wanted.also else 0))
+    found = scene.stack.fib.lookup(_asked(wanted, scene, value)._replace(iif="lo"))
     if found.type == "none" and found.unknown:
         return Doubt(phrase("route-to", dst=to_text(value, packet.family)))
     if found.type != "unicast" or found.route is None:
