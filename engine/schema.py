@@ -923,7 +923,7 @@ KINDS: Final[dict[str, Kind]] = {
          "policies": "tuple[str]: those that select the pod", "policy": "str: the one that decided, else the first", "flavour": "str: as in network_policy",
          "decided": "str: rule (one denies) | isolated (none allows)", "tier": "str: of that policy, if it is calico's", "order": "float: of that policy", "priority": "int: of that policy, if it is an administrator's", "port": "int: on the receiving pod", "protocol": "str",
          "share": "str: all | some of a Service's backends", "enforcer": "str: what makes policies count; '' if the evidence does not tell",
-         "peer": "str: address of the other end", "peer_kind": "str: pod | node | outside", "peer_name": "str", "peer_namespace": "str", "peer_labels": "str",
+         "peer": "str: address of the other end (of a sender: as it arrives)", "peer_kind": "str: pod | node | outside", "peer_name": "str", "peer_namespace": "str", "peer_labels": "str",
          "peer_namespace_labels": "str: absent if not seen", "service": "str: namespace/name, if one was asked for"},
         "walk",
     ),

@@ -45,27 +45,28 @@ def facts_of(cluster: Cluster, flow: Flow, number: int, walked: Sequence[Fact] =
     source = _source(cluster, flow, str(sent.get("src", "")) if sent is not None else "")
     meaning = meant(cluster, flow.dst, flow.port, flow.protocol)
     found: list[Fact] = []
+    place = _Place(flow, number, source, meaning, _translated(walked))
     targets: tuple[tuple[str, int], ...] = ((flow.dst, flow.port),)
     if meaning is not None:
         choice = _choice(cluster, meaning, flow, source)
         found.append(_service_flow(cluster, flow, number, meaning, choice))
         targets = tuple((t.address, t.port or flow.port) for t in choice.eligible[:MAX_TARGETS])
-        targets = targets or _at_any_port(cluster, flow, source, _portless(choice))
+        targets = targets or _at_any_port(cluster, place, _portless(choice))
     if flow.guessed:
-        targets = _at_any_port(cluster, flow, source, [address for address, _ in targets])
-    place = _Place(flow, number, source, meaning)
+        targets = _at_any_port(cluster, place, [address for address, _ in targets])
     return [*found, *_ends(cluster, flow, number, source), *_balanced(cluster, place), *_denials(cluster, place, targets)]
 
 
-def _at_any_port(cluster: Cluster, flow: Flow, source: End, addresses: Sequence[str]) -> tuple[tuple[str, int], ...]:
+def _at_any_port(cluster: Cluster, place: _Place, addresses: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """Those addresses to which policies turn the flow away whatever its port is: nobody printed the target port, or told which one was asked for."""
+    flow = place.flow
     if not addresses or flow.protocol not in PROTOCOLS:
         return ()
     ports = {flow.port, *(port for fact in cluster.facts.of_kind("network_policy") for port in _ports_in(fact.fields))}
     return tuple(
         (address, flow.port)
         for address in addresses
-        if all(allowed(judge(cluster, source, end_at(cluster, address), port, flow.protocol)) is False for port in ports)
+        if all(allowed(_rulings(cluster, place, end_at(cluster, address), port)) is False for port in ports)
     )
 
 
@@ -86,11 +87,26 @@ def _ports_in(value: object) -> Iterator[int]:
 class _Place:
     """What all denials of one flow share."""
 
-    def __init__(self, flow: Flow, number: int, source: End, meaning: Meaning | None) -> None:
+    def __init__(self, flow: Flow, number: int, source: End, meaning: Meaning | None, translated: Fact | None = None) -> None:
         self.flow = flow
         self.number = number
         self.source = source
         self.meaning = meaning
+        self.translated = translated
+        """The translation of the source that the walk met, if it met one."""
+
+    def arriving(self, cluster: Cluster, target: End) -> End:
+        """The sender as the target's node sees it: a node translates what leaves it, after its own policies."""
+        nat = self.translated
+        if nat is None or not target.node or nat.node in {target.node, cluster.host_of(target.node)}:
+            return self.source
+        return end_at(cluster, str(nat.get("after")))
+
+
+def _translated(walked: Iterable[Fact]) -> Fact | None:
+    """The last translation of the request's source."""
+    found = [f for f in walked if f.kind == "nat" and (f.get("type"), f.get("direction")) == ("source", "request")]
+    return found[-1] if found else None
 
 
 def _source(cluster: Cluster, flow: Flow, walked: str) -> End:
@@ -328,11 +344,18 @@ def _denials(cluster: Cluster, place: _Place, targets: Sequence[tuple[str, int]]
     denied: dict[str, list[tuple[Ruling, End, int]]] = {}
     for address, port in targets:
         target = _behind(cluster, place.meaning, address)
-        for ruling in judge(cluster, place.source, target, port, place.flow.protocol):
+        for ruling in _rulings(cluster, place, target, port):
             if ruling.allowed is False and (ruling.policies or ruling.decider):
                 denied.setdefault(ruling.side, []).append((ruling, target, port))
     for rulings in denied.values():
         yield _denial(cluster, place, rulings[0], everywhere=len(rulings) == len(targets))
+
+
+def _rulings(cluster: Cluster, place: _Place, target: End, port: int) -> tuple[Ruling, Ruling]:
+    """What the sender's policies say, and what the receiver's say of the sender as it arrives there."""
+    egress, ingress = judge(cluster, place.source, target, port, place.flow.protocol)
+    arriving = place.arriving(cluster, target)
+    return (egress, ingress) if arriving is place.source else (egress, judge(cluster, arriving, target, port, place.flow.protocol)[1])
 
 
 def _behind(cluster: Cluster, meaning: Meaning | None, address: str) -> End:
@@ -350,7 +373,7 @@ def _behind(cluster: Cluster, meaning: Meaning | None, address: str) -> End:
 
 def _denial(cluster: Cluster, place: _Place, denied: tuple[Ruling, End, int], *, everywhere: bool) -> Fact:
     ruling, target, port = denied
-    peer = target if ruling.side == EGRESS else place.source
+    peer = target if ruling.side == EGRESS else place.arriving(cluster, target)
     decider = ruling.decider or ruling.policies[0]
     pod = ruling.pod
     fields: dict[str, Any] = {

@@ -282,7 +282,7 @@ def _joined(clause: str, mentions: list[Mention]) -> list[Mention]:
     merged: list[Mention] = []
     for mention in mentions:
         last = merged[-1] if merged else None
-        both = _merge(last, mention, clause[last.end : mention.start]) if last else None
+        both = _merge(last, mention, clause[last.end : mention.start]) or _called_twice(clause, last, mention) if last else None
         if both:
             merged[-1] = both
         else:
@@ -296,6 +296,18 @@ def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
         # "container on 10.0.3.77": the address that it has.
         return right._replace(start=left.start, role=left.role)
     return _named(left, right, gap)
+
+
+def _called_twice(clause: str, left: Mention, right: Mention) -> Mention | None:
+    """One machine by its name and by its address: "the web pod 10.244.1.5", "pod web (10.244.1.5)".
+
+    "from pod web 10.96.0.1 times out" are two: behind a word for the place an address begins anew.
+    """
+    if not (left.host and left.known and left.role and not left.address and right.address):
+        return None
+    gap = clause[left.end : right.start].strip()
+    placed = re.search(r"\b(?:from|on|in|inside|within|at)\s+(?:the\s+|my\s+)?$", clause[: left.start]) is not None
+    return left._replace(end=right.end, port=left.port or right.port) if gap == "(" or (not gap and not placed) else None
 
 
 @cache

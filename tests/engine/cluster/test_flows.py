@@ -321,3 +321,15 @@ def test_pods_that_only_a_selector_tells_of(selector: dict[str, Any], denied: bo
     made = cluster(sender, service("shop/db", IP, DB, (5432, 5432)), ends("shop/db", "10.1.2.9", port=5432), policy("shop/p", rule), listed=False)
     found = [f for f in facts_of(made, flow(), 0) if f.kind == "policy_denies"]
     assert [f.get("pod") for f in found] == ["db-*"] * denied
+
+
+def test_a_translated_sender_is_judged_as_it_arrives() -> None:
+    """A node translates what leaves it: policies on other nodes see the new source, those of its own pods the old one."""
+    ingress = {"podSelector": {}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]}
+    changed = {"flow": 0, "type": "source", "direction": "request", "before": "10.1.1.5", "after": "10.1.1.0"}
+    made = small(policy("shop/p", ingress), pod("shop/box", "10.1.1.5", {"app": "web"}))
+    asked = flow("10.1.2.9", src="10.1.1.5")
+    assert not [f for f in facts_of(made, asked, 0) if f.kind == "policy_denies"]
+    denied = one(facts_of(made, asked, 0, [Fact("nat", changed, "n1")]), "policy_denies")
+    assert (denied.get("side"), denied.get("peer"), denied.get("peer_kind")) == ("ingress", "10.1.1.0", "outside")
+    assert not [f for f in facts_of(made, asked, 0, [Fact("nat", changed, "n2")]) if f.kind == "policy_denies"]
