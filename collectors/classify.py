@@ -35,6 +35,7 @@ PARSERS: Final = {
     "kernel_log": "kernellog:parse",
     "capture": "tcpdump:parse",
     "options": "options:parse",
+    "arping": "arping:parse",
     "brport": "sysfs:parse",
     "ufw": "frontends:parse_ufw",
     "firewalld": "frontends:parse_firewalld",
@@ -605,7 +606,7 @@ SIGNATURES: Final = (
         (
             r"^[^\n]{0,100}[ \t]?[\w.@-]{1,40}: hw csum failure"
             rf"|^(?:\[[^\]\n]{{1,40}}\] |<\d+>|{STAMP}\S+ kernel: (?:\[ *[\d.]+\] )?)?(?:(?:nf|ip)_conntrack: (?:\w+: )?table full"
-            r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source "
+            r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source |IPv6: [\w.@-]{1,20}: IPv6 duplicate address "
             r"|\[?[A-Za-z][\w :,/.-]{0,40}\]?:? *IN=\S* OUT=\S* |IN=\S* OUT=\S* (?:PHYS|MAC|SRC)\S*=)"
             r"|^[ \t]*\[(?:ERROR|WARNING) FileContent--proc-sys-net-"
             r"|^(?:> ?)?(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"
@@ -622,6 +623,7 @@ SIGNATURES: Final = (
         ),
     ),
     ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
+    ("arping", rf"^ARPING (?:\S+ from )?{ADDRESS}\b"),
     ("brport", r"^/sys/\S{1,60}/net/[\w.@-]+/(?:brif/[\w.@-]+|brport/hairpin_mode)"),
     ("component_log", KLOG),
     (

@@ -244,16 +244,17 @@ KINDS: Final[dict[str, Kind]] = {
     "csum_failure": Kind("The kernel log says that a card took a packet's checksum for right which is wrong.", {"device": "str", "count": "int: times it was logged"}),
     "kernel_message": Kind(
         "What the kernel's log says of packets that it lost, or a LOG rule of a packet that it met; equal messages are one.",
-        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | no-destination (of IPVS) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
-         "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str"},
+        {"name": "str: conntrack-full | neighbors-full | syn-flood | martian | bad-checksum (of UDP) | no-destination (of IPVS) | address-taken (by another station) | logged", "count": "int: how often it was seen", "prefix": "str: of the LOG rule (UFW BLOCK)",
+         "in_device": "str", "out_device": "str: '' = the packet was for the machine itself", "src": "str", "dst": "str", "dport": "int", "protocol": "str",
+         "mac": "str: of the station that has the address already"},
     ),
     "captured": Kind(
         "What a packet capture (tcpdump's text) shows to be wrong; equal packets are one.",
-        {"name": "str: bad-checksum (of UDP) | icmp-error | arp-unanswered | stray-answer", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
+        {"name": "str: bad-checksum (of UDP) | icmp-error | arp-unanswered | arp-contested (two stations answer) | stray-answer", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
          "side": "str: received | sent, where the capture tells; a sender's shows checksums that its card has yet to write", "answered": "bool: what such packets carried got an answer",
          "why": "str: of an ICMP error: prohibited | too-big | port | protocol | net | host", "by": "str: who reports the error, or asks for a MAC", "address": "str: that the error is about, or that nobody answered for",
          "mtu": "int: that a too-big error names", "number": "int: IP protocol that was refused",
-         "in_device": "str: by which a machine asks that never gets its answers", "out_device": "str: by which they leave instead"},
+         "mac": "str: that answers for a contested address", "rival": "str: the other one", "in_device": "str: by which a machine asks that never gets its answers", "out_device": "str: by which they leave instead"},
     ),
     "icmp_report": Kind(
         "An ICMP error that a capture shows, or that ping was told: why packets do not arrive (computed from captured and observed).",
@@ -349,7 +350,8 @@ KINDS: Final[dict[str, Kind]] = {
     "container_network": Kind(
         "A network of a container runtime.",
         {"id": "str", "name": "str", "runtime": "str", "driver": "str", "bridge": "str: device name", "subnets": "tuple[str]", "gateways": "tuple[str]",
-         "internal": "bool", "masquerade": "bool", "icc": "bool", "options": "dict[str, str]"},
+         "internal": "bool", "masquerade": "bool", "icc": "bool", "options": "dict[str, str]",
+         "members": "tuple[str]: addresses of all containers that run on it, where it lists any"},
     ),
     "k8s_node": Kind(
         "A Kubernetes Node.",
@@ -497,6 +499,12 @@ KINDS: Final[dict[str, Kind]] = {
         "Two routes of a node's main table of which one takes what the other is for, whatever is asked; placed on the node (computed).",
         {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | default (by a container's wire, before the gateway's)",
          "route": "str: prefix of the one that takes", "device": "str", "gateway": "str: ''", "metric": "int", "other_route": "str", "other_device": "str", "other_gateway": "str"},
+        "engine",
+    ),
+    "contested_address": Kind(
+        "An address that two stations hold or answer for, told without a walk; placed on the node where that was seen (computed).",
+        {"what": "str: containers (a runtime gave it away twice) | answers (two stations answered ARP) | taken (the kernel met it when it took it) | stranger (a neighbour's MAC is not its container's)",
+         "address": "str", "one": "str: name or MAC", "other": "str", "network": "str: of containers", "holder": "str: container that has it"},
         "engine",
     ),
     "path_mismatch": Kind(

@@ -209,6 +209,13 @@ def route_clashes(base: FactBase) -> Iterable[Fact]:
     return found(base)
 
 
+def contested_addresses(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.contested.contested`."""
+    from engine.contested import contested
+
+    return contested(base)
+
+
 def proxy_states(base: FactBase) -> Iterable[Fact]:
     """See :func:`engine.proxy.gaps.states`."""
     from engine.proxy import gaps
@@ -335,6 +342,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "mtu_gap": mtu_gaps,
     "route_gap": route_gaps,
     "route_clash": route_clashes,
+    "contested_address": contested_addresses,
     "resolver": resolvers,
     "dns_loop": dns_loops,
     "own_name": own_names,

@@ -139,10 +139,13 @@ def _docker_network(out: Emitter, number: int, entry: dict[str, Any]) -> None:
             fields["bridge"] = bridge
         fields["icc"] = options.get(_BRIDGE_OPTION + "enable_icc", "true") == "true"
         fields["masquerade"] = options.get(_BRIDGE_OPTION + "enable_ip_masquerade", "true") == "true" and not fields.get("internal", False)
+    inside = [(identity, each) for identity, each in dict_of(entry, "Containers").items() if isinstance(each, dict)]
+    if inside:
+        held = (text_of(each, "IPv4Address").partition("/")[0] for _, each in inside)
+        fields["members"] = tuple(address for address in held if is_address(address))
     _add_network(out, number, fields)
-    for identity, inside in dict_of(entry, "Containers").items():
-        if isinstance(inside, dict):
-            _listed_container(out, number, identity, inside, fields)
+    for identity, each in inside:
+        _listed_container(out, number, identity, each, fields)
 
 
 def _listed_container(out: Emitter, number: int, identity: str, inside: dict[str, Any], network: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ _LOGGED = re.compile(
 _PREFIX = re.compile(r"(?:^|kernel: |\] )(?:\[ *[\d.]+\] )?\[?(?P<prefix>[A-Za-z][\w :,/.-]{0,40}?)\]?:? *IN=")
 _CHECKSUM = re.compile(r"UDP: bad checksum\. From (?P<src>[\d.]+):\d+ to (?P<dst>[\d.]+):(?P<dport>\d{1,5})")
 _NO_DESTINATION = re.compile(r"IPVS: \w+: (?P<protocol>TCP|UDP|SCTP) (?P<dst>[\d.]+):(?P<dport>\d{1,5}) - no destination available")
+_TAKEN = re.compile(r"IPv6: (?P<device>[\w.@-]+): IPv6 duplicate address (?P<address>[0-9a-f:]+) used by (?P<mac>[0-9a-f:]{17}) detected!")
 _PLAIN: Final = (
     ("conntrack-full", re.compile(r"nf_conntrack: table full|ip_conntrack: table full")),
     ("neighbors-full", re.compile(r"neighbou?r table overflow", re.IGNORECASE)),
@@ -97,6 +98,14 @@ def _nobody(line: str) -> dict[str, Any] | None:
     return {"name": "no-destination", "dst": match["dst"], "dport": int(match["dport"]), "protocol": match["protocol"].lower()}
 
 
+def _taken(line: str) -> dict[str, Any] | None:
+    """An address that the kernel did not take, for another station answered for it."""
+    match = _TAKEN.search(line)
+    if match is None or not is_address(match["address"]):
+        return None
+    return {"name": "address-taken", "dst": match["address"], "in_device": match["device"], "mac": match["mac"]}
+
+
 def _logged(line: str) -> dict[str, Any] | None:
     """A packet that a LOG rule wrote down; what its prefix says tells what became of it."""
     match = _LOGGED.search(line)
@@ -108,4 +117,4 @@ def _logged(line: str) -> dict[str, Any] | None:
     return {**fields, "dport": int(match["dport"])} if match["dport"] else fields
 
 
-_READERS: Final[tuple[Callable[[str], dict[str, Any] | None], ...]] = (_plain, _off, _martian, _checksum, _nobody, _logged)
+_READERS: Final[tuple[Callable[[str], dict[str, Any] | None], ...]] = (_plain, _off, _martian, _checksum, _nobody, _taken, _logged)

@@ -7,8 +7,10 @@ no concern.  A sender's own capture shows checksums that its card has yet to wri
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from collectors.parsers.arping import rivals
 from collectors.parsers.emit import Emitter
 from collectors.parsers.text import clean_lines
 from engine.inet import is_address
@@ -80,6 +82,8 @@ class _Reader:
         """(In, source) or (Out, destination) → devices, each with the first line: of captures on all devices."""
         self.asked: dict[tuple[str, str], list[int]] = {}
         self.answered: set[str] = set()
+        self.replies: list[tuple[int, str, str]] = []
+        """Line, address and MAC of every answer to ARP."""
 
     def line(self, line: str, number: int) -> None:
         """One line: of a packet, or what else stands in the file."""
@@ -102,6 +106,7 @@ class _Reader:
         """A request, or an answer."""
         if match["what"] == "Reply":
             self.answered.add(match["address"])
+            self.replies.append((number, match["address"], match["by"].lower()))
         else:
             self.asked.setdefault((match["address"], match["by"]), [number, 0])[1] += 1
 
@@ -162,8 +167,16 @@ class _Reader:
             if address not in self.answered | spoke and len(self.out.facts) < MOST:
                 self.out.add("captured", {"name": "arp-unanswered", "address": address, "by": by, "count": count}, number)
         self.strays()
+        self.contested()
         self.out.collected("capture")
         return self.out.done()
+
+    def contested(self) -> None:
+        """Addresses for which two MACs answer in turn; an address that moved once, as those of a pair of routers do, is none."""
+        for address in dict.fromkeys(address for _, address, _ in self.replies):
+            said = [(number, whose, mac) for number, whose, mac in self.replies if whose == address]
+            if sum(one[2] != other[2] for one, other in pairwise(said)) > 1 and len(self.out.facts) < MOST:
+                rivals(self.out, said)
 
     def strays(self) -> None:
         """Machines that ask by one device, while what is for them leaves by others alone."""

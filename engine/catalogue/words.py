@@ -82,6 +82,7 @@ NAMES: Final[dict[str, Text]] = {
     "left_evidence": ("where the walk leaves the evidence", "推演离开证据范围之处"),
     "narrow": ("a device on the way out that does not carry what the client announces", "出口路径上承载不下客户端所协商大小的设备"),
     "route_gap": ("a range whose route is gone, by what else the table has", "从其余路由看缺少路由的网段"),
+    "contested_address": ("an address that two stations claim", "被两台设备同时占用的地址"),
     "route_clash": ("two routes of which one takes what the other is for", "互相抢占的两条路由"),
     "mtu_gap": ("a network or tunnel that is larger than its node's card", "比所在节点网卡更大的容器网络或隧道"),
     "nic": ("the driver of a card: `ethtool -i`", "网卡驱动：`ethtool -i`"),

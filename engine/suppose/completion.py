@@ -45,6 +45,8 @@ LAN: Final = "192.0.2"
 RESOLVER: Final = "8.8.8.8"
 """A name server outside, where nobody showed one."""
 USUAL_CARD: Final = "eth0"
+SCHEMES: Final = {"http": 80, "https": 443}
+"""Ports of URLs that name none."""
 
 USUAL_BRIDGES: Final = frozenset({"docker0", "cni-podman0", "virbr0"})
 """Bridges that are there on every machine with docker, podman or libvirt."""
@@ -367,9 +369,10 @@ class _Node:
         ports = {port for _, port in self.clues.served}
         ports |= {int(p["host_port"]) for f in self._running() for p in f.get("ports", ()) if p.get("host_port")}
         for address in self.named:
-            asked = re.search(rf"{re.escape(address)}\D{{1,8}}(\d{{2,5}})\b", self.symptom)
+            asked = re.search(rf"(?:(?P<scheme>https?)://)?{re.escape(address)}(?:\D{{1,8}}(?P<port>\d{{2,5}})\b)?", self.symptom)
+            port = int(asked["port"] or SCHEMES.get(str(asked["scheme"]), 0)) if asked else 0
             inside = any(_inside(address, own) for owns in self.addresses.values() for own in owns)
-            if asked and int(asked[1]) in ports and not inside and not address.startswith("127."):
+            if port in ports and not inside and not address.startswith("127."):
                 return f"{address}/24"
         return ""
 
@@ -466,9 +469,10 @@ class _Node:
         outside = next((str(f.get("gateway")) for f in routes if f.get("gateway")), "")
         gateways = {d: outside or own.partition("/")[0] if d in machines else own.partition("/")[0] for d, own in bridges.items()}
         names = {str(f.get("bridge")): str(f.get("name")) for f in self.facts.of_kind("container_network") if f.node == self.node}
-        self.made += tenants.completed(
-            planned, bridges, gateways, {"docker0": "bridge", **names}, [*machines, *(d for d in bridges if d not in self.addresses)]
-        )
+        # Who is on a network that lists its containers is known; so is who hangs on a bridge that was not shown.
+        listed = {str(f.get("bridge")) for f in self.facts.of_kind("container_network") if f.node == self.node and f.get("members")}
+        closed = [*machines, *(d for d in bridges if d not in self.addresses or d in listed)]
+        self.made += tenants.completed(planned, bridges, gateways, {"docker0": "bridge", **names}, closed)
         for tenant in planned:
             if not tenant.shown:
                 en = f"{tenant.name} on {tenant.bridge} of {self.node} has the address {tenant.address}."

@@ -147,7 +147,10 @@ def test_networks_list_their_containers() -> None:
     }
     ranges = {"Config": [{"Subnet": "172.24.0.0/16", "Gateway": "172.24.0.1"}]}
     text = json.dumps([{"Name": "front", "Id": "d" * 64, "Driver": "bridge", "IPAM": ranges, "Containers": inside, "Options": {}}])
-    (one,) = [f for f in parse(Source("pasted", text, "docker network inspect front"), Place("n1")) if f.kind == "container"]
+    facts = parse(Source("pasted", text, "docker network inspect front"), Place("n1"))
+    (network,) = [f for f in facts if f.kind == "container_network"]
+    assert network.get("members") == ("172.24.0.2",)
+    (one,) = [f for f in facts if f.kind == "container"]
     assert one.get("endpoints") == (
         {"network": "front", "address": "172.24.0.2", "prefixlen": 16, "gateway": "172.24.0.1", "mac": "02:42:ac:18:00:02"},
     )

@@ -94,3 +94,12 @@ def test_content_log() -> None:
     text = "[912312.123121] eth0: renamed from veth3f2c1aa\n[912312.223121] cni0: port 3(veth9a1c) entered forwarding state\n"
     assert [s.format for s in sections("pasted.txt", text)] == ["kernel_log"]
     assert [(f.kind, f.get("what")) for f in facts(text)] == [("collected", "kernel_log")]
+
+
+def test_address_that_somebody_has() -> None:
+    """The kernel names the station that answered when it wanted an IPv6 address for itself."""
+    line = "[ 12.5] IPv6: eth0: IPv6 duplicate address fd00::5 used by 02:42:ac:11:00:02 detected!"
+    (one,) = facts(f"{line}\n")
+    told = {"name": "address-taken", "dst": "fd00::5", "in_device": "eth0", "mac": "02:42:ac:11:00:02", "count": 1}
+    assert (one.kind, dict(one.fields)) == ("kernel_message", told)
+    assert [s.format for s in sections("pasted.txt", f"{line}\n")] == ["kernel_log"]

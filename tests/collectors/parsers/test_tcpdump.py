@@ -132,3 +132,10 @@ def test_answers_that_leave_by_another_device(device: str, stray: list[tuple[str
     """Who asks by one device and is answered by others alone never hears; a reply by the same device is none."""
     facts = parse(Source("x", STRAY.format(device=device)), Place("n1"))
     assert [(f.get("address"), f.get("in_device"), f.get("out_device")) for f in facts if f.get("name") == "stray-answer"] == stray
+
+
+@pytest.mark.parametrize(("order", "told"), [("abab", 1), ("aabb", 0), ("aaaa", 0), ("aba", 1)])
+def test_two_stations_that_answer_in_turn(order: str, told: int) -> None:
+    """Two MACs that take turns answering for one address are two stations; one that takes over from the other is not."""
+    text = "".join(f"14:00:00.{n:06d} ARP, Reply 10.0.0.5 is-at 02:00:00:00:00:0{mac}, length 28\n" for n, mac in enumerate(order))
+    assert len([f for f in captured(text) if f.get("name") == "arp-contested"]) == told

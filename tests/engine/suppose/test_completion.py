@@ -376,3 +376,17 @@ def test_the_server_that_a_lookup_asked_is_the_machines(tmp_path: Path) -> None:
     text = f"[root@n1 ~]# ip addr\n{ADDRESSES}[root@n1 ~]# dig @10.20.0.53 db.corp\n;; no servers could be reached\n"
     facts = supposed(tmp_path, "n1 cannot resolve db.corp", **{"terminal.txt": text})
     assert [f.get("nameservers") for f in facts if f.kind == "dns_config"] == [("10.20.0.53",)]
+
+
+@pytest.mark.parametrize(("target", "cause"), [("172.17.0.9", ["dnat-stale"]), ("172.17.0.5", [])])
+def test_network_that_lists_its_containers(tmp_path: Path, target: str, cause: list[str]) -> None:
+    """Nobody else hangs on the bridge of a network that lists its containers: what is translated to another address gets nowhere."""
+    inside = '"aaaaaaaaaaaa": {"Name": "lb", "MacAddress": "02:42:ac:11:00:05", "IPv4Address": "172.17.0.5/16", "IPv6Address": ""}'
+    ranges = '"IPAM": {"Driver": "default", "Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}'
+    named = '"Options": {"com.docker.network.bridge.name": "docker0"}'
+    network = f'[{{"Name": "bridge", "Id": "b1", "Scope": "local", "Driver": "bridge", {ranges}, "Containers": {{{inside}}}, {named}}}]'
+    rules = "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n"
+    rules += f"-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination {target}:80\n"
+    files = {"docker_network_inspect_bridge": network, "iptables_-t_nat_-S": f"-N DOCKER\n{rules}"}
+    report = asked(tmp_path, "from outside curl http://10.44.3.19/ gives: No route to host", **files)
+    assert [f.id for f in report.findings] == cause
