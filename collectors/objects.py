@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from collectors.poddens import denned
 from engine.facts import HOST, Fact
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _Table(NamedTuple):
 
 def settled(facts: Sequence[Fact]) -> list[Fact]:
     """The facts, every object in a namespace and once."""
-    return _at_home(_once(_placed(facts)))
+    return denned(_at_home(_once(_placed(facts))))
 
 
 def _name(fact: Fact) -> str:

@@ -270,6 +270,11 @@ class _Node:
                 address = (nth_host(str(prefix(owns[0])), pods.SERVER) or owns[0]).partition("/")[0]
                 self.clues.served.setdefault(("tcp", int(number)), Served(address, 80, int(number), "tcp"))
 
+    def _leased(self, device: str) -> str:
+        """The address that the bridge of a node's pods has by flannel's lease; "" for another bridge, or without a lease."""
+        leases = (str(f.get("subnet", "")) for f in self.facts.at("flannel_subnet", self.node, HOST))
+        return next((lease for lease in leases if lease and runtime_of(device) == "kubernetes"), "")
+
     def _type(self, device: str) -> str:
         """Type of a device by its name."""
         if self._is_container_bridge(device):
@@ -459,7 +464,8 @@ class _Node:
                 bridges.setdefault(str(network.get("bridge")), own)
         for device in self.clues.devices:
             # Shown without an address, with somebody on it: these ask for the address that the runtime gave it once.
-            if (own := default_address(device)) and self._shown_addresses(device) and (self._has_ports(device) or tenants.stacks):
+            own = default_address(device) or self._leased(device)
+            if own and self._shown_addresses(device) and (self._has_ports(device) or tenants.stacks):
                 bridges.setdefault(device, own)
         meant = [d for d in self._meant(machines, bridges) if self._may_hold(d) or tenants.stacks]
         self._published(meant, bridges)

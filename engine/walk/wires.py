@@ -360,7 +360,7 @@ def _bare(network: Network, end: Fact) -> Iterator[Fact]:
             continue
         if any(a.network.holds(to_int(gateway)) for a in stack.addresses_of(bridge, own.family)):
             continue
-        if explore(network, here, to_int(gateway), own.family).open_ends:
+        if not _appointed(network, stack.node, bridge, gateway) and explore(network, here, to_int(gateway), own.family).open_ends:
             continue  # the gateway may be out there
         link = stack.link(bridge)
         yield _made(
@@ -374,6 +374,15 @@ def _bare(network: Network, end: Fact) -> Iterator[Fact]:
             container=holder.name,
             addresses=len(stack.addresses_of(bridge, own.family)),
         )
+
+
+def _appointed(network: Network, node: str, bridge: str, gateway: str) -> bool:
+    """Whether a bridge must have an address itself: what made its containers says that their gateway is there."""
+    facts = network.facts
+    leases = (str(f.get("subnet", "")).partition("/")[0] for f in facts.of_kind("flannel_subnet") if f.node == node)
+    made = (f for f in facts.of_kind("container_network") if f.node == node and f.get("bridge") == bridge)
+    configured = any(f.node == node and f.get("bridge") == bridge and f.get("is_gateway") for f in facts.of_kind("cni_config"))
+    return configured or gateway in leases or any(gateway in f.get("gateways", ()) for f in made)
 
 
 def _gateway(stack: NetStack, own: OwnAddress) -> str:

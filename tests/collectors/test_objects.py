@@ -132,6 +132,26 @@ def test_what_was_seen_inside_a_pod_is_on_its_node(tmp_path: Path) -> None:
     assert {(f.node, f.stack) for f in read([tmp_path]).facts if f.kind == "route"} == {("n1", "db-0")}
 
 
+LEASE = "FLANNEL_NETWORK=10.2.0.0/16\nFLANNEL_SUBNET={}\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+LINKS = """2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500
+    link/ether 02:00:00:00:00:0{0} brd ff:ff:ff:ff:ff:ff
+    inet 10.0.0.{0}/24 scope global eth0
+"""
+ENTERED = "$ kubectl exec web -- ip route\ndefault via 10.2.5.1 dev eth0\n10.2.5.0/24 dev eth0 scope link  src 10.2.5.2\n"
+
+
+@pytest.mark.parametrize(("lease", "node"), [("10.2.5.1/24", "w5"), ("10.2.6.1/24", "")])
+def test_a_pod_that_nobody_listed_is_where_its_addresses_are(tmp_path: Path, lease: str, node: str) -> None:
+    """What ``kubectl exec`` showed of a pod goes to the node whose lease holds its gateway; if no node's does, it stays apart."""
+    for name, text in (("w5", lease), ("w7", "10.2.7.1/24")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "subnet.env").write_text(LEASE.format(text))
+        (tmp_path / name / "ip_a").write_text(LINKS.format(name[1]))
+    (tmp_path / "pod.txt").write_text(ENTERED)
+    places = {(f.node, f.stack) for f in read([tmp_path]).facts if f.kind == "route"}
+    assert places == {(node or tmp_path.name, "web")}
+
+
 def test_a_manifest_beside_its_table(tmp_path: Path) -> None:
     """What was applied has no addresses; the table's are kept, and its node ports."""
     manifest = (

@@ -220,6 +220,15 @@ def test_a_gateway_beyond_the_bridge() -> None:
     assert "bare_bridge" not in kinds(world.walk("n1/web", "10.9.0.2"))
 
 
+@pytest.mark.parametrize(("lease", "bare"), [("10.1.0.1/24", True), ("10.1.7.1/24", False)])
+def test_a_gateway_that_the_bridge_must_have(lease: str, *, bare: bool) -> None:
+    """What flannel leased is the bridge's own, whoever else may hang on it."""
+    world = node(addresses=())
+    world.stacks["n1", "host"].device("eth1", master="cni0")
+    world.stacks["n1", "host"].shows("cat /run/flannel/subnet.env", f"FLANNEL_NETWORK=10.1.0.0/16\nFLANNEL_SUBNET={lease}\nFLANNEL_MTU=1450\n")
+    assert ("bare_bridge" in kinds(world.walk("n1/web", "10.9.0.2"))) is bare
+
+
 def test_addresses_that_nobody_listed() -> None:
     """Without a list of the host's addresses nothing is known of its bridge."""
     world = node(addresses=())
