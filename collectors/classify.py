@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from collectors.margins import without_margins
 from collectors.prompts import BANNER, announced, host_of
 from collectors.shells import NEW_CONTAINER, shell_at
+from collectors.turns import TURN, asked_by_ssh, hostname, said, turn, unnamed
 
 IGNORED: Final = "ignored"
 """Format of files that are known and hold nothing that becomes a fact."""
@@ -34,8 +35,8 @@ PARSERS: Final = {
     "cards": "cards:parse",
     "kernel_log": "kernellog:parse",
     "capture": "tcpdump:parse",
-    "options": "options:parse",
     "arping": "arping:parse",
+    "options": "options:parse",
     "brport": "sysfs:parse",
     "ufw": "frontends:parse_ufw",
     "firewalld": "frontends:parse_firewalld",
@@ -511,7 +512,7 @@ HEADING: Final = (
     rf"(?=(?:sudo[ \t]+)?(?:docker|podman|nerdctl|kubectl|lxc|incus)[ \t]+exec[ \t])|"
     rf"[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
     r"(?:sudo[ \t]+|time[ \t]+)?"
-    r"(?P<heading>(?:(?:nsenter|docker|docker-compose|podman|nerdctl|kubectl|lxc|incus|lxc-attach)[ \t][^\n]{1,160}?[ \t])?"
+    r"(?P<heading>(?:(?:nsenter|docker|docker-compose|podman|nerdctl|kubectl|lxc|incus|lxc-attach|ssh)[ \t][^\n]{1,160}?[ \t]['\"]?)?"
     rf"{OWN_LINE}[^\n]{{0,200}})$"
 )
 RANGE_OPTION: Final = r"--(?:cluster-cidr|service-cluster-ip-range|service-cidr|pod-network-cidr)"
@@ -622,8 +623,8 @@ SIGNATURES: Final = (
             rf"(?:IP6? [^ \n]|ARP, |(?:{MAC} > {MAC}, )?ethertype )"
         ),
     ),
-    ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
     ("arping", rf"^ARPING (?:\S+ from )?{ADDRESS}\b"),
+    ("bgp", r"^Calico process is (?:not )?running|^\|[ \t]+PEER ADDRESS[ \t]+\||^name[ \t]+proto[ \t]+table[ \t]+state[ \t]+since"),
     ("brport", r"^/sys/\S{1,60}/net/[\w.@-]+/(?:brif/[\w.@-]+|brport/hairpin_mode)"),
     ("component_log", KLOG),
     (
@@ -728,7 +729,7 @@ Mark = tuple[int, str, str]
 @lru_cache(maxsize=1)
 def scanner() -> re.Pattern[str]:
     """One expression for all signatures and headings."""
-    first = [f"(?P<heading_line>{HEADING})", f"(?P<prompt>{BARE_PROMPT})", f"(?P<banner>{BANNER})", f"(?P<json>{JSON_START})"]
+    first = [f"(?P<heading_line>{HEADING})", f"(?P<turn>{TURN})", f"(?P<prompt>{BARE_PROMPT})", f"(?P<banner>{BANNER})", f"(?P<json>{JSON_START})"]
     groups = [*first, *(f"(?P<{name}>{pattern})" for name, pattern in SIGNATURES)]
     return re.compile("|".join(groups), re.MULTILINE)
 
@@ -767,13 +768,14 @@ def sections(path: str, text: str, command: str = "") -> list[Section]:
     if hint and (sure or hint.format in {IGNORED, CNI_LISTING, "cni", "kubelet", "cni_leases", "cni_plugins"} or not text or text.isspace()):
         return [Section(hint.format, hint.command, text, netns=inside)]
     text = without_margins(text, begins_output)
-    marks = list(_marks(text, hint))
-    if all(kind in {"prompt", "banner"} for _, kind, _ in marks):
+    marks = _said_turns(text, list(_marks(text, hint)))
+    if all(kind in {"prompt", "banner", "turn"} for _, kind, _ in marks):
         return [Section(hint.format, hint.command, text, netns=inside)] if hint and _plausible(hint, text) else [Section("", command, text)]
     made = _cut(text, marks, hint)
     hosts = {section.host for section in made if section.host}
-    # What precedes the only host's first prompt is that host's too.
-    only = hosts.pop() if len(hosts) == 1 else ""
+    # What precedes the only host's first prompt is that host's too, unless its shell was entered from another's.
+    entered = any(kind == "turn" for _, kind, _ in marks)
+    only = unnamed(made) if hosts and entered else hosts.pop() if len(hosts) == 1 else ""
     return [section._replace(netns=section.netns or inside, host=section.host or only) for section in made]
 
 
@@ -806,7 +808,8 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
             broken += not whole
             found.append((match.start(), format_name, ""))
         else:
-            again = found and found[-1][1] == kind and kind != "prompt" and not _restarts(kind, match[0], text, found[-1][0], match.start())
+            again = found and found[-1][1] == kind and kind not in {"prompt", "turn"}
+            again = again and not _restarts(kind, match[0], text, found[-1][0], match.start())
             if kind != "json" and not again:
                 found.append((match.start(), kind, ""))
             at = _line_end(text, match.start())
@@ -815,6 +818,14 @@ def _marks(text: str, hint: Hint | None) -> list[Mark]:
             if match[0].startswith(("apiVersion", "kind")):
                 at = _yaml_end(text, at)
     return found
+
+
+def _said_turns(text: str, marks: list[Mark]) -> list[Mark]:
+    """The marks without lines that read as if they named a machine, but are alone in that and stand behind an output: a remark."""
+    names = [said(text[offset : _line_end(text, offset)]) for offset, kind, _ in marks if kind == "turn"]
+    if len(set(names)) != 1 or "ssh" in text or marks[0][1] == "turn":
+        return marks
+    return [mark for mark in marks if mark[1] != "turn"]
 
 
 def _heading_command(heading: str) -> str:
@@ -855,14 +866,20 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
     made: list[Section] = []
     heading = Hint("")
     begin = 0
-    host = within = announcer = ""
+    host = within = announcer = once = ""
+    entered: list[str] = []
     for number, (offset, kind, command) in enumerate(marks):
         end, following = (marks[number + 1][0], marks[number + 1][1]) if number + 1 < len(marks) else (len(text), "heading")
         if kind == "banner":
             announcer = announced(text[offset : _line_end(text, offset)])
             continue
+        if kind == "turn":
+            begin = _line_end(text, offset)
+            heading, once, host = Hint(""), "", turn(text[offset:begin], host, entered)
+            continue
         if kind in {"heading", "prompt"}:
-            heading = from_command(command) or Hint("", command)
+            once = asked_by_ssh(command)
+            heading = from_command(command.replace("'", " ") if once else command) or Hint("", command)
             begin = _line_end(text, offset)
             announcer = ""
             within, opened_on = shell_at(text, offset)
@@ -871,15 +888,18 @@ def _cut(text: str, marks: list[Mark], hint: Hint | None) -> list[Section]:
             if kind == "prompt" and text[begin:end].strip():
                 made.append(_section(text, "", "", begin, end)._replace(host=host))
             # An output of its format follows, or one of another format at once (a heading that announces too little): it takes these lines.
-            if not heading.format or following == heading.format or (following not in {"heading", "prompt"} and not text[begin:end].strip()):
+            if not heading.format or following == heading.format or (following not in {"heading", "prompt", "turn"} and not text[begin:end].strip()):
                 continue
-            made.append(_inside(_section(text, heading.format, heading.command, begin, end), host, within))
+            host = (not once and hostname(heading.command, text[begin:end])) or host
+            made.append(_inside(_section(text, heading.format, heading.command, begin, end), once or host, within))
             heading = Hint("")
             continue
         start = 0 if not number else begin if kind and heading.format == kind else offset
+        typed = _command_for(kind, heading, hint, made)
+        host = (kind == "host" and not once and not within and hostname(typed, text[start:end])) or host
         # What a loop tries may be announced as well: who tries it, is not.
-        whose = announcer if announcer and kind != "attempt" else host
-        made.append(_inside(_section(text, kind, _command_for(kind, heading, hint, made), start, end), whose, within))
+        whose = once or (announcer if announcer and kind != "attempt" else host)
+        made.append(_inside(_section(text, kind, typed, start, end), whose, within))
         # A heading speaks for the output that follows it, not for the ones after that.
         heading = Hint("")
     return made

@@ -17,10 +17,11 @@ from collectors.containers import listed, merged
 from collectors.kuberuns import run
 from collectors.members import Limits, Members, decode, load
 from collectors.objects import settled
-from collectors.pasted import latest, unfenced, unquoted
+from collectors.pasted import LONGEST, latest, unfenced, unquoted
 from collectors.place import Place
 from collectors.prompts import Prompted
 from collectors.runlines import started, without_listed
+from collectors.turns import turned
 from engine.errors import EvidenceError
 from engine.facts import HOST, Fact, Source
 
@@ -172,7 +173,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
     from collectors.placement import place
 
     facts = list(layout.facts)
-    warnings = list(layout.warnings)
+    warnings: list[str] = []
     prompted = Prompted(layout)
     for file in layout.files:
         found = parse_file(file, prompted)
@@ -183,7 +184,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
         raise EvidenceError(message, HINT)
     facts = settled(merged(without_listed(listed(latest(drop_configured(prompted.named(facts)))))))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
-    return Evidence(tuple(placed.facts), (*warnings, *placed.warnings), (*layout.notes, *placed.notes))
+    return Evidence(tuple(placed.facts), (*layout.warnings, *warnings, *placed.warnings), (*layout.notes, *placed.notes))
 
 
 def parse_file(file: File, prompted: Prompted) -> list[Fact]:
@@ -192,7 +193,14 @@ def parse_file(file: File, prompted: Prompted) -> list[Fact]:
     if not file.command:
         text = unfenced(unquoted(text))
     facts: list[Fact] = []
-    for section in sections(file.inner, text, file.command):
+    parts = sections(file.inner, text, file.command)
+    if not file.command and not file.told and len(text) <= LONGEST:
+        parts, machines = turned(text, parts)
+        if machines:
+            told = f"lists devices of several machines; outputs were taken for those of the one listed last ({machines})"
+            way_out = "if that is wrong, name the machines in lines of their own (On node1:), or give a file each"
+            prompted.layout.warnings.append(f"{file.path}: {told}; {way_out}")
+    for section in parts:
         place = prompted.place(file, section.host)
         place = Place(place.node, section.netns) if section.netns and place.stack == HOST else place
         facts.extend(parse_section(section, Source(file.shown or file.path, section.text, section.command), place, file.inner))
