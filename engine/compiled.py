@@ -83,6 +83,8 @@ def _stamp() -> kept.Stamp:
 def _texts(rule: Rule) -> Iterator[str]:
     """Every template that a rule holds."""
     yield from (*rule.title.values(), *rule.explain.values())
+    for branch in rule.branches:
+        yield from branch.title.values()
     for remedy in rule.remedies:
         yield from (*remedy.title.values(), remedy.when)
         for value in remedy.parameters.values():

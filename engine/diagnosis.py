@@ -381,7 +381,7 @@ class Diagnoser:
         plans = tuple(self._with_others(p) if p.verified in alone else p for p in candidate.plans)
         extra: dict[str, Any] = {"branch": match.branch.name, "remedies": plans}
         try:
-            title = {lang: templates.title(rule, lang, match.bindings, {"branch": match.branch.name}) for lang in self.languages}
+            title = {lang: templates.title(rule, match.branch, lang, match.bindings) for lang in self.languages}
             explanation = {lang: templates.cause(rule, lang, match.bindings, extra) + _halves(match, state, lang) for lang in self.languages}
         except RuleError as error:
             # A team's template that fails on this evidence must not take the finding away, let alone the report.
@@ -588,7 +588,9 @@ _CERTAINTIES = (Certainty.PROVEN, Certainty.LIKELY, Certainty.POSSIBLE)
 _SEVERITIES = ("critical", "high", "medium", "low")
 
 
-def _order(finding: Finding) -> tuple[int, int, int, int, str]:
+def _order(finding: Finding) -> tuple[int, int, int, bool, int, str]:
+    """Place of a finding: what a walk met on its way comes before what is only known to be wrong somewhere."""
     restores = any(r.verified is Verified.RESTORES_FLOW for r in finding.remedies)
     severity = _SEVERITIES.index(finding.severity) if finding.severity in _SEVERITIES else len(_SEVERITIES)
-    return _STANDINGS.index(finding.standing), not restores, _CERTAINTIES.index(finding.certainty), severity, finding.id
+    walked = bool(finding.flows)
+    return _STANDINGS.index(finding.standing), not restores, _CERTAINTIES.index(finding.certainty), not walked, severity, finding.id

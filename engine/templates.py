@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment, nodes
 
     from engine.facts import Fact
-    from engine.rulebase.model import Rule
+    from engine.rulebase.model import Branch, Rule
     from engine.rulebase.sources import Folder
 
 MAX_TEMPLATE = 65_536
@@ -156,9 +156,10 @@ def cause(rule: Rule, lang: str, bindings: Mapping[str, Fact], extra: Mapping[st
     return render(rule.explain.get(lang) or rule.explain.get("en", ""), bindings, extra).strip()
 
 
-def title(rule: Rule, lang: str, bindings: Mapping[str, Fact], extra: Mapping[str, Any] | None = None) -> str:
-    """The title of a finding."""
-    return render(rule.title.get(lang) or rule.title.get("en", rule.id), bindings, extra).strip()
+def title(rule: Rule, branch: Branch, lang: str, bindings: Mapping[str, Fact]) -> str:
+    """The title of a finding under a branch of its rule."""
+    texts = rule.title_of(branch)
+    return render(texts.get(lang) or texts.get("en", rule.id), bindings, {"branch": branch.name}).strip()
 
 
 def _variables(bindings: Mapping[str, Fact], extra: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -71,15 +71,15 @@ def _matches(rule: Rule, rules: Sequence[Rule], test: RuleTest) -> list[Match]:
 
 def _example(match: Match, test: RuleTest, languages: Sequence[str]) -> Example:
     rule, extra = match.rule, {"branch": match.branch.name}
-    title = {lang: _filled(match, partial(_title, lang, extra)) for lang in languages}
+    title = {lang: _filled(match, partial(_title, lang)) for lang in languages}
     told = {lang: _filled(match, partial(_explanation, lang, extra)) for lang in languages}
     mends = [mend for spec in rule.remedies for mend in _mends(spec, match, test, languages)]
     causes = {lang: parts["cause"] for lang, parts in told.items()}
     return Example(match.branch.name, title, causes, {lang: parts["extra"] for lang, parts in told.items()}, tuple(mends))
 
 
-def _title(lang: str, extra: Mapping[str, str], match: Match) -> str:
-    return templates.title(match.rule, lang, match.bindings, extra)
+def _title(lang: str, match: Match) -> str:
+    return templates.title(match.rule, match.branch, lang, match.bindings)
 
 
 def _explanation(lang: str, extra: Mapping[str, str], match: Match) -> dict[str, str]:

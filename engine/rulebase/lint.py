@@ -117,10 +117,11 @@ def _place_issues(rule: Rule) -> Iterator[Issue]:
 
 
 def _text_issues(rule: Rule) -> Iterator[Issue]:
-    texts = [("title", rule.title), ("explain", rule.explain)]
-    for name, text in texts:
+    texts = [(name, text, rule.marks.get(name, rule.origin)) for name, text in (("title", rule.title), ("explain", rule.explain))]
+    texts += [(f"title of branch {branch.name!r}", branch.title, branch.at) for branch in rule.branches]
+    for name, text, at in texts:
         if text and "zh" not in text:
-            yield Issue(rule.marks.get(name, rule.origin), "no-translation", f"{name} has no Chinese text (zh)", warning=True)
+            yield Issue(at, "no-translation", f"{name} has no Chinese text (zh)", warning=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,9 @@ def _template_issues(rule: Rule, vocabulary: Vocabulary) -> Iterator[Issue]:
     for key, texts in (("title", rule.title), ("explain", rule.explain)):
         for text in texts.values():
             yield from _check_template(text, names, rule.marks.get(key, rule.origin))
+    for branch in rule.branches:
+        for text in branch.title.values():
+            yield from _check_template(text, _Names(rule.aliases(branch), vocabulary), branch.at)
     for remedy in rule.remedies:
         for text in (*remedy.title.values(), remedy.when):
             yield from _check_template(text, names, remedy.at)

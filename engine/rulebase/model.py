@@ -106,6 +106,9 @@ class Pattern(NamedTuple):
     at: Mark = NO_MARK
 
 
+_NO_TEXT: Mapping[str, str] = {}
+
+
 class Branch(NamedTuple):
     """An alternative under ``any``; a rule without ``any`` has one nameless, empty branch."""
 
@@ -115,6 +118,8 @@ class Branch(NamedTuple):
     when: tuple[Pattern, ...] = ()
     none: tuple[Pattern, ...] = ()
     guards: tuple[Guard, ...] = ()
+    title: Mapping[str, str] = _NO_TEXT
+    """One sentence per language for what this alternative found; empty = the rule's title says it."""
     at: Mark = NO_MARK
 
 
@@ -211,6 +216,10 @@ class Rule:
     """Folders that hold its playbook, first one wins."""
     override: Override | None = dataclasses.field(default=None, compare=False)
     """The override that changed it."""
+
+    def title_of(self, branch: Branch) -> Mapping[str, str]:
+        """Title templates per language of what was found under ``branch``."""
+        return branch.title or self.title
 
     def slots(self, branch: Branch) -> tuple[Pattern, ...]:
         """Patterns that must match together under ``branch``, in join order."""

@@ -162,7 +162,7 @@ class _RuleReader:
     def rule(self, *, tests: bool, playbooks: tuple[Folder, ...]) -> Rule:
         finding = self._get("finding", lambda doc, node: doc.flag(node, "finding"), default=True)
         self._require(finding=finding)
-        branches = self._list("any", _branch)
+        branches = self._branches()
         return Rule(
             id=self.raw.id,
             title=self._get("title", _languages("title"), default={}),
@@ -208,6 +208,14 @@ class _RuleReader:
         parts = [self.raw.parts[name]] if name in self.raw.parts else []
         items = [read(doc, item) for doc, _, node in (*parts, *self.raw.more.get(name, ())) for item in doc.items(node, name)]
         return tuple(item for item in items if item)
+
+    def _branches(self) -> tuple[Branch, ...]:
+        found: tuple[Branch, ...] = self._list("any", _branch)
+        replaced = self.raw.override.keys if self.raw.override is not None else ()
+        if "title" in replaced and "any" not in replaced:
+            # Whoever overrides the title means it to be read, whichever branch matched.
+            return tuple(branch._replace(title={}) for branch in found)
+        return found
 
     def _patterns(self, name: str) -> tuple[Pattern, ...]:
         absent = name == "none"
@@ -352,7 +360,7 @@ def _literal(doc: Document, node: Node) -> Literal | None:
 
 
 def _branch(doc: Document, node: Node) -> Branch | None:
-    entries = doc.mapping(node, "a branch", ("name", "standing", "when", "none", "guard"), ("name",))
+    entries = doc.mapping(node, "a branch", ("name", "title", "standing", "when", "none", "guard"), ("name",))
     if "name" not in entries:
         return None
     if not {"when", "none", "guard"} & set(entries):
@@ -368,6 +376,7 @@ def _branch(doc: Document, node: Node) -> Branch | None:
         listed("when", _pattern)[:MAX_PATTERNS],
         listed("none", lambda d, n: _pattern(d, n, absent=True)),
         listed("guard", _guard),
+        _languages("title")(doc, entries["title"].node) if "title" in entries else {},
         doc.at(entries["name"].node),
     )
 

@@ -15,7 +15,7 @@ from engine import templates
 from engine.data import builtin
 from engine.facts import Fact, Source
 from engine.findings import RemedyPlan, Verified
-from engine.rulebase.model import LANGUAGES, Rule
+from engine.rulebase.model import LANGUAGES, NO_BRANCH, Branch, Rule
 from engine.templates import TemplateError, explain, render, render_playbook, title
 
 if TYPE_CHECKING:
@@ -247,7 +247,19 @@ def test_explain_without_a_playbook() -> None:
     parts = explain(rule, "zh", BOUND, {"remedies": (plan(),)})
     assert parts["cause"] == "Lost on n1."
     assert "放行" in parts["remedy"]
-    assert title(rule, "zh", BOUND) == "10.1.2.3 is lost"
+    assert title(rule, NO_BRANCH, "zh", BOUND) == "10.1.2.3 is lost"
+
+
+def test_a_branch_says_its_own_title() -> None:
+    """What a branch found may be another sentence; a branch without one is told by the rule's."""
+    own = Branch("refused", title={"en": "{{ drop.dst }} is refused", "zh": "{{ drop.dst }} 被拒绝"})
+    rule = Rule("x", title={"en": "{{ drop.dst }} is lost"}, branches=(own, Branch("silent")))
+    assert [title(rule, branch, lang, BOUND) for branch in rule.branches for lang in ("en", "zh")] == [
+        "10.1.2.3 is refused",
+        "10.1.2.3 被拒绝",
+        "10.1.2.3 is lost",
+        "10.1.2.3 is lost",
+    ]
 
 
 def test_explain_with_a_playbook(tmp_path: Path) -> None:

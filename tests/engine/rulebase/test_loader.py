@@ -147,6 +147,12 @@ CASES: list[tuple[str, dict[str, str], str]] = [
      "alpha.yaml:11:15 useless-alias alias 'link' of a fact that must not exist is of use in its own guard only"),
     ("useless-guard", {"alpha": with_(none="[{fact: link, guard: [{left: drop.src, op: eq, right: drop.dst}]}]")},
      "alpha.yaml:11:15 useless-guard a guard of a `none` pattern must refer to that pattern's alias"),
+    # under a branch only what is bound there can be told
+    ("template-name", {"alpha": with_(any="\n  - {name: a, guard: []}\n  - name: b\n    title: {en: '{{ link.mtu }}', zh: x}\n    guard: []\n"
+                                     "  - {name: c, when: [{fact: link, as: link, join: {node: drop.node}}]}")},
+     "alpha.yaml:13:11 template-name template uses 'link', which is not bound; one of: drop"),
+    ("no-translation", {"alpha": with_(any="[{name: a, title: {en: x}, guard: []}]")},
+     "alpha.yaml:11:14 no-translation warning: title of branch 'a' has no Chinese text (zh)"),
     ("duplicate-branch", {"alpha": with_(any="[{name: a, guard: []}, {name: a, guard: []}]")},
      "alpha.yaml:11:36 duplicate-branch two branches are named 'a'"),
     ("no-pattern", {"alpha": with_(when="[]", title="{en: x, zh: x}")}, "alpha.yaml:1:1 no-pattern rule 'alpha' has no pattern to match"),
@@ -460,6 +466,17 @@ def test_the_pure_parser_reads_the_same(tmp_path: Path, monkeypatch: pytest.Monk
 def override(text: str) -> str:
     """An override of alpha."""
     return f"override: alpha\nreason: our policy is DROP by design\n{text}"
+
+
+def test_an_overridden_title_is_told_whichever_branch_matched(tmp_path: Path) -> None:
+    """A team that words a finding its own way is not answered with the built-in words of a branch; its own branches keep theirs."""
+    branches = "[{name: a, title: {en: built-in, zh: x}, guard: []}, {name: b, guard: []}]"
+    write(tmp_path, alpha=with_(any=branches), site__o=override("title: {en: ours, zh: x}\n"))
+    rule = load(tmp_path)[0].rules[0]
+    assert [rule.title_of(branch)["en"] for branch in rule.branches] == ["ours", "ours"]
+    write(tmp_path, alpha=with_(any=branches), site__o=override("title: {en: ours, zh: x}\nany: [{name: c, title: {en: of c, zh: x}, guard: []}]\n"))
+    rule = load(tmp_path)[0].rules[0]
+    assert [rule.title_of(branch)["en"] for branch in rule.branches] == ["of c"]
 
 
 def test_an_override_replaces_keys(tmp_path: Path) -> None:
