@@ -21,6 +21,8 @@ from engine.walk.routing import Way
 from engine.walk.trace import Disposition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.model.network import Port
     from engine.model.stack import NetStack
     from engine.walk.walker import Walker
@@ -45,28 +47,39 @@ def unanswered(walker: Walker, at: At, path: list[Port], next_hop: int) -> End |
     asker = asked_from(start, next_hop, 6, at.packet.src)
     if asker is None or (start.link.name, next_hop) in start.stack.neighbors:
         return None
-    question = Packet(6, asker, _GROUP | (next_hop & 0xFFFFFF), "icmpv6", icmp_type=SOLICIT, size=OCTETS, ttl=255)
-    answer = Packet(6, next_hop, asker, "icmpv6", icmp_type=ADVERTISE, size=OCTETS, ttl=255)
-    return _sent(walker, at, question, path) or _sent(walker, replace(at, station=station), answer, path[::-1])
+    asked = passes(walker, at, question(asker, next_hop), _hooks(walker, path), station)
+    if isinstance(asked, End):
+        return asked
+    told = passes(walker, replace(at, station=station), answer(asker, next_hop), _hooks(walker, path[::-1]), start)
+    return told if isinstance(told, End) else None
 
 
-def _sent(walker: Walker, at: At, packet: Packet, path: list[Port]) -> End | None:
+def question(asker: int, next_hop: int) -> Packet:
+    """A solicitation, as it is sent to all who may have an address."""
+    return Packet(6, asker, _GROUP | (next_hop & 0xFFFFFF), "icmpv6", icmp_type=SOLICIT, size=OCTETS, ttl=255)
+
+
+def answer(asker: int, next_hop: int) -> Packet:
+    """The advertisement of who has it."""
+    return Packet(6, next_hop, asker, "icmpv6", icmp_type=ADVERTISE, size=OCTETS, ttl=255)
+
+
+def passes(walker: Walker, at: At, packet: Packet, places: Iterable[Passed], station: Port) -> Packet | End:
+    """A packet of neighbour discovery as it leaves the last of some hooks, or where it ends."""
     recorder = walker.recorder
-    before = path[0].stack
-    for place in _hooks(walker, path):
-        hops, facts, steps = len(recorder.hops), len(recorder.facts), len(recorder.hops[-1].steps) if recorder.hops else 0
+    before: NetStack | None = None
+    for place in places:
+        mark = recorder.mark()
         if recorder.hops and recorder.hops[-1].stack is not place.stack:
             recorder.enter(place.stack, str(place.devices.get("in_device", "")), packet)
         # Marks stay with the packet as long as it stays in a stack.
-        packet, before = packet if place.stack is before else replace(packet, mark=0), place.stack
-        passed = _pass(walker, at, packet, place, path[-1])
+        packet, before = packet if before in {None, place.stack} else replace(packet, mark=0), place.stack
+        passed = _pass(walker, at, packet, place, station)
         if isinstance(passed, End):
             return passed
         packet = passed
-        del recorder.hops[hops:], recorder.facts[facts:]
-        if recorder.hops:
-            del recorder.hops[-1].steps[steps:]
-    return None
+        recorder.rewind(mark)
+    return packet
 
 
 def _pass(walker: Walker, at: At, packet: Packet, place: Passed, station: Port) -> Packet | End:
@@ -91,7 +104,7 @@ def _pass(walker: Walker, at: At, packet: Packet, place: Passed, station: Port) 
 def _hooks(walker: Walker, path: list[Port]) -> list[Passed]:
     """Hooks on the way, in order; only stacks that have rules count."""
     start, station = path[0], path[-1]
-    found = [Passed(start.stack, hook, {"out_device": start.link.name}) for hook in ("OUTPUT", "POSTROUTING")]
+    found = leaving(start)
     for here, bridge, there in zip(path, path[1:], path[2:], strict=False):
         name = bridge.link.name
         if here.link.master == name == there.link.master and calls_netfilter(here.stack, walker.choices, name, 6):
@@ -101,8 +114,17 @@ def _hooks(walker: Walker, path: list[Port]) -> list[Passed]:
                 Passed(here.stack, "FORWARD", {"in_device": name, "out_device": name, **ports}),
                 Passed(here.stack, "POSTROUTING", {"out_device": name, **ports}),
             ]
-    last: dict[str, str | bool] = {"in_device": station.link.name}
     before = path[-2] if len(path) > 1 else start
-    if before.link.master == station.link.name and calls_netfilter(station.stack, walker.choices, station.link.name, 6):
-        last["physin"] = before.link.name
-    return found + [Passed(station.stack, hook, last) for hook in ("PREROUTING", "INPUT")]
+    by_port = before.link.master == station.link.name and calls_netfilter(station.stack, walker.choices, station.link.name, 6)
+    return found + arriving(station, before.link.name if by_port else "")
+
+
+def leaving(port: Port) -> list[Passed]:
+    """Hooks of what a device sends."""
+    return [Passed(port.stack, hook, {"out_device": port.link.name}) for hook in ("OUTPUT", "POSTROUTING")]
+
+
+def arriving(port: Port, physin: str = "") -> list[Passed]:
+    """Hooks of what a device receives; ``physin``: the port of a bridge that bridge-nf tells iptables of."""
+    devices: dict[str, str | bool] = {"in_device": port.link.name, **({"physin": physin} if physin else {})}
+    return [Passed(port.stack, hook, devices) for hook in ("PREROUTING", "INPUT")]

@@ -104,6 +104,17 @@ class Recorder:
         made = Fact(kind, clean, stack.node, stack.name) if source is None else Fact(kind, clean, stack.node, stack.name, source, number, shown)
         self.facts.append(made)
 
+    def mark(self) -> tuple[int, int, int]:
+        """Where the writing is now, for :meth:`rewind`."""
+        return len(self.hops), len(self.facts), len(self.hops[-1].steps) if self.hops else 0
+
+    def rewind(self, mark: tuple[int, int, int]) -> None:
+        """Strike out what was written since a mark: what only prepares a packet (a question for its neighbour) is told only where it fails."""
+        hops, facts, steps = mark
+        del self.hops[hops:], self.facts[facts:]
+        if self.hops:
+            del self.hops[-1].steps[steps:]
+
     def sequence(self) -> int:
         """Running number of routed hops."""
         self._seq += 1

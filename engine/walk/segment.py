@@ -90,31 +90,31 @@ def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: 
         return None
     refused = refusal(port, station, next_hop, packet.src) if packet.family == 4 else None
     if refused is not None:
-        return _unanswered(walker, at, station, refused)
+        return unanswered(walker, at, station, refused)
     asked_as = asked_from(port, next_hop, packet.family, packet.src)
     if asked_as is not None:
         walker.met[station.key, asked_as] = port
     parted = _parted(path) if (port.link.name, next_hop) not in port.stack.neighbors else None
     if parted is not None:
         text = phrase("isolated", one=parted[0].link.name, other=parted[1].link.name)
-        return _unanswered(walker, at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
+        return unanswered(walker, at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
     ended = ndp.unanswered(walker, at, path, next_hop) if packet.family == 6 else None
     if ended is None:
         return None
-    return _told_of(at, replace(ended, packet=packet, errno="", error=unheard(6)[1]))
+    return told_of(at, replace(ended, packet=packet, errno="", error=unheard(6)[1]))
 
 
-def _unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
+def unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
     """ARP gets no answer, for the same reason for which the packet would be dropped there; the sender's stack tells that nobody is there."""
     there = At(station.stack, station.link.name, at.packet, "frame")
     walker.recorder.enter(station.stack, station.link.name, at.packet)
     disposition = Disposition.DROPPED if refused.by == "bridge" else Disposition.SOURCE_INVALID
     text = phrase("arp-refused", why=refused.summary)
     end = walker.stop(there, refused.by, disposition, text, refused.lines, parameter=refused.parameter, back=refused.back)
-    return _told_of(at, replace(end, error=unheard(at.packet.family)[1]))
+    return told_of(at, replace(end, error=unheard(at.packet.family)[1]))
 
 
-def _told_of(at: At, end: End) -> End:
+def told_of(at: At, end: End) -> End:
     """The end of a packet whose neighbour was not found, for whatever reason elsewhere: told of by the stack that has the packet."""
     made_here = at.how == "output"
     return replace(end, stack=at.stack, state=at.state, at_sender=made_here, local=False, physin=at.physin, in_device=at.came_by)

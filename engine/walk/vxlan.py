@@ -13,7 +13,8 @@ from engine.model.fib import Found
 from engine.model.network import Port
 from engine.model.packet import Packet
 from engine.phrases import phrase
-from engine.walk import overlay, tunnels
+from engine.walk import ndp, overlay, segment, tunnels
+from engine.walk.layer2 import answers, asked_from, refusal, silent
 from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
 from engine.walk.recorder import line_of
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
 MULTICAST = ("224.", "239.", "ff")
 """Beginnings of groups that a VXLAN device floods to."""
+FLOW, ASKING = 49152, 49154
+"""Source ports of outer packets: a hash of the inner frame, so that the question for a neighbour and the packet itself are two flows."""
+ARP_OCTETS = 28
+"""Octets of an ARP packet over Ethernet."""
+OPEN = frozenset({Disposition.LEFT_EVIDENCE, Disposition.DEPENDS})
+"""Ends of which the evidence does not tell what comes after."""
 
 
 def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
@@ -39,7 +46,91 @@ def send(walker: Walker, at: At, link: Link, way: Way) -> At | End:
         if peer is None:
             return _unknown(walker, at, link, way, found)
         found = found._replace(**peer._asdict()) if peer.mac else found._replace(remote=peer.remote)
+    if not found.mac and stack.collected("neighbors", link.name):
+        asked = _asked(walker, at, Port(stack, link), way, found)
+        if isinstance(asked, End):
+            return asked
+        found = asked
     return _wrapped(walker, at, link, way, found)
+
+
+def _asked(walker: Walker, at: At, start: Port, way: Way, found: Entry) -> Entry | End:
+    """The entry once the device has asked for the next hop, or the end of the packet where nobody answers.
+
+    The question is flooded, the answer is for the asker's MAC, and each crosses the tunnel in an outer packet of its own.
+    """
+    station = walker.met.get((start.key, way.next_hop)) or _answerer(walker, at, start, way, _flooded(start) or [found])
+    if isinstance(station, End):
+        if station.disposition in OPEN:
+            return replace(station, packet=at.packet)
+        return segment.told_of(at, replace(station, packet=at.packet, errno="", error=unheard(at.packet.family)[1]))
+    towards = _towards(start.stack, start.link, station.link.mac, station.stack)
+    return towards if towards.remote else found._replace(mac=station.link.mac)
+
+
+def _answerer(walker: Walker, at: At, start: Port, way: Way, copies: list[Entry]) -> Port | End:
+    """Who answers one of the copies of a question; if nobody does, what becomes of the first, or of one that leaves the evidence."""
+    mark = walker.recorder.mark()
+    ends: list[End] = []
+    for copy in copies:
+        station = _exchange(walker, at, start, way, copy)
+        if isinstance(station, End) and len(copies) == 1:
+            return station
+        walker.recorder.rewind(mark)
+        if isinstance(station, Port):
+            return station
+        ends.append(station)
+    told = next((copy for copy, end in zip(copies, ends, strict=True) if end.disposition in OPEN), copies[0])
+    return _exchange(walker, at, start, way, told)
+
+
+def _exchange(walker: Walker, at: At, start: Port, way: Way, found: Entry) -> Port | End:
+    """Who answers for the next hop, or what stops the question or the answer (``arp_process``, ``ndisc_recv_ns``)."""
+    family, hop = at.packet.family, way.next_hop
+    asker = asked_from(start, hop, family, at.packet.src)
+    if asker is None:
+        return segment.unresolved(walker, at, start, way, ())
+    asks = ndp.question(asker, hop) if family == 6 else Packet(4, asker, hop, "arp", size=ARP_OCTETS)
+    station = _frame(walker, at, start, way, found, asks)
+    if isinstance(station, End) or station.link.master:
+        return station  # behind a bridge whoever is asked there answers
+    refused = refusal(start, station, hop, at.packet.src) if family == 4 else None
+    if refused is not None:
+        return segment.unanswered(walker, at, station, refused)
+    if not answers(station, hop, family, asker) or (family == 4 and silent(start, station, hop, at.packet.src, walker.choices)):
+        return segment.unresolved(walker, at, start, way, ())
+    walker.met[station.key, asker] = start
+    back = _towards(station.stack, station.link, start.link.mac, start.stack)
+    if not back.remote and not station.stack.collected("fdb", station.link.name):
+        return station
+    tells = ndp.answer(asker, hop) if family == 6 else Packet(4, hop, asker, "arp", size=ARP_OCTETS)
+    returned = _frame(walker, at, station, Way("unicast", station.link.name, asker, "", Found("unicast")), back, tells)
+    if isinstance(returned, End):
+        # Whether it comes back from beyond the evidence is asked of the answer to the packet itself.
+        return station if returned.disposition in OPEN else returned
+    return station if returned.key == start.key else segment.unresolved(walker, at, start, way, ())
+
+
+def _frame(walker: Walker, at: At, port: Port, way: Way, found: Entry, packet: Packet) -> Port | End:  # noqa: PLR0917 - private; both ends and what is sent
+    """The device that gets a question or an answer which a device sends; that of IPv6 passes ip6tables on both sides, ARP passes no chain of IP."""
+    at = replace(at, stack=port.stack)
+    if packet.family == 6:
+        left = ndp.passes(walker, at, packet, ndp.leaving(port), port)
+        if isinstance(left, End):
+            return left
+        packet = left
+    inside = replace(at, packet=replace(at.packet, size=packet.size, mark=packet.mark))
+    if not found.remote:
+        return _unknown(walker, inside, port.link, way, found)
+    there = _wrapped(walker, inside, port.link, way, found, ASKING)
+    if isinstance(there, End):
+        return there
+    station = Port(there.stack, there.stack.link(there.device))
+    if packet.family == 6 and not station.link.master:
+        came = ndp.passes(walker, at, replace(packet, mark=there.packet.mark), ndp.arriving(station), station)
+        if isinstance(came, End):
+            return came
+    return station
 
 
 def bridged(walker: Walker, at: At, here: Port, there: Port, station: Port) -> At | End:
@@ -63,7 +154,7 @@ def bridged(walker: Walker, at: At, here: Port, there: Port, station: Port) -> A
     return replace(gone, station=station) if isinstance(gone, At) else gone
 
 
-def _wrapped(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At | End:
+def _wrapped(walker: Walker, at: At, link: Link, way: Way, found: Entry, sport: int = FLOW) -> At | End:  # noqa: PLR0917 - both ends of a tunnel
     """The outer packet goes to the remote VTEP, and the inner one comes out of it there."""
     stack, packet = at.stack, at.packet
     walker.recorder.step("encapsulate", phrase("vxlan-to", device=link.name, vni=link.vxlan_id, remote=found.remote), "rewrite", found.lines)
@@ -73,7 +164,7 @@ def _wrapped(walker: Walker, at: At, link: Link, way: Way, found: Entry) -> At |
         to_int(link.vxlan_local) if link.vxlan_local else 0,
         to_int(found.remote),
         "udp",
-        49152,
+        sport,
         link.vxlan_port or 8472,
         mark=packet.mark,
         size=packet.size + (50 if family == 4 else 70),
@@ -167,19 +258,33 @@ def remote_of(stack: NetStack, link: Link, way: Way) -> str:
 
 
 def _vtep(stack: NetStack, link: Link, way: Way) -> Entry:
-    """The remote VTEP by the neighbour entry of the next hop and the forwarding database, else where floods go, else the device's own remote."""
+    """The remote VTEP by the neighbour entry of the next hop and the forwarding database."""
     entry = stack.neighbors.get((link.name, way.next_hop))
-    mac = str(entry.fields.get("mac", "")) if entry is not None else ""
+    return _towards(stack, link, str(entry.fields.get("mac", "")) if entry is not None else "")._replace(neighbor=entry)
+
+
+def _towards(stack: NetStack, link: Link, mac: str, there: NetStack | None = None) -> Entry:
+    """Where a frame for a MAC ("" = for all) is sent: as the forwarding database says, else where floods go, else the device's own remote.
+
+    ``there``: the stack whose copy of a flooded frame counts.
+    """
     table = [f for f in stack.facts("fdb") if f.fields.get("device") == link.name and f.fields.get("dst")]
     exact = next((f for f in table if mac and f.fields.get("mac") == mac), None)
     if exact is not None:
-        return Entry(str(exact.fields["dst"]), mac, entry, exact)
-    flood = next((f for f in table if f.fields.get("mac") == "00:00:00:00:00:00"), None)
-    if flood is not None:
-        return Entry(str(flood.fields["dst"]), mac, entry, flood)
+        return Entry(str(exact.fields["dst"]), mac, None, exact)
+    copies = _flooded(Port(stack, link))
+    meant = (e for e in copies if there is not None and there.own(to_int(e.remote), family_of(e.remote)) is not None)
+    if copies:
+        return next(meant, copies[0])._replace(mac=mac)
     if link.vxlan_remote and not link.vxlan_remote.startswith(MULTICAST):
-        return Entry(link.vxlan_remote, mac, entry, link.fact)
-    return Entry("", mac, entry, None)
+        return Entry(link.vxlan_remote, mac, None, link.fact)
+    return Entry("", mac, None, None)
+
+
+def _flooded(port: Port) -> list[Entry]:
+    """Where frames for all are sent, by the forwarding database: a copy to each."""
+    table = (f for f in port.stack.facts("fdb") if f.fields.get("device") == port.link.name and f.fields.get("dst"))
+    return [Entry(str(f.fields["dst"]), "", None, f) for f in table if f.fields.get("mac") == "00:00:00:00:00:00"]
 
 
 def _overlay_peer(walker: Walker, stack: NetStack, link: Link, way: Way, packet: Packet) -> Entry | None:

@@ -153,3 +153,49 @@ def test_no_end_that_was_meant() -> None:
     world = pair(vni=7)
     world.stack("n1").device("flannel.7", kind="vxlan id 7 local 192.0.2.1 dev eth0 dstport 8472 nolearning", mac=OTHER)
     assert [(f["lost"], f.get("peer_device")) for f in tunnelled(asked(world))] == [("no-device", None)]
+
+
+def asking(*floods: str) -> World:
+    """The same two nodes, whose neighbours have to be asked for: by frames to all, which each sends to some VTEPs."""
+    world = pair()
+    for number, other in ((1, 2), (2, 1)):
+        copies = floods if number == 1 and floods else (f"192.0.2.{other}",)
+        lines = "\n".join(f"00:00:00:00:00:00 dev flannel.1 dst {vtep} self permanent" for vtep in copies)
+        world.stack(f"n{number}").shows("ip neigh", "").shows("bridge fdb show", lines)
+    return world
+
+
+def test_questions_are_answered() -> None:
+    """Where nothing stops question and answer, they leave no trace; the other end knows who asked, and asks nothing in turn."""
+    trace = asked(asking())
+    assert trace.client_sees == "connected"
+    assert [(f["direction"], f["mac"], f["lost"]) for f in tunnelled(trace)] == [("request", B, ""), ("reply", A, "")]
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_questions_are_lost_outside(node: str) -> None:
+    """The outer packet of the question dies at the other end, that of the answer at home: either way nobody is heard, and the sender is told."""
+    world = asking()
+    world.stack(node).filter("-A INPUT -p udp -m udp --dport 8472 -j DROP")
+    trace = asked(world)
+    assert (trace.client_sees, drops(trace)) == ("EHOSTUNREACH", [(node, "rule")])
+
+
+def test_questions_come_home() -> None:
+    """A question that its own sender gets back is no answer."""
+    world = asking()
+    world.stack("n1").shows("iptables-save", "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j REDIRECT\nCOMMIT\n")
+    trace = asked(world)
+    assert (trace.client_sees, drops(trace)) == ("EHOSTUNREACH", [("n1", "fdb")])
+
+
+def test_questions_are_flooded() -> None:
+    """Each VTEP gets a copy: one that answers suffices, and nobody's silence is told of; if none does, the first's is."""
+    world = asking("192.0.2.3", "192.0.2.2")
+    kind = "vxlan id 1 local 192.0.2.3 dev eth0 dstport 8472 nolearning"
+    world.host("n3", "192.0.2.3/24").device("flannel.1", "10.244.3.0/32", kind=kind, mac=OTHER)
+    trace = asked(world)
+    assert (trace.client_sees, [f["remote"] for f in tunnelled(trace)], drops(trace)) == ("connected", ["192.0.2.2", "192.0.2.1"], [])
+    world.stack("n2").filter("-A INPUT -p udp -m udp --dport 8472 -j DROP")
+    trace = asked(world)
+    assert (trace.client_sees, drops(trace)) == ("EHOSTUNREACH", [("n1", "neighbor")])
