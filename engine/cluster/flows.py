@@ -104,8 +104,8 @@ class _Place:
 
 
 def _translated(walked: Iterable[Fact]) -> Fact | None:
-    """The last translation of the request's source."""
-    found = [f for f in walked if f.kind == "nat" and (f.get("type"), f.get("direction")) == ("source", "request")]
+    """The last translation of the request's source that a line of the evidence makes: one that was only supposed does not judge anybody."""
+    found = [f for f in walked if f.kind == "nat" and f.source.name and (f.get("type"), f.get("direction")) == ("source", "request")]
     return found[-1] if found else None
 
 

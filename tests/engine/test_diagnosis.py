@@ -366,6 +366,14 @@ def test_order() -> None:
     assert [name for name in dict.fromkeys(order) if name != "policy"] == ["grave", "mild", "odd"]
 
 
+def test_what_a_walk_met_comes_first() -> None:
+    """Of two causes that are equally sure, the one on the packet's way comes before one that is only known to be wrong, however severe."""
+    aside = Rule("aside", {"en": "x"}, severity="critical", when=(Pattern("link", "l"),), branches=(Branch("b", "root-cause"),), explain={"en": "x"})
+    diagnosis = diagnosed(filtered(FORWARD="DROP"), aside, rule("policy", where={"by": "policy"}, severity="low"))
+    assert [(f.id, f.standing) for f in diagnosis.findings][:1] == [("policy", Standing.ROOT_CAUSE)]
+    assert "aside" in {f.id for f in diagnosis.findings if f.standing is Standing.ROOT_CAUSE}
+
+
 def test_languages() -> None:
     """English is always there; another language is rendered beside it, in English words where it has none of its own."""
     titled = rule("policy", remedies=[ACCEPT], where={"by": "policy"}, title={"en": "dropped", "zh": "丢弃"}, explain={"en": "why", "zh": "原因"})
