@@ -21,6 +21,30 @@ def listed(facts: Sequence[Fact]) -> list[Fact]:
 
 def merged(facts: Sequence[Fact]) -> list[Fact]:
     """The facts, each container once: the listing that shows most, completed by the others."""
+    return _named(_identified(facts))
+
+
+def _named(facts: list[Fact]) -> list[Fact]:
+    """The facts, what was told of a container by its name alone joined to the one that bears it."""
+    loose = [f for f in facts if f.kind == "container" and not f.get("id") and f.get("endpoints") and not f.get("ports")]
+    change: dict[int, Fact | None] = {}
+    for fact in loose:
+        name = str(fact.get("name", ""))
+        known = [f for f in facts if f.kind == "container" and f.node == fact.node and f.get("id") and _is_called(f, name)]
+        if len(known) == 1:
+            whole = change.get(id(known[0])) or known[0]
+            ends = [e for e in fact.get("endpoints", ()) if e.get("address") not in {k.get("address") for k in whole.get("endpoints", ())}]
+            change[id(known[0])] = whole.having(endpoints=(*(k for k in whole.get("endpoints", ()) if k.get("address")), *ends))
+            change[id(fact)] = None
+    return [made for f in facts if (made := change.get(id(f), f)) is not None]
+
+
+def _is_called(fact: Fact, name: str) -> bool:
+    """Whether a container bears a name, or its identity begins so."""
+    return bool(name) and (fact.get("name") == name or (len(name) > 2 and str(fact.get("id", "")).startswith(name)))
+
+
+def _identified(facts: Sequence[Fact]) -> list[Fact]:
     places: dict[tuple[str, str], int] = {}
     made: list[Fact] = []
     for fact in facts:

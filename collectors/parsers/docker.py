@@ -31,7 +31,7 @@ _STATES = {
 def parse(source: Source, place: Place) -> list[Fact]:
     """Facts of ``docker|podman inspect`` and ``network inspect`` (told apart object by object) or of ``docker|podman ps``."""
     if not is_json(source.text):
-        return parse_ps(source, place)
+        return _parse_cut(source, place) or parse_ps(source, place)
     out = Emitter(source, place)
     read = read_json(source.text)
     emit_broken(out, read)
@@ -49,6 +49,19 @@ def parse(source: Source, place: Place) -> list[Fact]:
             _podman_cni_network(out, number, entry)
     _claim(out, source.command, whole=read.complete)
     return out.done()
+
+
+def _parse_cut(source: Source, place: Place) -> list[Fact]:
+    """Facts of what people cut out of ``inspect``; none for any other output."""
+    if "inspect" not in source.command:
+        return []
+    from collectors.parsers import inspected
+
+    call = inspected.asked(source.command)
+    out = Emitter(source, place)
+    if call is not None:
+        inspected.read(out, call)
+    return out.done() if out.facts else []
 
 
 def _claim(out: Emitter, command: str, whole: bool) -> None:

@@ -470,7 +470,8 @@ class _Node:
         meant = [d for d in self._meant(machines, bridges) if self._may_hold(d) or tenants.stacks]
         self._published(meant, bridges)
         planned = tenants.planned(bridges, meant, self.clues, self.named)
-        self._carry({tenant.bridge for tenant in planned})
+        whole = self._whole("links")
+        self._carry({tenant.bridge for tenant in planned if tenant.passing or not whole})
         routes = [f for f in (*self.facts.at("route", self.node, HOST), *self.made) if f.kind == "route" and f.get("dst") == "0.0.0.0/0"]
         outside = next((str(f.get("gateway")) for f in routes if f.get("gateway")), "")
         gateways = {d: outside or own.partition("/")[0] if d in machines else own.partition("/")[0] for d, own in bridges.items()}
@@ -508,8 +509,6 @@ class _Node:
 
     def _carry(self, bridges: set[str]) -> None:
         """A bridge has a carrier as soon as somebody hangs on it: who listed it alone, and empty, did so before or after."""
-        if self._whole("links"):
-            return
         for link in list(self.facts.at("link", self.node, HOST)):
             if link.get("name") in bridges and link.get("carrier") is False and link.get("up") and not self._has_ports(str(link.get("name"))):
                 self.instead.append(link)
@@ -583,6 +582,8 @@ class _Node:
             self._say(f"{self.node} forwards: it has a rule for clients of its tunnel.", f"{self.node} 已开启转发：它有针对隧道客户端的规则。")
         if any(key.endswith(".rp_filter") for key in seen):
             del usual["net.ipv4.conf.all.rp_filter"]
+        # A key that was asked for and is not there has no value at all: the module that brings it is not loaded.
+        seen |= {str(f.get("scope")) for f in self.facts.at("collected", self.node, HOST) if f.get("what") == "sysctls"}
         for key, value in usual.items():
             if key not in seen:
                 self._add("sysctl", key=key, value=value)

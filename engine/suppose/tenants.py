@@ -31,6 +31,8 @@ MOST: Final = 6
 """Tenants of one node that are completed."""
 FIRST: Final = 254
 """Runtimes give the first addresses of a subnet; one that is further away is of another network under the same numbers."""
+PASSING: Final = "container"
+"""Name of the stack of a container that a command line started, if it gave it none."""
 PORTS: Final = re.compile(r"(?:veth|vnet|tap|fwpr|lxc|vb-)\w*.*")
 """Devices by which tenants hang on a bridge."""
 
@@ -57,6 +59,11 @@ class Tenant:
     def address(self) -> str:
         """The address alone."""
         return self.own.partition("/")[0]
+
+    @property
+    def passing(self) -> bool:
+        """Whether it was run for one command: a listing of the node's devices was taken before or after that."""
+        return self.name == PASSING and self.shown
 
 
 class Tenants:
@@ -275,7 +282,7 @@ class Tenants:
             return True
         index = next((int(f.get("index")) for f in self._of("link", tenant.name) if f.get("name") == device and f.get("index")), 0)
         port = self._free_port(bridge, links)
-        if port is None and self.whole("links", HOST):
+        if port is None and self.whole("links", HOST) and not tenant.passing:
             return False
         outer = int(port.get("index") or 0) if port is not None else 0
         outer, index = outer or OUTER_INDEX + number, (int(port.get("peer_index") or 0) if port is not None else 0) or index or INNER_INDEX + number

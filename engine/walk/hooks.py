@@ -156,7 +156,8 @@ def calls_netfilter(stack: NetStack, choices: Choices, bridge: str, family: int)
     value = stack.sysctl(key)
     if value is not None:
         return bool(value)
-    if stack.sysctls_complete or not (stack.netfilter.tables or stack.nftables.tables):
+    # Without br_netfilter there is no such key.
+    if stack.sysctls_complete or stack.collected("sysctls", key) or not (stack.netfilter.tables or stack.nftables.tables):
         return False
     unknown = Unknown(stack.node, stack.name, key, f"sysctl {key}", phrase("bridge-nf-unseen", bridge=bridge))
     return choices.ask(("bridge-nf", stack.node, stack.name, family), ("on", "off"), unknown) == 0

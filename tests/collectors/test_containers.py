@@ -37,3 +37,14 @@ def test_listed_tables_beat_front_ends() -> None:
     shown = Fact("netfilter_table", {"family": 4, "table": "filter"}, "n1")
     assert listed([told, shown]) == [shown]
     assert listed([told, shown.at("n2", "host")]) == [told, shown.at("n2", "host")]
+
+
+def test_known_by_its_name_alone() -> None:
+    """An address that was told of a name is the container's that bears it, unless several do; what is known already is not told twice."""
+    told = Fact("container", {"id": "", "name": "web", "endpoints": ({"network": "", "address": "172.18.0.9"},)}, "n1")
+    (one,) = merged([LISTED, told])
+    assert (one.get("ports"), [e["address"] for e in one.get("endpoints")]) == (LISTED.get("ports"), ["172.18.0.9"])
+    (one,) = merged([JOINED, told.having(endpoints=({"network": "", "address": "172.17.0.2"},))])
+    assert one.get("endpoints") == JOINED.get("endpoints")
+    assert len(merged([LISTED, LISTED.having(id="ffffffffffff"), told])) == 3
+    assert len(merged([LISTED.at("n2", "host"), told])) == 2

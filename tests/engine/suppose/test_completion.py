@@ -390,3 +390,31 @@ def test_network_that_lists_its_containers(tmp_path: Path, target: str, cause: l
     files = {"docker_network_inspect_bridge": network, "iptables_-t_nat_-S": f"-N DOCKER\n{rules}"}
     report = asked(tmp_path, "from outside curl http://10.44.3.19/ gives: No route to host", **files)
     assert [f.id for f in report.findings] == cause
+
+
+IDLE = """\
+2: enp3s0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state UP group default
+    link/ether 1c:6f:65:3e:90:b7 brd ff:ff:ff:ff:ff:ff
+    inet 192.168.178.44/24 brd 192.168.178.255 scope global dynamic enp3s0
+3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default
+    link/ether 02:42:8d:6a:f0:13 brd ff:ff:ff:ff:ff:ff
+    inet 172.17.42.1/16 scope global docker0
+"""
+
+
+@pytest.mark.parametrize(("value", "cause"), [("0", ["ip-forward-disabled"]), ("1", [])])
+def test_container_of_one_command(tmp_path: Path, value: str, cause: list[str]) -> None:
+    """A container that was run for one ping had its wire while it ran; a listing of an idle bridge was taken at another time."""
+    ping = "PING 8.8.8.8 (8.8.8.8): 56 data bytes\n\n--- 8.8.8.8 ping statistics ---\n3 packets transmitted, 0 packets received, 100% packet loss\n"
+    keys = f"net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.forwarding = 1\nnet.ipv4.conf.enp3s0.forwarding = {value}\n"
+    text = f"$ docker run --rm busybox ping -c3 8.8.8.8\n{ping}$ sysctl -a | grep forwarding\n{keys}$ ip addr\n{IDLE}"
+    report = asked(tmp_path, "no network in containers, ping 8.8.8.8: 100% packet loss", **{"post.txt": text})
+    assert [f.id for f in report.findings] == cause
+
+
+def test_parameter_that_is_not_there(tmp_path: Path) -> None:
+    """A parameter that sysctl did not find has no value that could be supposed."""
+    missing = "sysctl: cannot stat /proc/sys/net/bridge/bridge-nf-call-iptables: No such file or directory\n"
+    for text, told in ((missing, []), ("net.ipv4.ip_forward = 1\n", ["1"])):
+        facts = supposed(tmp_path, "containers time out", ip_addr=ADDRESSES, **{"sysctl.txt": text})
+        assert [f.get("value") for f in facts if f.get("key") == "net.bridge.bridge-nf-call-iptables"] == told

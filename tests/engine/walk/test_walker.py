@@ -280,6 +280,15 @@ def test_bridge_nf_unseen() -> None:
     assert "net.bridge.bridge-nf-call-iptables" in [unknown.what for unknown in trace.depends]
 
 
+def test_bridge_nf_that_is_not_there() -> None:
+    """Where sysctl was asked for the parameter and there is none, br_netfilter is not loaded, whatever else was not collected."""
+    world = bridge(None, "DROP")
+    missing = "sysctl: cannot stat /proc/sys/net/bridge/bridge-nf-call-iptables: No such file or directory"
+    asked = "sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables"
+    world.stack("n1").unseen("sysctl -a").shows(asked, f"net.ipv4.ip_forward = 1\n{missing}")
+    assert world.sees("n1/a", "10.244.0.3") == "connected"
+
+
 def test_physdev_sees_the_ports() -> None:
     """In FORWARD a bridged packet has both its ports."""
     rules = ("-A FORWARD -m physdev --physdev-in veth-a --physdev-out veth-b --physdev-is-bridged -j ACCEPT",)
