@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 AGREE = "agree"
 DEPENDS = "depends"
 ENDING = frozenset({"DROP", "REJECT"})
+LATER = frozenset({"INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+"""Chains of iptables that a packet for a group to which a stack does not belong never gets to."""
 REFILL = 1.05
 """Seconds until the kernel has earned the right to one more ICMP error about an unroutable packet (``ip_error``: five at first, then one a second a
 source; there is no switch for one namespace)."""
@@ -63,6 +65,7 @@ def run(kernel: Kernel, scenario: Scenario) -> Iterator[Result]:
                 time.sleep(REFILL)
             if again == 2:
                 kernel.forget()
+            kernel.settle()
             prediction, outcome = predict(network, probe, sport + again), kernel.send(probe, sport + again, LONG)
             kind = judge(probe, prediction, outcome)
         yield Result(kind, probe, "" if kind in {AGREE, DEPENDS} else tell(probe, prediction, outcome))
@@ -97,7 +100,7 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
         return "rule: another one ended the packet"
     if not course.translated_by <= moved:
         return "rule: another one translated the packet"
-    ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING}
+    ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING and m.stack not in _overheard(course, outcome)}
     if ":" in probe.dst and ending and {place[0] for place in ending} <= {place[0] for place in course.translated_by}:
         return ""  # after DNAT of a bridged packet IPv6 sends redirects, and no parameter keeps it from that: other packets than the flow's
     lost = course.reply is not None and (course.astray or course.reply.disposition is not Disposition.DELIVERED)
@@ -107,6 +110,12 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
     if outcome.sees != "connected" and probe.protocol != "tcp" and not lost and not course.ended_by and ending and not _lost_outside(course):
         return "rule: an unforeseen one ended the packet"
     return ""
+
+
+def _overheard(course: Course, outcome: Outcome) -> set[str]:
+    """Stacks that no packet of the flow came to, but whose PREROUTING a flooded question for an IPv6 neighbour on their segment did."""
+    further = {m.stack for m in outcome.moved if m.chain in LATER}
+    return set(course.bystanders - further)
 
 
 def _lost_outside(course: Course) -> bool:

@@ -51,8 +51,9 @@ BASE_SYSCTLS = {
     # No SYN-ACK is repeated into the next probe's counters.
     "net.ipv4.tcp_synack_retries": 0,
 }
-NEIGHBOURS = {"retrans_time_ms": 15, "proxy_delay": 0}
-"""Per device: neighbour failure after 45 ms instead of 3 s, proxies answer at once instead of within 0.8 s."""
+NEIGHBOURS = {"retrans_time_ms": 15, "proxy_delay": 0, "delay_first_probe_time": 3600}
+"""Per device: neighbour failure after 45 ms instead of 3 s, proxies answer at once instead of within 0.8 s, and what was learned is not asked about
+anew 5 s after it was used, amid another probe."""
 NATIVE = "nft list ruleset"
 OCTETS = 60
 """Size of probes: that of a SYN with the usual options."""
@@ -60,6 +61,7 @@ _PR_SET_PDEATHSIG = 1
 _IP_RECVERR = 11
 _IP_PKTINFO = 8
 _IP_TRANSPARENT = 19
+_TCP_REPAIR = 19
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DO = 10, 23, 2
 _IPV6_RECVERR = 25
 _RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, _IP_RECVERR), socket.AF_INET6: (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
@@ -107,7 +109,6 @@ class Helper:
         self.libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         self.tcp: list[socket.socket] = []
         self.udp: list[socket.socket] = []
-        self.connections: list[socket.socket] = []
         self.echo: threading.Thread | None = None
         self.wake: tuple[socket.socket, socket.socket] | None = None
         self.counts: dict[Moved, int] = {}
@@ -225,21 +226,20 @@ class Helper:
             for end in self.wake:
                 end.close()
         self.echo = self.wake = None
-        for each in (*self.tcp, *self.udp, *self.connections):
+        for each in (*self.tcp, *self.udp):
             each.close()
-        self.tcp, self.udp, self.connections = [], [], []
+        self.tcp, self.udp = [], []
 
     def accepted(self) -> list[str]:
         """Source addresses of the TCP connections since the last call."""
-        for old in self.connections:
-            old.close()
-        self.connections, found = [], []
+        found = []
         for server in self.tcp:
             with suppress(BlockingIOError):
                 while True:
                     connection, peer = server.accept()
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    self.connections.append(connection)
+                    with connection:
+                        # Without a packet, which would be counted with the next probe's.
+                        connection.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
                     found.append(peer[0])
         return found
 

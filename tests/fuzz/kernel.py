@@ -20,6 +20,8 @@ SHORT = 0.1
 LONG = 1.5
 """Seconds for the second try of a probe whose outcome is in doubt."""
 
+SETTLING = 20
+"""Readings of all counters after which they are taken as they are."""
 PATIENCE = 20.0
 """Seconds that a helper may take for anything."""
 
@@ -124,6 +126,12 @@ class Kernel:
             moved.update(counted)
             source = source or next(iter(accepted), "")
         return Outcome(sees, source, frozenset(moved))
+
+    def settle(self) -> None:
+        """Wait until no counter moves any more: what a busy machine still does for one probe must not be counted with the next."""
+        for _ in range(SETTLING):
+            if not any(counted for counted, _ in self._all("after", dict.fromkeys(self._stacks, ())).values()):
+                return
 
     def forget(self) -> None:
         """Bring the namespaces back to what was collected, as far as probes changed it."""

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from collectors.evidence import read_files
 from engine.facts import HOST, FactBase
+from engine.inet import family_of
 from engine.model import build
+from engine.model.network import Port
 from engine.walk import walk
 from engine.walk.choices import MAX_REPLAYS, replays
 from engine.walk.journey import Journey
+from engine.walk.layer2 import explore
 from engine.walk.trace import Disposition, Flow
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class Course:
     """Rules that translate the request."""
     request: Walked
     reply: Walked | None
+    bystanders: frozenset[str]
+    """IPv6: stacks that only share a segment with those that the packets came to; they see each question for a neighbour there."""
     astray: bool = False
     """The answer arrived where nobody waits for it: at another stack, or from or for another address or port."""
 
@@ -74,16 +79,28 @@ def predict(network: Network, probe: Probe, sport: int) -> Prediction:
     """Walk a probe, and every course that chance may give it."""
     flow = Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, size=probe.size, sport=sport)
     trace = walk(network, flow)
+    family = family_of(probe.dst)
     runs = list(replays(lambda choices: Journey(network, flow, 0, choices, "").run()))
-    return Prediction(trace.client_sees, tuple(_course(run, asked) for run, asked in runs), len(runs) < MAX_REPLAYS, trace)
+    return Prediction(trace.client_sees, tuple(_course(network, run, asked, family) for run, asked in runs), len(runs) < MAX_REPLAYS, trace)
 
 
-def _course(run: Run, asked: list[Asked]) -> Course:
+def _course(network: Network, run: Run, asked: list[Asked], family: int) -> Course:
     ended = frozenset(_place(f) for f in run.facts if f.kind == "drop" and f.get("table"))
     translated = frozenset(_place(f) for f in run.facts if f.kind == "nat" and f.get("direction") == "request")
     astray = any(f.kind == "drop" and f.get("by") == "socket" and f.get("direction") == "reply" for f in run.facts)
     chance = prod(map(_chance, asked), start=Fraction(1))
-    return Course(run.sees, chance, frozenset(_sources(run)), ended, translated, run.request, run.reply, astray)
+    sources = frozenset(_sources(run))
+    return Course(run.sees, chance, sources, ended, translated, run.request, run.reply, _bystanders(network, run, family), astray)
+
+
+def _bystanders(network: Network, run: Run, family: int) -> frozenset[str]:
+    if family == 4:
+        return frozenset()  # ARP passes no chain of IP
+    hops = [hop for walked in (run.request, run.reply) if walked is not None for hop in walked.hops]
+    there = [(stack, device) for hop in hops if (stack := network.stack(hop.node, hop.stack)) for device in (hop.in_device, hop.out_device)]
+    starts = [Port(stack, stack.links[device]) for stack, device in there if device in stack.links and device != "lo"]
+    reached = {port.stack.name for start in starts for port in explore(network, start, 0, 6).reached.values()}
+    return frozenset(reached - {hop.stack for hop in hops})
 
 
 def _chance(asked: Asked) -> Fraction:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fuzz.compare import AGREE, DEPENDS, run
+from tests.fuzz.compare import AGREE, DEPENDS, judge, run
 from tests.fuzz.generate import generate
+from tests.fuzz.helper import Moved
 from tests.fuzz.kernel import Kernel
 from tests.fuzz.model import predict, read
 from tests.fuzz.reduce import load, reduce
-from tests.fuzz.scenario import FIRST_SPORT, from_plain
+from tests.fuzz.scenario import FIRST_SPORT, Probe, Scenario, Stack, from_plain
 from tests.lab.machine import why_not
 
 if TYPE_CHECKING:
@@ -81,6 +83,30 @@ def test_shares(kernel: Kernel) -> None:
         seen = [kernel.send(probe, FIRST_SPORT + at).sees for at in range(TRIES)]
         assert set(seen) <= {course.sees for course in courses}
         assert abs(seen.count("connected") - TRIES * share) <= 4 * (TRIES * share * (1 - share)) ** 0.5, (probe, share, seen)
+
+
+@pytest.mark.lab
+def test_bystanders(kernel: Kernel) -> None:
+    """A question for an IPv6 neighbour is flooded: rules on PREROUTING count it at all who hear it, and only those are not taken for the flow's."""
+    if why_not():
+        pytest.skip(why_not())
+    switches = {f"net.ipv6.conf.{key}.disable_ipv6": 0 for key in ("all", "default")}
+    pods = {name: Stack({**switches}, [f"addr add 2001:db8::{at}/64 dev eth0", "link set eth0 up"]) for at, name in enumerate(("p1", "p2", "p3"), 1)}
+    pods["p1"].ip.append("-6 route add default via 2001:db8::2")
+    pods["p2"].sysctls["net.ipv6.conf.all.forwarding"] = 1
+    pods["p3"].legacy6 = ["*raw", ":PREROUTING ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", "-A PREROUTING -j DROP", "COMMIT"]
+    ports = [line for name in pods for line in (f"link set v{name} master br0", f"link set v{name} up")]
+    host = Stack({}, ["link add br0 type bridge mcast_snooping 0", "link set br0 up", *ports])
+    probe = Probe("p1", "icmp", "2001:db8:9::9", 0)
+    kernel.build(Scenario({"host": host, **pods}, [[name, "eth0", "host", f"v{name}"] for name in pods], [probe]))
+    prediction = predict(read(kernel.collect()), probe, FIRST_SPORT)
+    kernel.settle()
+    outcome = kernel.send(probe, FIRST_SPORT)
+    assert {(m.stack, m.chain, m.target) for m in outcome.moved} == {("p3", "PREROUTING", "DROP")}
+    assert outcome.sees == "ENETUNREACH"
+    assert judge(probe, prediction, outcome) == AGREE
+    further = replace(outcome, moved=outcome.moved | {Moved("p3", "legacy", "filter", "INPUT", 1, "DROP")})
+    assert judge(probe, prediction, further) != AGREE
 
 
 def test_disagreement_is_seen_and_reduced(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
