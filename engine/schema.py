@@ -344,7 +344,7 @@ KINDS: Final[dict[str, Kind]] = {
     "published_port": Kind(
         "A port of a node that a runtime says it publishes for a running container (computed from container).",
         {"runtime": "str", "container": "str: name", "host_ip": "str: '' = every address", "host_port": "int", "container_port": "int", "protocol": "str",
-         "address": "str: of the container", "network": "str", "bridge": "str: bridge of that network, if known"},
+         "address": "str: of the container, if known", "network": "str", "bridge": "str: bridge of that network, if known"},
         "engine",
     ),
     "container_network": Kind(

@@ -137,13 +137,15 @@ def published_ports(base: FactBase) -> Iterator[Fact]:
     networks = {(f.node, f.fields.get("name")): f for f in base.of_kind("container_network")}
     for one in base.of_kind("container"):
         endpoints = [e for e in one.fields.get("endpoints") or () if e.get("address") and ":" not in e["address"]]
-        if one.fields.get("state") != "running" or not endpoints:
+        # A listing of containers alone (docker ps) tells ports and no addresses.
+        if one.fields.get("state") != "running" or (not endpoints and "endpoints" in one.fields):
             continue
         # The runtime publishes on the network that has the container's default gateway: the first by name of those that are no internal ones.
-        end = min(endpoints, key=lambda e: (not e.get("gateway"), e.get("network", "")))
+        end = min(endpoints, key=lambda e: (not e.get("gateway"), e.get("network", "")), default={})
         network = networks.get((one.node, end.get("network")))
         common = {name: one.fields[field] for name, field in (("runtime", "runtime"), ("container", "name")) if field in one.fields}
-        common |= {"address": end["address"], "network": end.get("network", "")}
+        if end:
+            common |= {"address": end["address"], "network": end.get("network", "")}
         if network is not None and network.fields.get("bridge"):
             common["bridge"] = network.fields["bridge"]
         for port in one.fields.get("ports") or ():

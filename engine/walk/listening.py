@@ -95,7 +95,7 @@ def _behind_proxy(network: Network, flow: Fact, facts: Sequence[Fact]) -> list[F
         return []
     found: list[Fact] = []
     for port in network.facts.of_kind("published_port"):
-        if port.node != host.node or (port.get("host_port"), port.get("protocol")) != (flow.get("port"), "tcp"):
+        if port.node != host.node or (port.get("host_port"), port.get("protocol")) != (flow.get("port"), "tcp") or not port.get("address"):
             continue
         address, inner = str(port.get("address")), int(port.get("container_port", 0))
         for stack in network.holders(to_int(address), family_of(address)):

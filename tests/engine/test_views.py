@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.facts import ChainText, Fact, FactBase, RuleLine, Source
@@ -96,6 +98,14 @@ def test_docker_pools() -> None:
 def test_docker_pools_need_routes() -> None:
     """Where no route was seen nothing is said: what is not seen is not free."""
     assert pools() == []
+
+
+@pytest.mark.parametrize(("fields", "told"), [({}, [(8080, None)]), ({"endpoints": ()}, []), ({"state": "exited"}, [])])
+def test_published_ports_of_a_listing_alone(fields: dict[str, Any], told: list[tuple[int, None]]) -> None:
+    """``docker ps`` tells ports without addresses; a container that was inspected and has no address publishes nothing."""
+    port = {"host_ip": "0.0.0.0", "host_port": 8080, "container_port": 80, "protocol": "tcp"}
+    fact = Fact("container", {"name": "web", "runtime": "docker", "state": "running", "ports": (port,), **fields}, "n1")
+    assert [(f.get("host_port"), f.get("address")) for f in FactBase((fact,), EXPANDERS).of_kind("published_port")] == told
 
 
 def test_published_ports() -> None:
