@@ -797,6 +797,12 @@ KINDS: Final[dict[str, Kind]] = {
          "written": "str: as somebody wrote it", "other_written": "str", "said_by": "str: where", "other_said_by": "str", "range": "str: unaligned: pod | service"},
         "engine",
     ),
+    "config_pod": Kind(
+        "A pod that another CNI configuration of its node made than the one that gives the node's range (computed); placed on the node, with that configuration's line.",
+        {"full": "str: namespace/name", "address": "str", "node_name": "str: Kubernetes node", "cidrs": "tuple[str]: ranges of that node", "file": "str: of the configuration that made it",
+         "network": "str: its name", "rightful": "str: file of the other one"},
+        "engine",
+    ),
     "unranged_node": Kind(
         "A node without a pod range although others have one (computed from whole Node objects).",
         {"node_name": "str", "others": "int: nodes that have one", "other_node": "str", "other_cidr": "str", "cluster_cidr": "str", "mask": "int: of a node's range",

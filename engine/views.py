@@ -326,6 +326,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "pool_over_nodes": pools_over_nodes,
     "foreign_pod": foreign_pods,
     "stray_pod": _of_cluster("stray_pods"),
+    "config_pod": _of_cluster("config_pods"),
     "cidr_clash": _of_cluster("cidr_clashes"),
     "unranged_node": _of_cluster("unranged_nodes"),
     "ipam_range": _of_cluster("ipam_ranges"),

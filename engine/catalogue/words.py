@@ -108,6 +108,7 @@ NAMES: Final[dict[str, Text]] = {
     "lease_mismatch": ("docker0 outside of flannel's lease", "不在 flannel 租约内的 docker0"),
     "service_flow": ("the Service that the flow asks for", "该流访问的 Service"),
     "stray_pod": ("a pod whose address is not from its node's range", "地址不在所在节点网段内的 Pod"),
+    "config_pod": ("a pod that another CNI configuration made", "由另一份 CNI 配置创建的 Pod"),
     "cidr_clash": ("ranges of the cluster that must not meet", "集群中互相冲突的网段"),
     "unranged_node": ("a node without a pod range", "没有 Pod 网段的节点"),
     "ipam_range": ("a pod range of which every address is given away", "地址已分配完的 Pod 网段"),

@@ -137,6 +137,32 @@ def _from_config(cluster: Cluster, pod: Pod) -> bool:
     return any(net.covers(prefix(pod.ips[0])) for net in _nets((*configs, *leases)))
 
 
+def config_pods(cluster: Cluster) -> Iterator[Fact]:
+    """A ``config_pod`` fact for every pod that another CNI configuration of its node made than the one that gives the node's range."""
+    for pod in _own(cluster):
+        made = _made_by_another(cluster, pod)
+        if made is None:
+            continue
+        intruder, rightful, ranges = made
+        host = cluster.host_of(pod.node)
+        fields = {"full": pod.full, "address": pod.ips[0], "node_name": pod.node, "cidrs": tuple(map(str, ranges))}
+        fields |= {"file": str(intruder.get("file")), "network": str(intruder.get("name", "")), "rightful": str(rightful.get("file"))}
+        yield Fact("config_pod", fields, host, HOST, intruder.source, intruder.line, intruder.text)
+
+
+def _made_by_another(cluster: Cluster, pod: Pod) -> tuple[Fact, Fact, list[Prefix]] | None:
+    """The configuration whose subnets hold a pod's address, the one beside it, and the node's range that does not hold it."""
+    node, host, address = cluster.nodes.get(pod.node), cluster.host_of(pod.node), prefix(pod.ips[0])
+    configs = [f for f in cluster.facts.at("cni_config", host, HOST) if not f.get("disabled") and not f.get("error")] if host else []
+    leases = [str(f.get("subnet", "")) for f in cluster.facts.at("flannel_subnet", host, HOST)] if host else []
+    ranges = [net for net in _nets([*(node.pod_cidrs if node is not None else ()), *leases]) if net.family == address.family]
+    if len(configs) < 2 or not ranges or any(net.covers(address) for net in ranges):
+        return None
+    intruder = next((f for f in configs if any(net.covers(address) for net in _nets(f.get("subnets", ())))), None)
+    rightful = next((f for f in configs if f is not intruder), None)
+    return (intruder, rightful, ranges) if intruder is not None and rightful is not None else None
+
+
 def _docker_bridge(cluster: Cluster, pod: Pod) -> dict[str, Any] | None:
     """How an address is known to be from docker's bridge; ``None`` if it is not, or if that bridge is the cluster's network."""
     address, host = pod.ips[0], cluster.host_of(pod.node)
@@ -238,6 +264,7 @@ def _twin_pods(cluster: Cluster) -> Iterator[Fact]:
     for pod in pods:
         first = held.setdefault(pod.ips[0], pod)
         known = pod.ips[0] in nodes or any(in_prefix(pod.ips[0], net) for net in EVERYWHERE)
+        known = known or any(_made_by_another(cluster, each) for each in (pod, first))
         if first.node != pod.node and not known and pod.ready and first.ready:
             net = str(prefix(f"{pod.ips[0]}/24"))
             fields = {"what": "duplicate", "cidr": net, "other_cidr": net, "node_name": pod.node, "other_node": first.node, "known_by": "pods"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.cluster.addressing import by_node, cidr_clashes, stray_pods, unranged_nodes
-from engine.facts import Fact
+from engine.cluster.addressing import by_node, cidr_clashes, config_pods, stray_pods, unranged_nodes
+from engine.facts import HOST, Fact
 from tests.engine.cluster.conftest import cluster, held, node, pod, service
 
 FLANNEL = {"flannel.alpha.coreos.com/backend-type": "vxlan"}
@@ -142,3 +142,23 @@ def test_twin_pods() -> None:
         assert [f.get("node_name") for f in cidr_clashes(made)] == expected
     host = cluster(*(pod(f"shop/{name}", "192.0.2.7", None, name[0:2]) for name in ("n1-a", "n1-b", "n2-a")))
     assert list(cidr_clashes(host)) == []
+
+
+def test_a_pod_that_another_configuration_made() -> None:
+    """Its address is of a configuration's subnets and not of its node's range; with one configuration, or inside it, all is well."""
+    second = Fact("cni_config", {"file": "10-containerd-net.conflist", "name": "containerd-net", "subnets": ("10.244.0.0/16",)}, "n2", HOST)
+    flannel = Fact("cni_config", {"file": "10-flannel.conflist", "name": "cbr0", "types": ("flannel",)}, "n2", HOST)
+    own = node("n2", "10.0.0.2").having(pod_cidrs=("10.244.1.0/24",))
+    stack = Fact("netns", {"name": "host"}, "n2", HOST)
+    strange, proper = pod("shop/web", "10.244.0.2", {}, "n2"), pod("shop/web", "10.244.1.2", {}, "n2")
+    (found,) = config_pods(cluster(own, stack, second, flannel, strange))
+    assert [found.get(name) for name in ("full", "file", "rightful", "cidrs")] == [
+        "shop/web",
+        "10-containerd-net.conflist",
+        "10-flannel.conflist",
+        ("10.244.1.0/24",),
+    ]
+    for other in ((own, stack, flannel, strange), (own, stack, second, flannel, proper), (stack, second, flannel, strange)):
+        assert not list(config_pods(cluster(*other)))
+    twin = pod("shop/db", "10.244.0.2", {}, "n1")
+    assert not [f for f in cidr_clashes(cluster(own, stack, second, flannel, strange, twin)) if f.get("known_by") == "pods"]
