@@ -506,8 +506,8 @@ GLYPH: Final = r"[\u00b1\u00bb\u03bb\u203a\u2190-\u2bff\ue000-\uf8ff]\ufe0f?"
 HEADING: Final = (
     # A shell prompt, a banner, "set -x" …
     rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|/[\w./-]{{0,40}}[ ][#$]|"
-    # … a prompt of a theme ("me@box ⚙ ~  ", "➜  ~ ", "❯ ") …
-    rf"(?:[\w.-]+@[\w.-]+[ \t]+)?(?:{GLYPH}[ \t]+){{1,3}}(?:[\w./~-]{{1,40}}[ \t]+)?|"
+    # … a prompt of a theme ("me@box ⚙ ~  ", "➜  ~ ", "~/src ❯ ", "❯ ") …
+    rf"(?:(?:[\w.-]+@[\w.-]+|[~/][\w./~-]{{0,40}})[ \t]+)?(?:{GLYPH}[ \t]+){{1,3}}(?:[\w./~-]{{1,40}}[ \t]+)?|"
     # … none, before a command line that leads into a container …
     rf"(?=(?:sudo[ \t]+)?(?:docker|podman|nerdctl|kubectl|lxc|incus)[ \t]+exec[ \t])|"
     rf"[-=*#+>]{{1,80}}|\[?(?:cmd|command|output of|\$)\]?:?)[ \t]*[`'\"]?"
@@ -829,8 +829,11 @@ def _said_turns(text: str, marks: list[Mark]) -> list[Mark]:
 
 
 def _heading_command(heading: str) -> str:
-    """The command line in a heading, without the banner's end."""
-    return heading.strip().rstrip("=-*#`'\"<>: \t\r")
+    """The command line in a heading, without the banner's end; a quote that ends it stays where the line opened it."""
+    plain = heading.strip()
+    bare = plain.rstrip("=-*#`'\"<>: \t\r")
+    closing = plain[len(bare) :][:1]
+    return bare + closing if closing in {"'", '"'} and bare.count(closing) % 2 else bare
 
 
 def _line_end(text: str, at: int) -> int:

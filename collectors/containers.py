@@ -24,9 +24,15 @@ def merged(facts: Sequence[Fact]) -> list[Fact]:
     return _named(_identified(facts))
 
 
+def entered(facts: Sequence[Fact]) -> list[Fact]:
+    """The facts, namespaces that were entered by a process's number (``nsenter -t PID -n``) under the name of the container whose process it is."""
+    names = {(f.node, f"pid-{f.get('pid')}"): str(f.get("name")) for f in facts if f.kind == "container" and f.get("pid") and f.get("name")}
+    return [f.at(f.node, names[f.node, f.stack]) if (f.node, f.stack) in names else f for f in facts]
+
+
 def _named(facts: list[Fact]) -> list[Fact]:
     """The facts, what was told of a container by its name alone joined to the one that bears it."""
-    loose = [f for f in facts if f.kind == "container" and not f.get("id") and f.get("endpoints") and not f.get("ports")]
+    loose = [f for f in facts if f.kind == "container" and not f.get("id") and (f.get("endpoints") or f.get("pid")) and not f.get("ports")]
     change: dict[int, Fact | None] = {}
     for fact in loose:
         name = str(fact.get("name", ""))
@@ -34,7 +40,8 @@ def _named(facts: list[Fact]) -> list[Fact]:
         if len(known) == 1:
             whole = change.get(id(known[0])) or known[0]
             ends = [e for e in fact.get("endpoints", ()) if e.get("address") not in {k.get("address") for k in whole.get("endpoints", ())}]
-            change[id(known[0])] = whole.having(endpoints=(*(k for k in whole.get("endpoints", ()) if k.get("address")), *ends))
+            joined = {"endpoints": (*(k for k in whole.get("endpoints", ()) if k.get("address")), *ends)} if ends else {}
+            change[id(known[0])] = whole.having(**joined, **({"pid": fact.get("pid")} if fact.get("pid") else {}))
             change[id(fact)] = None
     return [made for f in facts if (made := change.get(id(f), f)) is not None]
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from collectors.classify import CNI_LISTING, IGNORED, PARSERS, Section, sections
-from collectors.containers import listed, merged
+from collectors.containers import entered, listed, merged
 from collectors.kuberuns import run
 from collectors.members import Limits, Members, decode, load
 from collectors.objects import settled
@@ -182,7 +182,7 @@ def interpret(layout: Layout, shown: str) -> Evidence:
     if not any(fact.kind != "unparsed" for fact in facts):
         message = f"nothing in {shown} is recognisable as the output of a network command"
         raise EvidenceError(message, HINT)
-    facts = settled(merged(without_listed(listed(latest(drop_configured(prompted.named(facts)))))))
+    facts = settled(entered(merged(without_listed(listed(latest(drop_configured(prompted.named(facts))))))))
     placed = place(facts, layout.loose, layout.renameable, layout.peers)
     return Evidence(tuple(placed.facts), (*layout.warnings, *warnings, *placed.warnings), (*layout.notes, *placed.notes))
 

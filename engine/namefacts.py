@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.facts import HOST, Fact
@@ -37,7 +38,7 @@ WILDCARDS: Final = ("nip.io", "sslip.io", "xip.io", "traefik.me", "localtest.me"
 def resolvers(base: FactBase) -> Iterator[Fact]:
     """A ``resolver`` fact for every resolv.conf that programs read."""
     wild = {str(w).strip(".").lower() for f in base.of_kind("dns_forwarder") for w in f.get("wildcards", ())}
-    wild |= {domain for f in base.of_kind("observed") if (domain := _stranger(f))}
+    wild |= {domain for f in base.of_kind("observed") if (domain := _stranger(f))} | _same_for_all(base)
     serving = {str(a) for f in base.of_kind("service") if _is_dns(f) for a in f.get("cluster_ips", ()) if a != "None"}
     held = {str(a) for f in base.of_kind("service") for a in (*f.get("cluster_ips", ()), *f.get("external_ips", ()))}
     held |= {str(f.get("address")) for f in base.of_kind("address")}
@@ -47,7 +48,9 @@ def resolvers(base: FactBase) -> Iterator[Fact]:
             asked = fields["nameservers"]
             if fields["cluster"] and serving and asked and not any(s in held or s.startswith(LOCAL) for s in asked):
                 fields["dns_service"] = min(serving)
-            yield Fact("resolver", fields, fact.node, fact.stack, fact.source, fact.line, fact.shown)
+            # What proves a search list is its own line.
+            line, shown = (int(fact.get("search_line")), "") if "wildcard" in fields and "search_line" in fact.fields else (fact.line, fact.shown)
+            yield Fact("resolver", fields, fact.node, fact.stack, fact.source, line, shown)
 
 
 def _is_dns(service: Fact) -> bool:
@@ -63,7 +66,60 @@ def _stranger(attempt: Fact) -> str:
     domain = answered[len(name) + 1 :]
     last = name.rpartition(".")[2]
     whole = "." in name and (last in TOP_LEVEL or (len(last) == COUNTRY and last.isalpha()))
-    return domain if answered and whole and not f".{domain}.".endswith((".svc.", ".cluster.local.")) and ".svc." not in f".{domain}" else ""
+    return domain if answered and whole and not _of_cluster(domain) else ""
+
+
+def _same_for_all(base: FactBase) -> set[str]:
+    """Search domains under which look-ups of different names ended at the same place, as they do where any name is answered."""
+    ends: dict[tuple[str, str, str], set[str]] = {}
+    domains: dict[tuple[str, str, str], set[str]] = {}
+    for fact in base.of_kind("observed"):
+        name, answered, canonical = (str(fact.get(field, "")).lower() for field in ("name", "answered", "canonical"))
+        if not name or not (answered or canonical):
+            continue
+        place = (fact.node, fact.stack, canonical or ",".join(fact.get("addresses", ()) or (str(fact.get("address", "")),)))
+        ends.setdefault(place, set()).add(name)
+        if answered:
+            domains.setdefault(place, set()).add(answered[len(name) + 1 :])
+    return {domain for place, names in ends.items() if len(names) > 1 for domain in domains.get(place, ()) if not _of_cluster(domain)}
+
+
+def _of_cluster(domain: str) -> bool:
+    """Whether a search domain is a cluster's own."""
+    return f".{domain}.".endswith((".svc.", ".cluster.local.")) or ".svc." in f".{domain}."
+
+
+def taken_names(base: FactBase) -> Iterator[Fact]:
+    """A ``taken_name`` fact for every look-up that a search domain answered before whoever is called so could."""
+    for fact in base.of_kind("observed"):
+        name, answered = str(fact.get("name", "")).lower(), str(fact.get("answered", "")).lower()
+        domain = answered[len(name) + 1 :]
+        found = set(fact.get("addresses", ()) or (fact.get("address"),))
+        if not domain or _of_cluster(domain):
+            continue
+        right = next((address for address in _called(base, fact, name) if address not in found), "")
+        if right and not found & set(_called(base, fact, name)):
+            fields = {"name": name, "domain": domain, "answered": answered, "address": min(str(a) for a in found), "right": right}
+            yield Fact("taken_name", fields, fact.node, fact.stack, fact.source, fact.line, fact.shown)
+
+
+def _called(base: FactBase, fact: Fact, name: str) -> list[str]:
+    """Addresses of whoever a name without a domain means on a node: as looked up with a final dot, or by the runtime's own names."""
+    plain = [f for f in base.of_kind("observed") if (f.node, f.stack, str(f.get("name", "")).lower()) == (fact.node, fact.stack, name)]
+    found = [str(a) for f in plain if not f.get("answered") and not f.get("canonical") for a in f.get("addresses", ())]
+    boxes = [f for f in base.of_kind("container") if f.node == fact.node and name in _names(f)]
+    return [*found, *(str(e["address"]) for f in boxes for e in f.get("endpoints", ()) if e.get("address"))]
+
+
+def _names(container: Fact) -> set[str]:
+    """Names by which docker's resolver knows a container: its own, and its service's, which compose puts between project and number."""
+    name = str(container.get("name", "")).lower()
+    found = {name, str((container.get("labels") or {}).get("com.docker.compose.service", "")).lower()}
+    for endpoint in container.get("endpoints", ()):
+        project = str(endpoint.get("network", "")).lower().rpartition("_")[0]
+        inner = re.fullmatch(r"[_-](.+)[_-]\d+", name.removeprefix(project)) if project and name.startswith(project) else None
+        found |= {inner[1]} if inner else set()
+    return found - {""}
 
 
 def _resolver(fact: Fact, wild: set[str]) -> dict[str, Any]:

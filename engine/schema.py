@@ -53,7 +53,7 @@ KINDS: Final[dict[str, Kind]] = {
         {"program": "str: ping | curl | wget | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
          "address": "str: that was tried", "port": "int", "protocol": "str: tcp | udp | icmp",
          "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
-         "addresses": "tuple[str]: found for the name", "by": "str: who reported the error to ping", "why": "str: what that error says, as in icmp_report", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
+         "addresses": "tuple[str]: found for the name", "answered": "str: the name with the search domain that answered", "canonical": "str: the name that it is an alias of", "by": "str: who reported the error to ping", "why": "str: what that error says, as in icmp_report", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
     ),
     "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
     "netns": Kind(
@@ -124,6 +124,7 @@ KINDS: Final[dict[str, Kind]] = {
             "scope": "str: global | link | host",
             "secondary": "bool",
             "label": "str",
+            "index": "int: ifindex of the device, where no line of its own tells it (ip -o addr)",
             "dynamic": "bool: has a lifetime (DHCP)",
             "family": "int",
         },
@@ -278,7 +279,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     # --- names and programs --------------------------------------------------------------------------------------
     "host": Kind("The machine itself.", {"hostname": "str", "kernel": "str: release", "os": "str"}),
-    "dns_config": Kind("A resolv.conf.", {"nameservers": "tuple[str]", "search": "tuple[str]", "options": "tuple[str]", "file": "str"}),
+    "dns_config": Kind("A resolv.conf.", {"nameservers": "tuple[str]", "search": "tuple[str]", "options": "tuple[str]", "file": "str", "search_line": "int: number of the line with the search list, where there is one"}),
     "hosts_entry": Kind("A line of /etc/hosts.", {"address": "str", "names": "tuple[str]"}),
     "kubelet": Kind("A node's own kubelet configuration.", {"resolv_conf": "str: file whose servers pods are given; '' = none named (/etc/resolv.conf)"}),
     "nsswitch": Kind("Where names of hosts are looked for (nsswitch.conf).", {"hosts": "tuple[str]: files, dns, resolve, myhostname … in order"}),
@@ -302,6 +303,12 @@ KINDS: Final[dict[str, Kind]] = {
         "A forwarder of names whose upstream leads back to it (computed from dns_forwarder, dns_config, kube_config); placed where the upstream is named.",
         {"program": "str", "file": "str: of the forwarder", "zone": "str", "upstream": "str: address that closes the circle", "by": "str: file that names it",
          "by_node": "str", "sure": "bool: false if it depends on which file the kubelet gives to pods"},
+        "engine",
+    ),
+    "taken_name": Kind(
+        "A search domain answered for a name that means somebody else: with a final dot, or to the runtime (computed from observed, container).",
+        {"name": "str: as it was asked for", "domain": "str: that answered", "answered": "str: both together", "address": "str: that was answered",
+         "right": "str: address of whoever is called so"},
         "engine",
     ),
     "own_name": Kind(
@@ -766,6 +773,7 @@ KINDS: Final[dict[str, Kind]] = {
         "Another station of the segment holds an address that the walk needed too; placed on that other station, with the line of its address.",
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "address": "str", "prefixlen": "int", "device": "str", "mac": "str", "right_node": "str: the station that the flow needs",
          "right_stack": "str", "right_device": "str", "right_mac": "str", "sure": "bool: what they serve tells which of them is the right one",
+         "role": "str: target (the walk asked for it) | source (the packet came from it, and was dropped for that)",
          "here": "bool: the walked packet was on this very stack when it needed the address"},
         "walk",
     ),
@@ -790,17 +798,17 @@ KINDS: Final[dict[str, Kind]] = {
          "service": "str: that the pod stands behind", "service_space": "str: namespace of that Service"},
         "engine",
     ),
+    "config_pod": Kind(
+        "A pod that another CNI configuration of its node made than the one that gives the node's range (computed); placed on the node, with that configuration's line.",
+        {"full": "str: namespace/name", "address": "str", "node_name": "str: Kubernetes node", "cidrs": "tuple[str]: ranges of that node", "file": "str: of the configuration that made it",
+         "network": "str: its name", "rightful": "str: file of the other one"},
+        "engine",
+    ),
     "cidr_clash": Kind(
         "Two ranges of a cluster that must not meet, or one that does not begin where it says (computed).",
         {"what": "str: duplicate (of two nodes) | pod-service | node-pod | node-service | unaligned", "cidr": "str", "other_cidr": "str", "both": "str: what is in both",
          "node_name": "str: duplicate: the second node", "other_node": "str: the first", "known_by": "str: node (objects) | bridge (of the machines) | pods (that have one address)",
          "written": "str: as somebody wrote it", "other_written": "str", "said_by": "str: where", "other_said_by": "str", "range": "str: unaligned: pod | service"},
-        "engine",
-    ),
-    "config_pod": Kind(
-        "A pod that another CNI configuration of its node made than the one that gives the node's range (computed); placed on the node, with that configuration's line.",
-        {"full": "str: namespace/name", "address": "str", "node_name": "str: Kubernetes node", "cidrs": "tuple[str]: ranges of that node", "file": "str: of the configuration that made it",
-         "network": "str: its name", "rightful": "str: file of the other one"},
         "engine",
     ),
     "unranged_node": Kind(

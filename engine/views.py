@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.facts import HOST, Fact
 from engine.icmp_reports import icmp_reports
 from engine.inet import prefix
-from engine.namefacts import dns_loops, own_names, resolvers
+from engine.namefacts import dns_loops, own_names, resolvers, taken_names
 from engine.workfacts import balances, rollouts
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def published_ports(base: FactBase) -> Iterator[Fact]:
         if one.fields.get("state") != "running" or (not endpoints and "endpoints" in one.fields):
             continue
         # The runtime publishes on the network that has the container's default gateway: the first by name of those that are no internal ones.
-        end = min(endpoints, key=lambda e: (not e.get("gateway"), e.get("network", "")), default={})
+        end: Mapping[str, Any] = min(endpoints, key=lambda e: (not e.get("gateway"), e.get("network", "")), default={})
         network = networks.get((one.node, end.get("network")))
         common = {name: one.fields[field] for name, field in (("runtime", "runtime"), ("container", "name")) if field in one.fields}
         if end:
@@ -348,6 +348,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "contested_address": contested_addresses,
     "resolver": resolvers,
     "dns_loop": dns_loops,
+    "taken_name": taken_names,
     "own_name": own_names,
     "rollout": rollouts,
     "balance": balances,

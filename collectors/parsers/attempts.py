@@ -76,6 +76,7 @@ _ANSWERS = (
     re.compile(rf"^(?P<name>{_NAME}?)\.?\s+\d+\s+IN\s+A(?:AAA)?\s+(?P<found>{_A})$"),
     re.compile(rf"^(?P<name>{_NAME}) has (?:IPv6 )?address (?P<found>{_A})$"),
     re.compile(rf"^(?:Address|Address 1): (?P<found>{_A})(?: .*)?$"),
+    re.compile(rf"^(?P<alias>{_NAME}?)\.?\s+(?:canonical name = |is an alias for |\d+\s+IN\s+CNAME\s+)(?P<canonical>{_NAME}?)\.?$"),
     re.compile(rf"^Name:\s+(?P<name>{_NAME})$"),
     re.compile(rf"^;; SERVER: (?P<server>{_A})#\d+"),
     re.compile(rf"^Address:\s+(?P<server>{_A}?)(?:#|:)53$"),
@@ -163,7 +164,7 @@ class _Reader:
     def start(self, match: re.Match[str], number: int) -> None:
         """A line that begins an attempt."""
         if match["ping"]:
-            self.begin("ping", number, {"name": match["ping"], "address": match["pinged"], "protocol": "icmp"})
+            self.begin("ping", number, {**self.pinged(match["ping"]), "address": match["pinged"], "protocol": "icmp"})
         elif match["tried"]:
             self.begin("curl", number, {"address": match["tried"], "port": int(match["tried_port"] or self.port), "protocol": "tcp"})
         elif match["busybox"]:
@@ -180,6 +181,11 @@ class _Reader:
             self.begin("dig" if match["dig"] is not None else "nslookup", number, {**first, "name": name})
             server = match["nslookup"] or _server(["dig", *given])
             self.now |= {"server": server} if server else {}
+
+    def pinged(self, name: str) -> dict[str, Any]:
+        """Names of a ping: as it was asked to, and as the look-up ended, where those differ."""
+        asked = self.target.rstrip(".") if self.program == "ping" and self.target and not is_address(self.target) else name
+        return {"name": asked, **_ended_as(asked, name)} if asked.lower() != name.lower() else {"name": name}
 
     def begin(self, program: str, number: int, fields: dict[str, Any]) -> None:
         """A new attempt; the one before is over."""
@@ -229,6 +235,9 @@ class _Reader:
         if self.now.get("program") not in {*LOOKUPS, "lookup"}:
             self.begin(self.program if self.program in LOOKUPS else "lookup", number, {"name": self.target} if self.target else {})
         told = {key: value for key, value in match.groupdict().items() if value}
+        if alias := told.pop("alias", ""):
+            # What follows is said of the canonical name; what was asked for is at the chain's beginning.
+            self.now.setdefault("alias", alias)
         if told.get("found") == self.now.get("server") and "found" not in self.now and line.startswith("Address 1:"):
             # busybox tells its server's address in the same words.
             return
@@ -270,10 +279,13 @@ def _finished(fields: dict[str, Any], target: str) -> Iterator[tuple[str, Any]]:
         fields["name"] = name
     found = fields.pop("found", [])
     if fields["program"] in {*LOOKUPS, "lookup"}:
-        asked, said = target.rstrip(".").lower(), str(fields.get("name", "")).rstrip(".").lower()
-        if asked and said.startswith(f"{asked}."):
+        said = str(fields.pop("alias", "") or fields.get("name", ""))
+        asked = target.rstrip(".") or said
+        if said.lower().startswith(f"{asked.lower()}."):
             # A search domain was appended, and answered.
-            fields |= {"name": target.rstrip("."), "answered": said}
+            fields |= {"name": asked, "answered": said.rstrip(".").lower()}
+        elif "canonical" in fields:
+            fields["name"] = said
         fields["protocol"] = "udp"
         silent = fields.pop("silent", "")
         fields["outcome"] = "resolved" if found else silent or "unresolved"
@@ -282,6 +294,11 @@ def _finished(fields: dict[str, Any], target: str) -> Iterator[tuple[str, Any]]:
         if silent and not found:
             fields |= {"address": fields.get("server", ""), "port": 53}
     yield from ((key, value) for key, value in fields.items() if value not in ("", ()))
+
+
+def _ended_as(asked: str, name: str) -> dict[str, str]:
+    """Under which name a look-up ended: a search domain was appended, or the name is an alias."""
+    return {"answered" if name.lower().startswith(f"{asked.lower()}.") else "canonical": name.lower()}
 
 
 def _shown(fields: dict[str, Any]) -> str:

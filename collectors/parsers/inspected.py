@@ -1,4 +1,7 @@
-"""What people cut out of ``docker inspect``: the lines that a template makes (``-f '{{.Name}} {{.IPAddress}}'``), or those that grep leaves."""
+"""What people cut out of ``docker inspect``: the lines that a template makes (``-f '{{.Name}} {{.IPAddress}}'``), or those that grep leaves.
+
+Of ``-f '{{.State.Pid}}'`` the number is kept: it tells which container's namespace ``nsenter -t`` enters.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ _OPTIONS = ("-f", "--format", "--type")
 _SHELL = re.compile(r"\$\(|`")
 _KEY = re.compile(r'^\s*"(IPAddress|MacAddress|Gateway|IPPrefixLen)": "?([^",]*)"?,?\s*$')
 _FIELDS = {"IPAddress": "address", "MacAddress": "mac", "Gateway": "gateway", "IPPrefixLen": "prefixlen"}
+_PID = re.compile(r"\{\{\s*\.State\.Pid\s*\}\}")
 _WORD = re.compile(r"[^\s,;|=>'\"\[\]{}()]+")
 
 
@@ -62,6 +66,9 @@ def read(out: Emitter, call: Asked) -> None:
     if not call.template:
         _grepped(out, call, lines)
         return
+    if _PID.fullmatch(call.template.strip()):
+        _processes(out, call, lines)
+        return
     made = [(number, line, _told(line, call)) for number, line in lines]
     unnamed = [row for row in made if row[2] is not None and not row[2][0]]
     # Containers print one line each, in the order in which they were named.
@@ -72,6 +79,14 @@ def read(out: Emitter, call: Asked) -> None:
             _emit(out, number, call, name, told[1])
         elif told is None or told[1]:
             out.unparsed.add(number, line)
+
+
+def _processes(out: Emitter, call: Asked, lines: list[tuple[int, str]]) -> None:
+    """First processes of the containers that were named, in that order; 0 = it does not run."""
+    for (number, line), name in zip(lines, call.names if len(call.names) == len(lines) else (), strict=False):
+        pid = line.strip()
+        if pid.isdecimal() and int(pid):
+            out.add("container", {"id": "", "name": name, "runtime": call.runtime, "state": "running", "pid": int(pid)}, number)
 
 
 def _told(line: str, call: Asked) -> tuple[str, list[dict[str, Any]]] | None:

@@ -25,20 +25,21 @@ def parse(source: Source, place: Place) -> list[Fact]:
     servers: list[str] = []
     search: tuple[str, ...] = ()
     options: list[str] = []
-    first = 0
+    first = searched = 0
     for number, words in _words(source.text, "#;"):
         first = first or number
         if words[0] == "nameserver" and len(words) > 1 and is_address(words[1].partition("%")[0]):
             servers.append(words[1])
         elif words[0] in {"search", "domain"}:
-            search = tuple(words[1:])
+            search, searched = tuple(words[1:]), number
         elif words[0] == "options":
             options += words[1:]
         elif words[0] not in _UNUSED:
             out.unparsed.add(number, source.line(number))
             continue
     if servers or search or options or not out.unparsed.count:
-        out.add("dns_config", {"nameservers": tuple(servers), "search": search, "options": tuple(options), "file": node_path(source)}, first)
+        fields = {"nameservers": tuple(servers), "search": search, "options": tuple(options), "file": node_path(source)}
+        out.add("dns_config", {**fields, "search_line": searched} if searched else fields, first)
         out.collected("dns_config")
     return out.done()
 

@@ -166,6 +166,10 @@ NAMES: Final[dict[str, Text]] = {
     "dns_config": ("`/etc/resolv.conf`", "`/etc/resolv.conf`"),
     "resolver": ("what `/etc/resolv.conf` makes programs do", "`/etc/resolv.conf` 决定的解析方式"),
     "dns_loop": ("a forwarder of names that asks itself: Corefile, `/etc/dnsmasq.conf`", "问回自己的 DNS 转发器：Corefile、`/etc/dnsmasq.conf`"),
+    "taken_name": (
+        "a name that a search domain answers before its owner: `nslookup NAME` and `nslookup NAME.`",
+        "被搜索域抢先应答的名字：`nslookup 名字` 与 `nslookup 名字.`",
+    ),
     "own_name": ("the machine's own name: `hostname`, `/etc/hosts`", "主机自己的名字：`hostname`、`/etc/hosts`"),
     "bound": ("what waits on the port that was asked for: `ss -lntup`, `docker ps`", "被访问端口上的监听情况：`ss -lntup`、`docker ps`"),
     "netns": ("a network namespace", "网络命名空间"),

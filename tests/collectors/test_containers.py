@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collectors.containers import listed, merged
+from collectors.containers import entered, listed, merged
 from engine.facts import Fact
 
 LISTED = Fact("container", {"id": "1c2d3e4f5a6b", "name": "web", "state": "running", "ports": ({"host_port": 8080},)}, "n1")
@@ -48,3 +48,13 @@ def test_known_by_its_name_alone() -> None:
     assert one.get("endpoints") == JOINED.get("endpoints")
     assert len(merged([LISTED, LISTED.having(id="ffffffffffff"), told])) == 3
     assert len(merged([LISTED.at("n2", "host"), told])) == 2
+
+
+def test_a_process_that_was_entered_is_its_container() -> None:
+    """What was run by ``nsenter -t PID -n`` was run in the container of that process on that node, on no other."""
+    box = Fact("container", {"id": "", "name": "web", "pid": 214077}, "n1")
+    inside = Fact("observed", {"program": "ping", "outcome": "timeout"}, "n1", "pid-214077")
+    others = [inside.at("n2", "pid-214077"), inside.at("n1", "pid-7")]
+    assert [f.stack for f in entered([box, inside, *others])] == ["host", "web", "pid-214077", "pid-7"]
+    (whole,) = merged([LISTED, box])
+    assert (whole.get("id"), whole.get("pid"), whole.get("ports")) == (LISTED.get("id"), 214077, LISTED.get("ports"))

@@ -49,7 +49,7 @@ def test_fence_behind_the_last_line() -> None:
     assert unfenced("```\nchain a {\n}```\n") == "\nchain a {\n}\n"
 
 
-@pytest.mark.parametrize("prompt", ["me@box  ⚙ ~  ", "➜  ~ ", "❯ ", "λ "])
+@pytest.mark.parametrize("prompt", ["me@box  ⚙ ~  ", "➜  ~ ", "❯ ", "λ ", "~ ❯ ", "~/src/shop ❯ "])
 def test_prompts_of_themes(prompt: str) -> None:
     """A sign before a command line is a prompt; the command counts."""
     (section,) = sections("post.txt", f"{prompt}ip route show table 7\ndefault via 10.0.0.1 dev eth0\n")

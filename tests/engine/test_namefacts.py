@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.facts import Fact, FactBase
-from engine.namefacts import dns_loops, own_names, resolvers
+from engine.namefacts import dns_loops, own_names, resolvers, taken_names
 
 STUB = Fact("dns_config", {"nameservers": ("127.0.0.53",), "search": (), "options": (), "file": "/etc/resolv.conf"}, "n1")
 REAL = Fact("dns_config", {"nameservers": ("10.0.0.2",), "search": (), "options": (), "file": "/run/systemd/resolve/resolv.conf"}, "n1")
@@ -50,6 +50,24 @@ class TestResolver:
         """A search domain that answers a whole name of the internet answers every name; short names are what it is for."""
         told = {"program": "nslookup", "name": name, "answered": f"{name}.{domain}", "outcome": "resolved"}
         assert resolver((domain,), (), ("10.0.0.2",), Fact("observed", told, "n1")).get("wildcard") == wildcard
+
+    @pytest.mark.parametrize(("second", "ends", "wildcard"), [
+        ("nothing-here", "host.other.example", "corp.example"),
+        ("nothing-here", "mail.corp.example", None),
+        ("api", "host.other.example", None),
+    ])
+    def test_a_domain_in_which_all_names_end_alike(self, second: str, ends: str, wildcard: str | None) -> None:
+        """Different names that lead to one place under a search domain: it answers any; the same name twice shows nothing."""
+        one = {"program": "nslookup", "name": "api", "answered": "api.corp.example", "canonical": "host.other.example", "addresses": ("192.0.2.7",)}
+        two = {"program": "ping", "name": second, "canonical": ends, "address": "192.0.2.7"}
+        seen = [Fact("observed", fields, "n1", "web") for fields in (one, two)]
+        assert resolver(("corp.example",), (), ("10.0.0.2",), *seen).get("wildcard") == wildcard
+
+    def test_the_search_list_proves_itself(self) -> None:
+        """The line that is shown for a domain that answers everything is that of the search list."""
+        config = Fact("dns_config", {"nameservers": ("10.0.0.2",), "search": ("nip.io",), "search_line": 7}, "n1", "web", line=4)
+        assert [f.line for f in resolvers(FactBase([config]))] == [7]
+        assert [f.line for f in resolvers(FactBase([config.having(search=("corp.example",))]))] == [4]
 
     @pytest.mark.parametrize(
         ("server", "told"), [("10.96.0.10", None), ("10.0.0.10", "10.96.0.10"), ("169.254.20.10", None), ("10.96.0.77", None), ("192.0.2.53", None)]
@@ -206,3 +224,39 @@ class TestOwnName:
         """A part of a hosts file proves nothing, and localhost is nobody's name."""
         assert self.made(whole=False) == []
         assert self.made(hostname="localhost") == []
+
+
+# --- names that somebody else answers ---------------------------------------------------------------------------------
+
+SEARCHED = {"program": "nslookup", "name": "netbox", "answered": "netbox.lab.example.net", "addresses": ("10.20.5.14",), "outcome": "resolved"}
+DOTTED = {"program": "nslookup", "name": "netbox", "addresses": ("172.21.0.5",), "outcome": "resolved"}
+
+
+def taken(*more: Fact, **changes: Any) -> list[tuple[str, str, str]]:
+    """(domain, address, right address) of what a look-up in a container shows to be taken, beside other facts."""
+    facts = taken_names(FactBase([Fact("observed", {**SEARCHED, **changes}, "n1", "nginx"), *more]))
+    return [(f.fields["domain"], f.fields["address"], f.fields["right"]) for f in facts]
+
+
+def box(name: str, address: str = "172.21.0.5", **more: Any) -> Fact:
+    """A container of the network of the project ``netbox``."""
+    return Fact("container", {"name": name, "endpoints": ({"network": "netbox_default", "address": address},), **more}, "n1")
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [Fact("observed", DOTTED, "n1", "nginx"), box("netbox"), box("netbox_netbox_1"), box("netbox-netbox-1"),
+     box("x", labels={"com.docker.compose.service": "netbox"})],
+)  # fmt: skip
+def test_a_name_that_means_somebody_else(owner: Fact) -> None:
+    """A final dot, or the runtime's own names, tell whom a name means; a search domain answered before."""
+    assert taken(owner) == [("lab.example.net", "10.20.5.14", "172.21.0.5")]
+
+
+def test_a_search_domain_may_answer() -> None:
+    """It is what such domains are for: nobody here is called so, or the answer is whoever is; the cluster's own domains are left alone."""
+    assert taken() == []
+    assert taken(box("netbox_redis_1")) == []
+    assert taken(box("netbox", "10.20.5.14")) == []
+    assert taken(box("netbox").at("n2", "host")) == []
+    assert taken(box("netbox"), answered="netbox.default.svc.cluster.local") == []

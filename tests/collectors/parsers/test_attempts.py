@@ -147,6 +147,39 @@ def test_a_search_domain_that_answered() -> None:
     assert (same.get("name"), same.get("answered")) == ("www.example.com", None)
 
 
+NSLOOKUP = """Server:\t\t1.1.1.1
+Address:\t1.1.1.1#53
+
+Non-authoritative answer:
+api.corp.example\tcanonical name = host.other.example.
+Name:\thost.other.example
+Address: 203.0.113.17
+"""
+HOST_ALIAS = "api.corp.example is an alias for host.other.example.\nhost.other.example has address 203.0.113.17\n"
+DIG = """; <<>> DiG 9.18 <<>> www.example.com
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 1
+
+;; ANSWER SECTION:
+www.example.com.\t60\tIN\tCNAME\tedge.example.net.
+edge.example.net.\t60\tIN\tA\t203.0.113.18
+"""
+PINGED = "PING {} (203.0.113.17) 56(84) bytes of data.\n\n1 packets transmitted, 1 received, 0% packet loss\n"
+
+
+@pytest.mark.parametrize(("command", "text", "told"), [
+    ("nslookup api", NSLOOKUP, ("api", "api.corp.example", "host.other.example", ("203.0.113.17",))),
+    ("host api", HOST_ALIAS, ("api", "api.corp.example", "host.other.example", ("203.0.113.17",))),
+    ("dig www.example.com", DIG, ("www.example.com", None, "edge.example.net", ("203.0.113.18",))),
+    ("ping -c1 api", PINGED.format("host.other.example"), ("api", None, "host.other.example", None)),
+    ("ping -c1 api", PINGED.format("api.corp.example"), ("api", "api.corp.example", None, None)),
+    ("ping -c1 api", PINGED.format("api"), ("api", None, None, None)),
+])  # fmt: skip
+def test_what_a_name_is_an_alias_of(command: str, text: str, told: tuple[object, ...]) -> None:
+    """The fact tells the name that was asked for, with which domain it was answered, and where the chain of aliases ends."""
+    (one,) = parse(Source("x", text, command), Place("n1"))
+    assert tuple(one.get(field) for field in ("name", "answered", "canonical", "addresses")) == told
+
+
 def test_busybox_names_its_server_twice() -> None:
     """Its "Address 1" below the server is the server's own; only what follows the name is an answer."""
     server = "Server:    10.0.0.10\nAddress 1: 10.0.0.10 dns.example\n"

@@ -42,12 +42,18 @@ def told(command: str, text: str) -> list[tuple[object, ...]]:
     ),
     # Whose address it is, the shell alone knows; a template for something else tells none.
     (f"docker inspect -f '{IP}' $(docker ps -q)", "172.19.0.3\n172.19.0.4\n", []),
-    ("docker inspect -f '{{.State.Pid}}' web", "4711\n", []),
     ("docker inspect web | grep MacAddress", '"MacAddress": "02:42:ac:12:00:02",\n', []),
 ])  # fmt: skip
 def test_addresses(command: str, text: str, expected: list[tuple[object, ...]]) -> None:
     """Each line's address belongs to the container that the line or the command line names, on the network that either names."""
     assert told(command, text) == expected
+
+
+def test_processes() -> None:
+    """The first process of each container, in the order in which they were named; one that does not run has none."""
+    source = Source("post", "214077\n0\n", "docker inspect -f '{{.State.Pid}}' web db")
+    assert [(f.get("name"), f.get("pid")) for f in parse(source, Place("n1"))] == [("web", 214077)]
+    assert not [f for f in parse(Source("post", "214077\n", "docker inspect -f '{{.State.Pid}}' web db"), Place("n1")) if f.kind == "container"]
 
 
 def test_lines_that_tell_nothing_are_shown() -> None:

@@ -17,7 +17,7 @@ def test_resolv_conf(recorded: Recorded) -> None:
     facts = recorded.text(parse, text, "cat /etc/resolv.conf")
     expected = {
         "nameservers": ("10.96.0.10", "fe80::1%eth0"), "search": ("a.example", "b.example"), "options": ("ndots:5", "timeout:1"),
-        "file": "/etc/resolv.conf",
+        "file": "/etc/resolv.conf", "search_line": 5,
     }
     fact = recorded.only(facts, "dns_config")
     assert fact.fields == expected
