@@ -172,6 +172,9 @@ def _docker_bridge(cluster: Cluster, pod: Pod) -> dict[str, Any] | None:
     if _inside(cluster, pod) or any(r.what == "pod" and in_prefix(address, r.cidr) for r in cluster.ranges):
         return None
     if held is not None:
+        if any(b is not None and b.net.covers(prefix(address)) for b in (_bridge_of(cluster, host, name) for name in CNI_BRIDGES)):
+            # The cluster's own bridge has that subnet too: that it is on both is the fault, and not where the pod hangs.
+            return None
         return None if _led_to(cluster, held) else {"known_by": "bridge", "subnet": str(held.net)}
     ranged = any(r.what == "pod" for r in cluster.ranges)
     if not ranged and not _on_several(cluster):

@@ -144,6 +144,14 @@ def test_twin_pods() -> None:
     assert list(cidr_clashes(host)) == []
 
 
+def test_docker0_beside_the_clusters_bridge() -> None:
+    """Where both bridges have one subnet, a pod of it hangs on the cluster's."""
+    docker, cni = (Fact("address", {"device": d, "address": "10.9.0.1", "prefixlen": 24, "family": 4}, "n1") for d in ("docker0", "cni0"))
+    facts = (node("n1", "10.0.0.1"), pod("shop/web", "10.9.0.2", {}), Fact("netns", {"name": "host"}, "n1", HOST))
+    assert [f.get("bridge") for f in stray_pods(cluster(*facts, docker))] == ["docker0"]
+    assert not list(stray_pods(cluster(*facts, docker, cni)))
+
+
 def test_a_pod_that_another_configuration_made() -> None:
     """Its address is of a configuration's subnets and not of its node's range; with one configuration, or inside it, all is well."""
     second = Fact("cni_config", {"file": "10-containerd-net.conflist", "name": "containerd-net", "subnets": ("10.244.0.0/16",)}, "n2", HOST)
