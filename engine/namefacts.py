@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.facts import FactBase
 
 RESOLV: Final = "/etc/resolv.conf"
+DNS: Final = 53
 EMBEDDED: Final = "127.0.0.11"
 """docker's resolver in containers of networks that users made."""
 LOOPBACK: Final = ("127.", "::1")
@@ -154,13 +155,27 @@ def _answers_all(domain: str, wild: set[str]) -> bool:
 
 
 def dns_loops(base: FactBase) -> Iterator[Fact]:
-    """A ``dns_loop`` fact for every forwarder whose upstream leads back to it."""
+    """A ``dns_loop`` fact for every forwarder whose upstream leads back to it, and for every container that serves names and asks itself."""
     forwarders = base.of_kind("dns_forwarder")
     for one in forwarders:
         if one.get("program") == "coredns":
             yield from _coredns(base, one)
         else:
             yield from _in_circles(base, one, forwarders)
+    for box in base.of_kind("container"):
+        yield from _asks_itself(base, box)
+
+
+def _asks_itself(base: FactBase, box: Fact) -> Iterator[Fact]:
+    """A container's own resolv.conf names an address of its machine on which the container's port 53 is published."""
+    published = {str(p.get("host_ip", "")) for p in box.get("ports", ()) if p.get("host_port") == DNS}
+    everywhere = bool(published & {"", "0.0.0.0", "::"})  # noqa: S104  as runtimes print it
+    held = {str(f.get("address")) for f in base.at("address", box.node, HOST)}
+    for config in base.at("dns_config", box.node, str(box.get("name"))) if published else ():
+        server = next((str(s) for s in config.get("nameservers", ()) if s in held and (everywhere or s in published)), "")
+        if server and len(config.get("nameservers", ())) == 1:
+            fields = {"program": box.get("name"), "upstream": server, "by": config.get("file", ""), "by_node": box.node, "itself": True}
+            yield Fact("dns_loop", fields, box.node, config.stack, config.source, config.line, config.shown)
 
 
 def _coredns(base: FactBase, one: Fact) -> Iterator[Fact]:

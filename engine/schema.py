@@ -162,6 +162,7 @@ KINDS: Final[dict[str, Kind]] = {
             "tos": "str",
             "flags": "tuple[str]: dead, linkdown, offload …",
             "nexthops": "tuple[dict]: {gateway, device, weight, onlink, flags} of a multipath route",
+            "partial": "bool: true if its listing was filtered (ip route show proto bird, … | grep …): the table has others that it leaves out",
             "family": "int",
         },
     ),
@@ -300,9 +301,10 @@ KINDS: Final[dict[str, Kind]] = {
         "engine",
     ),
     "dns_loop": Kind(
-        "A forwarder of names whose upstream leads back to it (computed from dns_forwarder, dns_config, kube_config); placed where the upstream is named.",
+        "A forwarder of names whose upstream leads back to it (computed from dns_forwarder, dns_config, kube_config, container); placed where the upstream is named.",
         {"program": "str", "file": "str: of the forwarder", "zone": "str", "upstream": "str: address that closes the circle", "by": "str: file that names it",
-         "by_node": "str", "sure": "bool: false if it depends on which file the kubelet gives to pods"},
+         "by_node": "str", "sure": "bool: false if it depends on which file the kubelet gives to pods",
+         "itself": "bool: a container asks itself through the port that it publishes: nobody answers it until it serves"},
         "engine",
     ),
     "taken_name": Kind(

@@ -20,16 +20,20 @@ _UNUSED = frozenset({"sortlist", "lookup", "family"})
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
-    """The ``dns_config`` of a resolv.conf: all name servers (resolvers use three), and of several search lists the last, as the resolver does."""
+    """The ``dns_config`` of a resolv.conf: all name servers (resolvers use three), and of several search lists the last, as the resolver does.
+
+    Its line is that of the first server, if it names one.
+    """
     out = Emitter(source, place)
     servers: list[str] = []
     search: tuple[str, ...] = ()
     options: list[str] = []
-    first = searched = 0
+    first = served = searched = 0
     for number, words in _words(source.text, "#;"):
         first = first or number
         if words[0] == "nameserver" and len(words) > 1 and is_address(words[1].partition("%")[0]):
             servers.append(words[1])
+            served = served or number
         elif words[0] in {"search", "domain"}:
             search, searched = tuple(words[1:]), number
         elif words[0] == "options":
@@ -39,7 +43,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
             continue
     if servers or search or options or not out.unparsed.count:
         fields = {"nameservers": tuple(servers), "search": search, "options": tuple(options), "file": node_path(source)}
-        out.add("dns_config", {**fields, "search_line": searched} if searched else fields, first)
+        out.add("dns_config", {**fields, "search_line": searched} if searched else fields, served or first)
         out.collected("dns_config")
     return out.done()
 

@@ -260,3 +260,24 @@ def test_a_search_domain_may_answer() -> None:
     assert taken(box("netbox", "10.20.5.14")) == []
     assert taken(box("netbox").at("n2", "host")) == []
     assert taken(box("netbox"), answered="netbox.default.svc.cluster.local") == []
+
+
+# --- containers that serve names --------------------------------------------------------------------------------------
+
+PORTS = ({"host_ip": "0.0.0.0", "host_port": 53, "container_port": 53, "protocol": "udp"},)
+SERVER = Fact("container", {"name": "pihole", "state": "running", "ports": PORTS}, "n1")
+CARD = Fact("address", {"address": "192.168.1.9", "device": "eno1"}, "n1")
+
+
+@pytest.mark.parametrize(("servers", "ports", "loops_to"), [
+    (("192.168.1.9",), PORTS, ["192.168.1.9"]),
+    (("192.168.1.1",), PORTS, []),
+    (("192.168.1.9", "192.168.1.1"), PORTS, []),
+    (("192.168.1.9",), ({**PORTS[0], "host_ip": "127.0.0.1"},), []),
+    (("192.168.1.9",), ({**PORTS[0], "host_port": 8053},), []),
+])  # fmt: skip
+def test_a_name_server_that_asks_itself(servers: tuple[str, ...], ports: tuple[dict[str, Any], ...], loops_to: list[str]) -> None:
+    """Its one server is an address of its machine on which it publishes port 53 itself."""
+    config = Fact("dns_config", {"nameservers": servers, "file": "/etc/resolv.conf"}, "n1", "pihole")
+    found = dns_loops(FactBase([SERVER.having(ports=ports), CARD, config]))
+    assert [f.get("upstream") for f in found if f.get("itself")] == loops_to
