@@ -133,7 +133,7 @@ def _emit(out: Emitter, ask: _Asked, routes: Sequence[tuple[int, list[str], str]
         fields = _fields(words, ask, protocol)
         families.add(fields["family"])
         tables.add(fields["table"])
-        out.add("route", fields, number, shown)
+        out.add("route", {**fields, **_part(filtered=ask.filtered)}, number, shown)
     if ask.filtered or not out.whole:
         return
     table, family = ask.table or "main", ask.family
@@ -143,6 +143,11 @@ def _emit(out: Emitter, ask: _Asked, routes: Sequence[tuple[int, list[str], str]
         # Without -6, one table is listed for IPv4 only.
         family = 6 if not ask.known and families == {6} else 4
     out.collected("routes", table, family)
+
+
+def _part(*, filtered: bool) -> dict[str, bool]:
+    """Field that tells that a route stands for itself alone: its listing leaves others out."""
+    return {"partial": True} if filtered else {}
 
 
 def _fields(words: Sequence[str], ask: _Asked, protocol: str) -> dict[str, Any]:
@@ -320,6 +325,8 @@ def _parse_table(out: Emitter) -> list[Fact]:
     """``route -n`` and ``netstat -rn``: columns by position, the device last."""
     metric_at = -1
     families = set()
+    call = invocation(out.source.command, "route", "netstat")
+    filtered = call is not None and call.piped
     for number, line in clean_lines(out.source.text):
         words = line.split()
         if not words or words[0] == "Kernel":
@@ -336,10 +343,9 @@ def _parse_table(out: Emitter) -> list[Fact]:
             out.unparsed.add(number, line)
             continue
         families.add(fields["family"])
-        out.add("route", fields, number)
-    call = invocation(out.source.command, "route", "netstat")
+        out.add("route", {**fields, **_part(filtered=filtered)}, number)
     # The IPv6 listing mixes all tables: it covers none of them surely.
-    if out.whole and 6 not in families and not (call and (call.piped or "6" in call.letters)):
+    if out.whole and 6 not in families and not filtered and not (call and "6" in call.letters):
         out.collected("routes", "main", 4)
     return out.done()
 

@@ -170,8 +170,12 @@ class Fib:
         self.rules_known = rules_known
         self.tables: dict[tuple[int, str], Table] = defaultdict(Table)
         self.routes: list[Route] = []
+        self._filtered: set[str] = set()
+        """Tables of which only some routes were asked for."""
         for fact in routes:
-            self._add(route_of(fact))
+            self._add(route := route_of(fact))
+            if fact.fields.get("partial"):
+                self._filtered.add(route.table)
         for family in (4, 6):
             if (family, "local") not in self.tables:
                 for fact in local_routes(addresses, family):
@@ -198,7 +202,8 @@ class Fib:
 
     def known(self, table: str) -> bool:
         """Whether absence from ``table`` means anything: it was collected, or is derived (local)."""
-        return table in {"local", "default"} or self._complete(table) or any(t == table for _, t in self.tables)
+        shown = table not in self._filtered and any(t == table for _, t in self.tables)
+        return table in {"local", "default"} or self._complete(table) or shown
 
     def lookup(self, key: Key, *, skip: Callable[[Route], bool] | None = None, sender: Sender | None = None) -> Found:
         """Walk the policy rules in order; a miss or a throw route goes on to the next rule.

@@ -179,3 +179,19 @@ def test_ten_thousand_routes_are_quick(recorded: Recorded) -> None:
     started = time.process_time()
     assert len(recorded.text(parse, text, "ip route")) == 10_001
     assert time.process_time() - started < 0.6
+
+
+def test_filtered_listings_say_so(recorded: Recorded) -> None:
+    """A route from a filtered listing stands for itself alone, whatever filtered it."""
+    text = "10.1.0.0/24 via 10.0.0.2 dev eth0\n"
+    old = "10.1.0.0        10.0.0.2        255.255.255.0   UG    0      0        0 eth0\n"
+    for command, words, partial in (
+        ("ip route", text, None),
+        ("ip route show table 100", text, None),
+        ("ip route show proto bird", text, True),
+        ("ip route | grep eth0", text, True),
+        ("route -n", old, None),
+        ("route -n | grep 10.1", old, True),
+    ):
+        (route,) = (f for f in recorded.text(parse, words, command) if f.kind == "route")
+        assert route.get("partial") is partial, command
