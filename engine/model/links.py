@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from engine.facts import Fact
 
+MAC_LENGTH, MAC_COLONS = 17, 5
+"""Shape of an Ethernet address as tools print it."""
+
 VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
 """Device types that have no layer 2 neighbour outside the stack (a frame never leaves by them as it is)."""
 
@@ -53,6 +56,11 @@ class Link:
     nf_call_iptables: bool | None = None
     nf_call_ip6tables: bool | None = None
     fact: Fact | None = None
+
+    @property
+    def frame_address(self) -> str:
+        """Source address of the frames that it sends; "" if not known (IP tunnels print the addresses of their ends in its place)."""
+        return self.mac if len(self.mac) == MAC_LENGTH and self.mac.count(":") == MAC_COLONS else ""
 
 
 def is_overlay(link: Link) -> bool:

@@ -90,6 +90,10 @@ class Packet:
     mss: int = 0
     """Of a SYN on walks about sizes: the largest segment that its sender wants to get; 0 = not followed."""
     ttl: int = 64
+    tos: int = 0
+    """Type of service (IPv6: traffic class): DSCP in the upper six bits, ECN in the lower two."""
+    mac: str = field(default="", compare=False)
+    """Source address of the frame that bears it; "" = not known, or it is in no frame."""
     listener: int = 0
     """Port of the local socket that TPROXY gave it to; 0 = the packet's own."""
     inner: Tuple | None = None
@@ -125,6 +129,11 @@ class State:
     """The packet goes in the reply direction of its entry."""
     untracked_by: tuple[Any, Any] | None = None
     """Of an UNTRACKED packet: chain and rule that kept it from conntrack."""
+
+    @property
+    def may_be_assured(self) -> bool:
+        """Whether the entry may count as assured: never before an answer was seen and the first side has spoken again."""
+        return self.entry is not None and self.entry.seen_reply and not self.reply
 
 
 @dataclass(frozen=True, slots=True)

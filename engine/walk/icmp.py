@@ -20,6 +20,9 @@ ERROR_HEADERS = {4: 28, 6: 48}
 QUOTED = {4: 548, 6: 1232}
 """Octets that an ICMP error quotes at most (576 altogether in IPv4, RFC 1812; 1280 in IPv6, RFC 4443)."""
 
+RT_TOS, INTERNETWORK_CONTROL = 0x1E, 0xC0
+"""Bits that an IPv4 error takes from the type of service of what it answers, and the precedence that it has besides (``__icmp_send``)."""
+
 CODES = {
     "icmp-net-unreachable": (3, 0),
     "icmp-host-unreachable": (3, 1),
@@ -62,6 +65,7 @@ def error_packet(end: End) -> Packet:
         size=ERROR_HEADERS[packet.family] + min(packet.size, QUOTED[packet.family]),
         inner=packet.tuple(),
         error=end.error,
+        tos=packet.tos & RT_TOS | INTERNETWORK_CONTROL if packet.family == 4 else 0,
     )
 
 

@@ -334,9 +334,10 @@ class Journey:
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
         size = RESET_SIZE + 20 * (packet.family == 6) if reset and packet.protocol == "tcp" else packet.size
-        # The kernel's own echo replies may be fragmented (icmp_sk_init).
+        # The kernel's own echo replies may be fragmented (icmp_sk_init); they and its resets bear the type of service of what they answer.
         free = packet.protocol in ICMP
-        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free)
+        tos = packet.tos if free or reset else 0
+        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free, tos=tos)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""

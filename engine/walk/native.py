@@ -16,7 +16,7 @@ from engine.model.nft.expressions import Share, evaluate, holds, select
 from engine.model.nft.fields import Absent, Chance, Doubt, Scene
 from engine.model.nft.printing import expression as show_expression
 from engine.model.nft.printing import statement as show_statement
-from engine.model.nft.values import ICMP_CODES, ICMPV6_CODES, span
+from engine.model.nft.values import ICMP_CODES, ICMPV6_CODES, span, type_of
 from engine.phrases import phrase
 from engine.walk.alter import clamped, set_mss
 from engine.walk.netfilter import MAX_DEPTH, Translation, Verdict, masquerade_address
@@ -59,7 +59,7 @@ REJECTS6 = {
 }
 """ICMP code → name of the same rejection in iptables."""
 
-ALTERED = frozenset({("tcp option", "maxseg"), ("ip", "ttl"), ("ip6", "hoplimit")})
+ALTERED = frozenset({("tcp option", "maxseg"), ("ip", "ttl"), ("ip6", "hoplimit"), ("ip", "dscp"), ("ip6", "dscp")})
 """Fields that a ruleset may set and that the walk follows, besides marks."""
 
 REJECTSX = {"no-route": (0, 0), "port-unreachable": (3, 4), "host-unreachable": (1, 3), "admin-prohibited": (13, 1)}
@@ -327,33 +327,35 @@ def _set_value(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
 
 
 def _altered(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
-    """``tcp option maxseg size set rt mtu`` clamps as TCPMSS does (``nft_rt.c``, ``nft_exthdr.c``); TTL and hop limit."""
+    """``tcp option maxseg size set rt mtu`` clamps as TCPMSS does (``nft_rt.c``, ``nft_exthdr.c``); TTL, hop limit, DSCP."""
     if made.key.name == "maxseg":
         if not passage.packet.mss:
             return Flow.ON  # segment sizes are not walked
         if isinstance(made.value, ast.Field) and made.value.base == "rt":
             set_mss(passage, clamped(passage))
             return Flow.ON
-    value = _number(passage, place, made.value)
+    value = _number(passage, place, made.value, type_of(made.key))
     if not isinstance(value, int):
         return value
     if made.key.name == "maxseg":
         set_mss(passage, value)
+    elif made.key.name == "dscp":
+        passage.packet = replace(passage.packet, tos=passage.packet.tos & 0x3 | value << 2 & 0xFC)
     else:
         passage.packet = replace(passage.packet, ttl=value & 0xFF)
     return Flow.ON
 
 
-def _number(passage: Passage, place: Place, wanted: ast.Expression) -> int | Outcome:
-    """Value to set; what is not known leaves the old value (and is said)."""
+def _number(passage: Passage, place: Place, wanted: ast.Expression, kind: str = "") -> int | Outcome:
+    """Value to set, constants read as of type ``kind``; what is not known leaves the old value (and is said)."""
     scene = _scene(passage, place)
     if isinstance(wanted, ast.MapOf):
         element = _chosen(passage, place, wanted.key, select(wanted.key, wanted.data, scene))
         if not isinstance(element, ast.Element):
             return Flow.BREAK if element is None else element
-        value = evaluate(element.data, scene) if element.data is not None and not isinstance(element.data, ast.Verdict) else Absent()
+        value = evaluate(element.data, scene, kind) if element.data is not None and not isinstance(element.data, ast.Verdict) else Absent()
     else:
-        value = evaluate(wanted, scene)
+        value = evaluate(wanted, scene, kind)
     if isinstance(value, int):
         return value
     if isinstance(value, Absent):

@@ -743,6 +743,7 @@ class Walker:
     def _hand_over(self, at: At, link: Link, way: Way) -> At | End:
         """What a device does with a packet, by its type."""
         stack, out = at.stack, link.name
+        at = replace(at, packet=replace(at.packet, mac=link.frame_address))
         if link.type == "vxlan":
             return vxlan.send(self, at, link, way)
         if link.type in {"ipip", "sit", "gre"}:

@@ -100,6 +100,21 @@ class Address(NamedTuple):
         return self.network.family == packet.family and self.network.holds(packet.src if self.side == "src" else packet.dst)
 
 
+class Masked(NamedTuple):
+    """``-s`` or ``-d`` with a mask whose ones are not all in front (``10.0.0.1/255.0.0.255``)."""
+
+    text: str
+    side: str
+    family: int
+    value: int
+    mask: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the masked bits of that side's address are the wanted ones."""
+        del context, around
+        return self.family == packet.family and (packet.src if self.side == "src" else packet.dst) & self.mask == self.value
+
+
 class Device(NamedTuple):
     """``-i`` or ``-o``; a trailing ``+`` is a prefix match."""
 
@@ -268,15 +283,26 @@ class CtStatus(NamedTuple):
     statuses: frozenset[str]
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
-        """Whether the entry has one of the statuses; ASSURED and EXPECTED are not followed."""
+        """Whether the entry has one of the statuses; nobody expected what the walk sends (it would be RELATED), and NONE is an empty mask."""
         del packet, around
         entry = context.state.entry
         if entry is None:
             return False
-        if self.statuses & {"ASSURED", "EXPECTED"}:
-            return None
-        has = {"SEEN_REPLY": entry.seen_reply, "CONFIRMED": entry.confirmed}  # NONE is an empty mask, which nothing meets
-        return any(has.get(s, False) for s in self.statuses)
+        has = {"SEEN_REPLY": entry.seen_reply, "CONFIRMED": entry.confirmed}
+        if any(has.get(s, False) for s in self.statuses):
+            return True
+        return None if "ASSURED" in self.statuses and context.state.may_be_assured else False
+
+
+class Helper(NamedTuple):
+    """``-m helper``: holds for connections that a helper expected (their entry has a master), of which the walk sends none."""
+
+    text: str
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """No."""
+        del packet, context, around
+        return False
 
 
 class Mark(NamedTuple):
@@ -406,6 +432,34 @@ class HopLimit(NamedTuple):
         """Whether the packet may still pass so many routers."""
         del context, around
         return self.low <= packet.ttl <= self.high
+
+
+class Service(NamedTuple):
+    """``-m dscp``, ``-m tos``, ``-m ecn --ecn-ip-ect``: bits of the type of service."""
+
+    text: str
+    value: int
+    mask: int
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """(tos & mask) == value."""
+        del context, around
+        return packet.tos & self.mask == self.value
+
+
+class Mac(NamedTuple):
+    """``-m mac --mac-source``; false on devices without such addresses, even when inverted (so it inverts itself)."""
+
+    text: str
+    address: str
+    inverted: bool
+
+    def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
+        """Whether the frame came from that address."""
+        del around
+        if not context.in_device or context.in_device == "lo":
+            return False
+        return (packet.mac == self.address) != self.inverted if packet.mac else None
 
 
 class PacketType(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.inet import prefix, to_int
+from engine.inet import family_of, prefix, to_int
 from engine.model.netfilter import matches as m
 from engine.model.netfilter.words import split
 from engine.model.packet import PROTOCOL_NUMBERS
@@ -255,17 +255,13 @@ _OPAQUE = frozenset(
         "condition",
         "cpu",
         "devgroup",
-        "dscp",
-        "ecn",
         "esp",
         "ah",
         "geoip",
-        "helper",
         "ipvs",
         "ipv4options",
         "l2tp",
         "layer7",
-        "mac",
         "nfacct",
         "osf",
         "policy",
@@ -276,7 +272,6 @@ _OPAQUE = frozenset(
         "rateest",
         "sctp-chunk",
         "socket",
-        "tos",
         "unclean",
         "unknown",
         "rt",
@@ -361,12 +356,12 @@ def _option(word: str, words: _Words, module: str, family: int, *, inverted: boo
         match = maker(text, arguments, module, family)
     except (ValueError, IndexError, KeyError):
         return m.Unmodelled(text, phrase("rule-not-understood"))
-    if isinstance(match, (m.ConnMark, m.AddressType)):
+    if isinstance(match, (m.ConnMark, m.AddressType, m.Mac)):
         return _invert_inside(match, inverted=inverted)
     return _negate(match, inverted=inverted)
 
 
-def _invert_inside(match: m.ConnMark | m.AddressType, *, inverted: bool) -> m.Match:
+def _invert_inside(match: m.ConnMark | m.AddressType | m.Mac, *, inverted: bool) -> m.Match:
     return match._replace(inverted=True, text=f"! {match.text}") if inverted else match
 
 
@@ -393,7 +388,12 @@ def protocol_name(text: str) -> str:
 
 def _prefixes(text: str, arguments: list[str], side: str, family: int) -> m.Match:
     del family
-    return m.Address(text, side, prefix(arguments[0]))
+    address, _, mask = arguments[0].partition("/")
+    try:
+        return m.Address(text, side, prefix(arguments[0]))
+    except ValueError:
+        bits = to_int(mask)
+        return m.Masked(text, side, family_of(address), to_int(address) & bits, bits)
 
 
 def _mark(text: str, argument: str) -> tuple[int, int]:
@@ -460,6 +460,11 @@ def _multi(text: str, arguments: list[str], side: str) -> m.Match:
     return m.Ports(text, side, tuple(_port_range(p) for p in arguments[0].split(",")))
 
 
+def _service(text: str, argument: str) -> m.Match:
+    value, mask = _mark(text, argument)
+    return m.Service(text, value, mask & 0xFF)
+
+
 def _states(text: str, arguments: list[str]) -> m.Match:
     return m.CtState(text, frozenset(arguments[0].split(",")))
 
@@ -515,6 +520,11 @@ _MAKERS: dict[str, Callable[[str, list[str], str, int], m.Match]] = {
     "--dst-range": lambda t, a, _m, _f: _range(t, a, "dst"),
     "--length": lambda t, a, _m, _f: _length(t, a),
     "--pkt-type": lambda t, a, _m, _f: _packet_type(t, a),
+    "--mac-source": lambda t, a, _m, _f: m.Mac(t, a[0].lower(), inverted=False),
+    "--helper": lambda t, _a, _m, _f: m.Helper(t),
+    "--dscp": lambda t, a, _m, _f: m.Service(t, int(a[0], 0) << 2, 0xFC),
+    "--tos": lambda t, a, _m, _f: _service(t, a[0]),
+    "--ecn-ip-ect": lambda t, a, _m, _f: m.Service(t, int(a[0], 0), 0x3),
     **{f"--{kind}-eq": lambda t, a, _m, _f: m.HopLimit(t, int(a[0]), int(a[0])) for kind in ("ttl", "hl")},
     **{f"--{kind}-lt": lambda t, a, _m, _f: m.HopLimit(t, 0, int(a[0]) - 1) for kind in ("ttl", "hl")},
     **{f"--{kind}-gt": lambda t, a, _m, _f: m.HopLimit(t, int(a[0]) + 1, 255) for kind in ("ttl", "hl")},

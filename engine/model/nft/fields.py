@@ -99,6 +99,8 @@ def _ip(wanted: ast.Field, scene: Scene) -> Single:
         "hdrlength": 5,
         "length": packet.size,
         "ttl": packet.ttl,
+        "dscp": packet.tos >> 2,
+        "ecn": packet.tos & 3,
         "frag-off": 0x4000 if packet.df else 0,
     }.get(wanted.name)
     return Doubt(phrase("ip-field-not-modelled", name=wanted.name)) if found is None else found
@@ -115,6 +117,8 @@ def _ip6(wanted: ast.Field, scene: Scene) -> Single:
         "version": 6,
         "length": packet.size - 40,
         "hoplimit": packet.ttl,
+        "dscp": packet.tos >> 2,
+        "ecn": packet.tos & 3,
     }.get(wanted.name)
     return Doubt(phrase("ip6-field-not-modelled", name=wanted.name)) if found is None else found
 
@@ -158,9 +162,13 @@ def _icmp(wanted: ast.Field, scene: Scene) -> Single:
 
 
 def _ether(wanted: ast.Field, scene: Scene) -> Single:
-    """Type of a frame without tags; addresses of layer 2 are not followed."""
+    """Type of a frame without tags, and the address that it came from."""
     if wanted.name == "type" and scene.context.hook in {"INGRESS", "EGRESS", "BRIDGE"}:
         return 0x0800 if scene.packet.family == 4 else 0x86DD
+    if not scene.context.in_device:
+        return ABSENT
+    if wanted.name == "saddr" and scene.packet.mac:
+        return int(scene.packet.mac.replace(":", ""), 16)
     return Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
 
 
@@ -259,10 +267,12 @@ def _ct(wanted: ast.Field, scene: Scene) -> Single:
     if name == "mark":
         return entry.mark
     if name == "status":
-        # Whether the entry is assured or was expected is not followed.
         return Bits(
-            (2 if entry.seen_reply else 0) | (8 if entry.confirmed else 0) | (16 if entry.snat else 0) | (32 if entry.dnat else 0), 1 | 4 | 512
+            (2 if entry.seen_reply else 0) | (8 if entry.confirmed else 0) | (16 if entry.snat else 0) | (32 if entry.dnat else 0),
+            4 if state.may_be_assured else 0,
         )
+    if name == "helper":
+        return ABSENT  # what the walk sends was expected by no helper: it has no master
     if name == "l3proto":
         return 2 if scene.packet.family == 4 else 10
     side = wanted.also[0] if wanted.also else ("reply" if state.reply else "original")

@@ -318,7 +318,7 @@ def verdict(value: Object) -> ast.Verdict:
 
 def statement(value: Any, family: str) -> ast.Statement:
     """A statement of a rule in a table of ``family``; raises on anything unknown."""
-    if value == "notrack":
+    if value in ("notrack", {"notrack": None}):
         return ast.Notrack()
     kind, body = _only(value)
     if kind in VERDICTS and kind != "queue":
@@ -328,7 +328,7 @@ def statement(value: Any, family: str) -> ast.Statement:
     if kind == "reject":
         return _reject(body or {}, family)
     reader = _STATEMENTS.get(kind)
-    if reader is not None:
+    if reader is not None and isinstance(body, dict):
         return reader(body)
     if kind in _DOUBTFUL:
         return ast.Doubtful(kind, _DOUBTFUL[kind], _plain(kind, body))
@@ -417,7 +417,6 @@ _STATEMENTS: dict[str, Callable[[Any], ast.Statement]] = {
     "match": _match,
     "mangle": _mangle,
     "vmap": lambda b: ast.VerdictMap(expression(b["key"]), _data(b["data"])),
-    "notrack": lambda _b: ast.Notrack(),
     "tproxy": lambda b: ast.Divert(str(b.get("family", "")), *_end(b)),
     "set": _update,
     "meter": lambda b: ast.Doubtful("limited add", "match", f"meter {b.get('name')}"),

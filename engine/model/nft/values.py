@@ -32,6 +32,8 @@ TYPE_OF: Mapping[tuple[str, str], str] = {
     ("ct", "l3proto"): "family",
     ("meta", "protocol"): "ethertype",
     ("ether", "type"): "ethertype",
+    ("ether", "saddr"): "mac",
+    ("ether", "daddr"): "mac",
     ("meta", "pkttype"): "pkttype",
     ("ct", "state"): "state",
     ("ct", "status"): "status",
@@ -44,6 +46,8 @@ TYPE_OF: Mapping[tuple[str, str], str] = {
     ("fib", "type"): "route-type",
     ("ip", "dscp"): "dscp",
     ("ip6", "dscp"): "dscp",
+    ("ip", "ecn"): "ecn",
+    ("ip6", "ecn"): "ecn",
     **{("meta", name): "device" for name in ("iif", "oif", "iifname", "oifname", "ibrname", "obrname")},
     ("fib", "oif"): "device",
     ("fib", "oifname"): "device",
@@ -129,8 +133,13 @@ NAMES: Mapping[str, Mapping[str, int]] = {
     "dscp": {
         **{f"cs{number}": 8 * number for number in range(8)},
         **{f"af{number}{precedence}": 8 * number + 2 * precedence for number in range(1, 5) for precedence in range(1, 4)},
+        "df": 0,
+        "be": 0,
+        "lephb": 1,
+        "va": 44,
         "ef": 46,
     },
+    "ecn": {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3},
 }
 """Names of constants by type, as nft prints them without ``-n``."""
 
@@ -160,6 +169,8 @@ def value_of(text: str, kind: str) -> int | str:
         return known
     if is_address(text):
         return to_int(text)
+    if kind == "mac":
+        return int(text.replace(":", ""), 16)
     if kind == "port":
         from engine.model.netfilter.rule import port_number
 

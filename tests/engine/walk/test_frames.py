@@ -151,7 +151,7 @@ def test_names_of_bridges_are_known() -> None:
         assert world(bridged("forward", f'meta ibrname "{name}" meta obrname "{name}" drop')).sees("router/client", "10.1.0.3") == sees
 
 
-@pytest.mark.parametrize("rule", ["ct state new drop", "meta pkttype unicast drop", "ether saddr 02:00:00:00:00:01 drop", "vlan id 7 drop"])
+@pytest.mark.parametrize("rule", ["ct state new drop", "meta pkttype unicast drop", "ether daddr 02:00:00:00:00:01 drop", "vlan id 7 drop"])
 def test_what_bridges_know_alone_is_unknown(rule: str) -> None:
     """What the walk does not follow on layer 2 is no verdict: the flow depends, and the chain is named."""
     trace = world(bridged("forward", rule)).walk("router/client", "10.1.0.3")

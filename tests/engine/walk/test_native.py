@@ -117,10 +117,8 @@ def test_json_evidence_has_words() -> None:
         ("limit rate over 10/second drop", "limit rate over 10/second"),
         ("quota over 25 mbytes drop", "quota over 25 mbytes"),
         ("ct count over 10 reject", "ct count over 10"),
-        ("ip dscp cs1 drop", "ip dscp cs1"),
-        ("ether saddr 02:00:00:00:00:01 drop", "ether saddr 02:00:00:00:00:01"),
+        ("ether daddr 02:00:00:00:00:01 drop", "ether daddr 02:00:00:00:00:01"),
         ('meta hour "10:00"-"12:00" drop', 'meta hour "10:00"-"12:00"'),
-        ('ct helper "ftp" drop', 'ct helper "ftp"'),
         ("ip saddr @unlisted drop", "ip saddr @unlisted"),
         ("xt match recent drop", "xt match recent"),
         ("frobnicate drop", "frobnicate drop"),
@@ -167,7 +165,7 @@ def test_doubt_behind_a_failed_comparison_is_not_told() -> None:
 
 def test_key_in_doubt_is_followed_for_every_element() -> None:
     """A map asked with an unknown key may select any element that the known parts of the key allow."""
-    trace = native("ip dscp . tcp dport vmap { cs1 . 80 : drop, cs2 . 81 : reject, cs3 . 80 : accept }")
+    trace = native("ip id . tcp dport vmap { 1 . 80 : drop, 2 . 81 : reject, 3 . 80 : accept }")
     assert trace.client_sees == "depends"
     assert {sees for _, _, sees in trace.branches} == {"timeout"}
 
@@ -186,9 +184,9 @@ def test_chance_is_a_branch_with_its_share() -> None:
 
 def test_unknown_mark_is_said() -> None:
     """A mark that cannot be computed is taken as unchanged, and that is said."""
-    trace = native("meta mark set ip dscp", "meta mark 0x00000007 drop")
+    trace = native("meta mark set ip id", "meta mark 0x00000007 drop")
     assert trace.client_sees == "connected"
-    assert [u.what for u in trace.assumed] == ["ip dscp"]
+    assert [u.what for u in trace.assumed] == ["ip id"]
 
 
 def test_terse_listing_has_no_elements() -> None:

@@ -162,12 +162,14 @@ def test_conntrack(spec: str, context: HookContext, answer: bool) -> None:
         ("SEEN_REPLY", True, True, True),
         ("NONE", False, False, False),
         ("NONE", True, False, False),
+        ("ASSURED", True, False, False),
         ("ASSURED", True, True, None),
-        ("EXPECTED,CONFIRMED", True, True, None),
+        ("EXPECTED", True, True, False),
+        ("EXPECTED,CONFIRMED", True, True, True),
     ],
 )
 def test_status(status: str, confirmed: bool, seen: bool, answer: bool | None) -> None:
-    """The status of the entry as far as one packet tells it; assured and expected cannot be told."""
+    """The status of the entry: assured only once both sides spoke (then it cannot be told), and never expected by a helper."""
     entry = Entry(SYN.tuple(), SYN.tuple().inverted(), confirmed=confirmed, seen_reply=seen)
     context = replace(FORWARD, state=State("NEW", entry))
     assert holds(f"-m conntrack --ctstatus {status}", SYN, context) is answer
@@ -353,3 +355,49 @@ def test_packet_types(kind: str, device: str, answer: bool) -> None:
     """What came in was addressed as the address is; what this stack makes counts as unicast, wherever it goes."""
     at = replace(FORWARD, in_device=device)
     assert holds("-m pkttype --pkt-type multicast", SYN, at, Around(kind=kind)) is answer
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer"),
+    [
+        ("-s 10.0.0.2/255.0.0.255", True),
+        ("-s 10.0.0.3/255.0.0.255", False),
+        ("! -d 10.0.0.2/255.0.0.255", False),
+        ("-s fd00::/ffff::1", False),
+    ],
+)
+def test_masks_with_holes(spec: str, answer: bool) -> None:
+    """A mask need not be a prefix: only the bits that it names are compared (``ip_packet_match``)."""
+    assert holds(spec) is answer
+
+
+@pytest.mark.parametrize(
+    ("spec", "plain", "ef"),
+    [
+        ("-m dscp --dscp 0x2e", False, True),
+        ("-m dscp ! --dscp 0x2e", True, False),
+        ("-m dscp --dscp 0x00", True, False),
+        ("-m tos --tos 0xb8/0xff", False, False),
+        ("-m tos --tos 0xb8/0xfc", False, True),
+        ("-m tos ! --tos 0x00/0x3f", False, True),
+        ("-m ecn --ecn-ip-ect 1", False, True),
+        ("-m ecn ! --ecn-ip-ect 0", False, True),
+    ],
+)
+def test_type_of_service(spec: str, plain: bool, ef: bool) -> None:
+    """Programs that ask for nothing send type of service 0; DSCP are its upper six bits, ECN the lower two."""
+    assert (holds(spec), holds(spec, replace(SYN, tos=0xB9))) == (plain, ef)
+
+
+def test_source_address_of_the_frame() -> None:
+    """The frame's own address decides; where none is known nothing does, and loopback, inverted or not, has none (``xt_mac``)."""
+    spec = "-m mac{} --mac-source 02:00:00:00:00:0A"
+    for mac, plain, inverted in (("02:00:00:00:00:0a", True, False), ("02:00:00:00:00:0b", False, True), ("", None, None)):
+        packet = replace(SYN, mac=mac)
+        assert (holds(spec.format(""), packet), holds(spec.format(" !"), packet)) == (plain, inverted)
+    assert [holds(spec.format(bang), SYN, HookContext("INPUT", "lo")) for bang in ("", " !")] == [False, False]
+
+
+def test_nobody_expected_the_packet() -> None:
+    """``-m helper`` speaks of connections that a helper saw coming; a packet sent on its own account belongs to none."""
+    assert (holds("-m helper --helper ftp"), holds("-m helper ! --helper ftp")) == (False, True)

@@ -76,7 +76,11 @@ def test_chances(text: str, expected: Answer) -> None:
         ("@nh,0,8 0x45", None),
         ("meta cpu 1", None),
         ("tcp dport nosuchservice", None),
-        ("ip dscp cs1 ", None),
+        ("ip dscp cs1 ", False),
+        ("ip dscp 0", True),
+        ("ip ecn not-ect", True),
+        ("ether saddr 02:00:00:00:00:01", None),
+        ('ct helper "ftp"', False),
         ('iifgroup "default"', None),
         ("tcp option maxseg size 1-500", None),
         ("rt classid 1", None),
@@ -90,9 +94,11 @@ def test_fields(text: str, expected: bool | None) -> None:
 
 
 def test_bits_that_are_not_followed() -> None:
-    """Whether an entry is assured or expected is in doubt, unless another bit decides."""
+    """Whether an entry is assured is in doubt once both sides spoke, unless another bit decides; before that, and expected, it is not."""
     entry = Entry(Tuple("tcp", 1, 2, 3, 4), Tuple("tcp", 2, 1, 4, 3), dnat=True)
     where = scene(state=State("NEW", entry))
+    assert [answer(f"ct status {status}", where) for status in ("assured", "expected")] == [False, False]
+    entry.seen_reply = True
     assert answer("ct status dnat", where) is True
     assert answer("ct status snat", where) is False
     assert answer("ct status ! snat", where) is True
@@ -137,8 +143,8 @@ def test_named_sets() -> None:
 
 def test_unknown_part_of_a_key() -> None:
     """An unknown part matters only if the known parts leave some element."""
-    assert isinstance(answer("ip dscp . tcp dport { cs1 . 80 }"), Doubt)
-    assert answer("ip dscp . tcp dport { cs1 . 81 }") is False
+    assert isinstance(answer("ip id . tcp dport { 7 . 80 }"), Doubt)
+    assert answer("ip id . tcp dport { 7 . 81 }") is False
 
 
 def test_shares_of_a_map() -> None:
