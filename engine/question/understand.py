@@ -11,6 +11,7 @@ from engine.question.flows import Ask, Goal, flows_of
 from engine.question.grammar import Mention, Roles, read
 from engine.question.lookups import about_names, looked_up
 from engine.question.names import Inventory
+from engine.question.nodeports import at_nodes
 from engine.question.notes import Notes, listed
 from engine.question.observed import completed
 from engine.question.parties import Cast, Party, say_who
@@ -198,7 +199,8 @@ class _Asking:
         self._say_absent(goals)
         senders = self._senders(goals)
         pairs = [self._from_outside(sender, goal) for sender, goal in self._near_or_far(self._pairs(senders, goals))]
-        made = flows_of(self.inventory, pairs, self._asked(goals), self.notes)
+        pairs, ask = at_nodes(self.inventory, self.cast.hosts(), pairs, self._asked(goals))
+        made = flows_of(self.inventory, pairs, ask, self.notes)
         made = (*made, *self._proxied(made), *self._forwarded(made))
         if not made:
             self._lack(senders, goals)
