@@ -312,6 +312,9 @@ def from_name(path: str) -> Hint | None:
     lowered = [word.lower() for word in words]
     if (command := ip_command(name)) is not None:
         return command
+    if "journalctl" in lowered:
+        # The unit that it is of would pass for a program.
+        return from_command(_spaced(name))
     for at, word in enumerate(lowered):
         if word == "sysctl" and base.endswith(".conf"):
             # What is configured, not what holds: no listing of the parameters.
@@ -415,6 +418,14 @@ def known_word(name: str, words: list[str], at: int) -> Hint:
     return Hint(format_name, usual.get(words[at], COMMANDS.get(format_name, "")), exact=False)
 
 
+def _log_of(program: str, command: str) -> str:
+    """The format of the log that a program shows: a unit's journal is that of a component; "" if it shows none."""
+    if program == "journalctl":
+        return "component_log" if re.search(r" (?:-\w*u|--unit|-t|--identifier)\b", command) else "kernel_log"
+    logs = (program in {"tail", "head", "less", "grep"} and "/var/log/" in command) or command.startswith("docker info")
+    return "kernel_log" if logs else ""
+
+
 def from_command(command: str) -> Hint | None:
     """The format of a command line's output."""
     inside = INSIDE.search(command[:MAX_COMMAND])
@@ -425,8 +436,8 @@ def from_command(command: str) -> Hint | None:
             return Hint("iptables", command)
         if program == "ip" and (found := _ip_object(words, [word.lower() for word in words], at + 1, [])):
             return Hint(found.format, command)
-        if program == "journalctl" or (program in {"tail", "head", "less", "grep"} and "/var/log/" in command) or command.startswith("docker info"):
-            return Hint("kernel_log", command)
+        if format_name := _log_of(program, command):
+            return Hint(format_name, command)
         if program == "firewall-cmd":
             return Hint("firewalld", command)
         if program == "grep" and any(word.startswith("/proc/sys/") for word in words[at:]):
@@ -528,13 +539,15 @@ STAMP: Final = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S+ )"
 
 KLOG: Final = (
     rf"^(?:{STAMP}\S+ [\w.-]{{1,40}}\[\d+\]: |\S+ std(?:out|err) F )?"
-    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|(?:time=\"[^\"\n]{10,40}\" )?level=(?:error|warning|fatal|info) msg=\"?"
+    r"(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} {1,7}\d+ [\w.-]+\.go:\d+\]|(?:time=\"[^\"\n]{10,40}\" )?level=(?:error|warning|fatal|info|debug) msg=\"?"
     r"|(?:DEBU|INFO|WARN|ERRO|FATA)\[\d[^\]\n]{3,40}\] "
     r"|(?:INFO|WARN|ERRO|FATA|DEBU): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ "
     r"|(?:[\w.-]{1,80} [\w.-]{1,60} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?:INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] )"
     r"|^[ \t]*(?:\S+ (?:\S+ )?)?\[(?:INFO|WARNING|ERROR|FATAL)\] (?:plugin/|CoreDNS|linux/)|^(?:CoreDNS-\d|\.:53[ \t\r]*$)"
     r"|^(?:The connection to the server \S+ was refused|Unable to connect to the server: )"
-    r"|^(?:docker: |ERROR: for \S{1,80} +)?(?:Error response from daemon: |Cannot start service \S{1,80}: )[^\n]{0,600}?iptables failed: "
+    r"|^(?:docker: |ERROR: for \S{1,80} +)?(?:Error response from daemon: |Cannot start service \S{1,80}: )[^\n]{0,600}?"
+    r"(?:iptables failed: |[Pp]ool overlaps with other one|networks have overlapping IPv[46])"
+    r"|^Network \S{1,50} overlaps with existing route |^Error: [^\n]{0,200}?subnet \S{1,50} is already used on the host "
 )
 """How the log lines of Kubernetes' components, containerd, calico and CoreDNS begin, and kubectl's and docker's complaints."""
 
@@ -598,6 +611,7 @@ SIGNATURES: Final = (
         "counters",
         (
             r"^#kernel$|^(?:TcpExt|IpExt|Tcp|Ip):$|^(?:TcpExt|IpExt|Tcp|Ip): [A-Z]\w+ \w+|^TCP:[ \t]+\d+ \(estab \d+|"
+            r"^sockets: used \d+$|^TCP: inuse \d+ orphan |"
             r"^cpu=\d+[ \t]+(?:found|searched)=\d+|^entries  ?(?:clashres|searched|allocs)|^[A-Z][A-Za-z0-9]{3,40} +\d+ +\d+\.\d$"
         ),
     ),
@@ -607,7 +621,8 @@ SIGNATURES: Final = (
         (
             r"^[^\n]{0,100}[ \t]?[\w.@-]{1,40}: hw csum failure"
             rf"|^(?:\[[^\]\n]{{1,40}}\] |<\d+>|{STAMP}\S+ kernel: (?:\[ *[\d.]+\] )?)?(?:(?:nf|ip)_conntrack: (?:\w+: )?table full"
-            r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source |IPv6: [\w.@-]{1,20}: IPv6 duplicate address "
+            r"|(?:neighbour: )?(?:\w+: )?[Nn]eighbou?r table overflow|(?:\w+: ){0,2}[Pp]ossible SYN flooding on port|(?:IPv4: )?martian source "
+            r"|IPv6: [\w.@-]{1,20}: IPv6 duplicate address "
             r"|\[?[A-Za-z][\w :,/.-]{0,40}\]?:? *IN=\S* OUT=\S* |IN=\S* OUT=\S* (?:PHYS|MAC|SRC)\S*=)"
             r"|^[ \t]*\[(?:ERROR|WARNING) FileContent--proc-sys-net-"
             r"|^(?:> ?)?(?:WARNING: | *-+> \[Warning\] )(?:IPv4 forwarding|bridge-nf-call-iptables) is disabled"

@@ -2,8 +2,8 @@
 
 klog's ``E1120 12:00:00.123456    1 proxier.go:123] …``, containerd's and dockerd's ``time="…" level=error msg="…"`` (on a terminal
 ``ERRO[…] …``), CoreDNS' ``[ERROR] plugin/errors: …``, calico's ``2026-11-20 12:00:00.123 [FATAL][62] int_dataplane.go 1035: …``, cilium's
-``level=warning msg="…"``, weave's ``WARN: 2026/11/20 12:00:00.123 …``, what docker answers when iptables fails it,
-and what kubectl says when it reaches no API server.
+``level=warning msg="…"``, weave's ``WARN: 2026/11/20 12:00:00.123 …``, what docker answers when iptables fails it, what runtimes say of a
+range that is taken, and what kubectl says when it reaches no API server.
 Only warnings and errors that tell of networks become facts, equal ones once: a log repeats itself by the thousand.
 """
 
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from collectors.place import Place
     from engine.facts import Fact, Source
 
+DOCKERS = r"(?:iptables failed: |[Pp]ool overlaps with other one|networks have overlapping IPv[46])"
+"""What docker answers that tells of networks."""
+
 _LINE = re.compile(
     r"(?P<before>.*?)(?:(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d{1,9} +\d+ (?P<file>[\w.-]+\.go):\d+\] (?P<message>.*)"
-    r"|(?:time=\"[^\"]{10,40}\" )?\blevel=(?P<word>error|warning|fatal) msg=(?P<said>.*)"
+    r"|(?:time=\"[^\"]{10,40}\" )?\blevel=(?P<word>debug|info|error|warning|fatal) msg=(?P<said>.*)"
     r"|(?P<logrus>DEBU|INFO|WARN|ERRO|FATA)\[\d[^\]]{3,40}\] (?P<plain>.*)"
     r"|(?P<weaves>INFO|WARN|ERRO|FATA): \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+ (?P<weave>.*)"
     r"|\[(?P<coredns>INFO|WARNING|ERROR|FATAL)\] (?P<plugin>(?:plugin/|CoreDNS).*)"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?P<felix>INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] (?P<calico>.*)"
-    r"|(?P<docker>Error response from daemon: .*?iptables failed: .*|Cannot start service \S{1,80}: .*?iptables failed: .*)"
+    rf"|(?P<docker>Error response from daemon: .*?{DOCKERS}.*|Cannot start service \S{{1,80}}: .*?iptables failed: .*)"
+    r"|(?P<launch>Network \S{1,50} overlaps with existing route \S{1,50} .*)|(?P<podman>Error: .*?subnet \S{1,50} is already used on the host .*)"
     r"|(?P<kubectl>(?:The connection to the server \S+ was refused|Unable to connect to the server:).*))"
 )
-_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "docker": "dockerd", "kubectl": "kubectl"}
+_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "docker": "dockerd", "launch": "weave", "podman": "podman", "kubectl": "kubectl"}
 """Group of a line's text → the program that alone writes so."""
 _LEVELS = ("level", "word", "coredns", "felix", "weaves", "logrus")
 _PROGRAM = re.compile(r"([\w.-]+)\[\d+\]: *$")
@@ -39,8 +43,8 @@ _TELLING = re.compile(
     r"|failed to find plugin|hostport|host port|nodeport|external ?ip"
     # What failed on the way, and to whom.
     r"|plugin/loop|i/o timeout|no route to host|connection refused|network is unreachable|server misbehaving|rpf check|nameserver limits"
-    r"|error adding route|direct node route|was refused|no such host|using interface with name|external address"
-    r"|autodetected ip|already using the ip"
+    r"|error adding route|direct node route|was refused|no such host|using interface with name|external address|no buffer space available"
+    r"|autodetected ip|already using the ip|overlap|already used on the host"
     # Agents' own words for packets that they turned away by policy.
     r"|blocked by weave npc",
     re.IGNORECASE,

@@ -33,6 +33,8 @@ _NO_NAME: Final = frozenset({
     "within", "inside", "external", "internal", "internet", "outside", "other", "error", "errors", "failed", "failure", "timeout", "slow",
     "slowly", "fails", "with", "at", "by", "and", "or", "but", "not", "its", "it", "all", "some", "query", "queries", "lookup", "lookups",
     "resolution", "resolver", "udp", "tcp", "read", "i/o", "again", "errno", "code",
+    # Pronouns and determiners stand for names, and are none.
+    "anything", "everything", "nothing", "something", "them", "this", "that", "these", "those", "each", "every", "no", "my", "our", "their", "your",
 })  # fmt: skip
 """Words that may stand there and are no name."""
 

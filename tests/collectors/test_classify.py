@@ -70,6 +70,8 @@ NAMES = [
     ("/proc/net/snmp", "counters", ""),
     ("ss_-s", "counters", "ss -s"),
     ("docker_ps", "docker", "docker ps"),
+    ("journalctl_-u_docker.txt", "component_log", "journalctl -u docker"),
+    ("journalctl_-k", "kernel_log", "journalctl -k"),
     ("bridge_vlan_show", IGNORED, "bridge vlan show"),
 ]
 

@@ -25,11 +25,11 @@ NAMED = [
     ('nginx: [emerg] host not found in upstream "api" in /etc/nginx/nginx.conf:3', "api"),
     ("sudo: unable to resolve host node1: Name or service not known", "node1"),
     ("pod web 解析不了域名 db", "db"),
-    ("ping: db: 域名解析暂时失败", "db"),
+    ("ping: db: 域名解析暂时失败", "db"), ("cannot resolve anything: nslookup example.com: SERVFAIL", "example.com"),
 ]
 UNNAMED = [
     "5 s delay in lookups", "DNS lookups are slow from pods", "sometimes name resolution takes 5 seconds in pod web",
-    "pod web cannot resolve external names", "容器里域名解析失败", "DNS 解析慢，5秒延迟", "Temporary failure in name resolution",
+    "pod web cannot resolve external names", "containers cannot resolve anything", "my pod fails to resolve every name", "容器里域名解析失败", "DNS 解析慢，5秒延迟", "Temporary failure in name resolution",
 ]
 OTHERS = ["http requests are slow", "pod cannot reach db: i/o timeout", "connection refused", "web 访问 db 很慢", "redigo: pool exhausted"]
 
