@@ -265,7 +265,7 @@ KINDS: Final[dict[str, Kind]] = {
          "seen_by": "str: capture | ping"},
         "engine",
     ),
-    "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
+    "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack | ports (that connect() chooses from)", "waiting": "int: of ports, those of closed connections", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
     "route_lookup": Kind(
         "What the kernel said when it was asked for a route (ip route get).",
@@ -868,7 +868,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "trouble": Kind(
         "What a log, an event, a pod or a node says of a fault of networks (computed).",
-        {"name": "str: ipam-exhausted | no-config | no-plugin | no-pod-cidr | foreign-pod-cidr | bird | ipvs-modules | conntrack-tool | bridge-address | host-port-taken | policy-denied", "detail": "str: plug-in, peers …",
+        {"name": "str: ipam-exhausted | no-config | no-plugin | no-pod-cidr | foreign-pod-cidr | bird | ipvs-modules | conntrack-tool | bridge-address | host-port-taken | range-taken | policy-denied", "detail": "str: plug-in, peers …",
          "text": "str", "said_by": "str: event | pod | node | log, or the program", "full": "str: pod that it is about", "node_name": "str: Kubernetes node, '' if not told"},
         "engine",
     ),

@@ -40,6 +40,13 @@ SAID: Final = (
         (r"conntrack[\\\"']*:? executable file not found|conntrack not found in (?:system )?path|error looking for path of conntrack"),
     ),
     ("bridge-address", (r"(?:failed to set bridge addr: )?[\\\"']*(?P<detail>[\w.-]+)[\\\"']* already has an ip address different from")),
+    (
+        "range-taken",
+        (
+            r"network (?P<detail>[0-9a-f.:/]+ overlaps with existing route [0-9a-f.:/]+)|subnet (?P<other>[0-9a-f.:/]+ is already used on the host)"
+            r"|(?P<docker>pool overlaps with other one on this address space|networks have overlapping ipv[46])"
+        ),
+    ),
     ("policy-denied", (r"connection from (?P<detail>[0-9a-f.:]+ to [0-9a-f.:]+) blocked by weave npc")),
     ("host-port-taken", (r"didn'?t have free ports for the requested pod ports|cannot open hostport (?P<detail>\d+)")),
 )
@@ -55,6 +62,7 @@ WORDS: Final = {
     "ipvs-modules": ("ipvs", "kernel module"),
     "conntrack-tool": ("conntrack",),
     "bridge-address": ("already has an ip address",),
+    "range-taken": ("overlap", "already used"),
     "policy-denied": ("blocked by weave",),
     "host-port-taken": ("ports", "hostport"),
 }

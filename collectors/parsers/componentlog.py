@@ -33,7 +33,9 @@ _LINE = re.compile(
     r"|(?P<launch>Network \S{1,50} overlaps with existing route \S{1,50} .*)|(?P<podman>Error: .*?subnet \S{1,50} is already used on the host .*)"
     r"|(?P<kubectl>(?:The connection to the server \S+ was refused|Unable to connect to the server:).*))"
 )
-_ALWAYS = {"plugin": "coredns", "calico": "calico-node", "weave": "weave", "docker": "dockerd", "launch": "weave", "podman": "podman", "kubectl": "kubectl"}
+_ALWAYS = {
+    "plugin": "coredns", "calico": "calico-node", "weave": "weave", "docker": "dockerd", "launch": "weave", "podman": "podman", "kubectl": "kubectl",
+}
 """Group of a line's text → the program that alone writes so."""
 _LEVELS = ("level", "word", "coredns", "felix", "weaves", "logrus")
 _PROGRAM = re.compile(r"([\w.-]+)\[\d+\]: *$")

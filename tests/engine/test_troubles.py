@@ -33,6 +33,15 @@ from engine.troubles import SAID, WORDS, told_of
             "TCP connection from 10.40.0.1:31567 to 10.36.0.12:3000 blocked by Weave NPC.",
             ("policy-denied", "10.40.0.1:31567 to 10.36.0.12:3000"),
         ),
+        (
+            "Network 10.32.0.0/12 overlaps with existing route 10.0.0.0/8 on host",
+            ("range-taken", "10.32.0.0/12 overlaps with existing route 10.0.0.0/8"),
+        ),
+        ("Error: subnet 10.89.0.0/24 is already used on the host or by another config", ("range-taken", "10.89.0.0/24 is already used on the host")),
+        (
+            "Error response from daemon: Pool overlaps with other one on this address space",
+            ("range-taken", "pool overlaps with other one on this address space"),
+        ),
         ("1 node(s) didn't have free ports for the requested pod ports", ("host-port-taken", "")),
     ],
 )
