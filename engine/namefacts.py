@@ -39,7 +39,7 @@ WILDCARDS: Final = ("nip.io", "sslip.io", "xip.io", "traefik.me", "localtest.me"
 def resolvers(base: FactBase) -> Iterator[Fact]:
     """A ``resolver`` fact for every resolv.conf that programs read."""
     wild = {str(w).strip(".").lower() for f in base.of_kind("dns_forwarder") for w in f.get("wildcards", ())}
-    wild |= {domain for f in base.of_kind("observed") if (domain := _stranger(f))} | _same_for_all(base)
+    wild |= {domain for f in base.of_kind("observed") if (domain := _stranger(f))} | _same_for_all(base) | _appended(base)
     serving = {str(a) for f in base.of_kind("service") if _is_dns(f) for a in f.get("cluster_ips", ()) if a != "None"}
     held = {str(a) for f in base.of_kind("service") for a in (*f.get("cluster_ips", ()), *f.get("external_ips", ()))}
     held |= {str(f.get("address")) for f in base.of_kind("address")}
@@ -65,9 +65,20 @@ def _stranger(attempt: Fact) -> str:
     """
     name, answered = str(attempt.get("name", "")).lower(), str(attempt.get("answered", ""))
     domain = answered[len(name) + 1 :]
+    return domain if answered and _is_whole(name) and not _of_cluster(domain) else ""
+
+
+def _is_whole(name: str) -> bool:
+    """Whether a name is one of the internet, with its top-level domain."""
     last = name.rpartition(".")[2]
-    whole = "." in name and (last in TOP_LEVEL or (len(last) == COUNTRY and last.isalpha()))
-    return domain if answered and whole and not _of_cluster(domain) else ""
+    return "." in name and (last in TOP_LEVEL or (len(last) == COUNTRY and last.isalpha()))
+
+
+def _appended(base: FactBase) -> set[str]:
+    """Search domains behind a whole name that was found: nobody's machine is called ``google.com.home.net``, whatever was typed."""
+    domains = {str(d).strip(".").lower() for f in base.of_kind("dns_config") for d in f.get("search", ())}
+    names = {str(f.get("name", "")).lower().rstrip(".") for f in base.of_kind("observed") if f.get("outcome") == "resolved"}
+    return {d for d in domains for n in names if n.endswith(f".{d}") and _is_whole(n.removesuffix(f".{d}")) and not _of_cluster(d)}
 
 
 def _same_for_all(base: FactBase) -> set[str]:

@@ -51,6 +51,15 @@ class TestResolver:
         told = {"program": "nslookup", "name": name, "answered": f"{name}.{domain}", "outcome": "resolved"}
         assert resolver((domain,), (), ("10.0.0.2",), Fact("observed", told, "n1")).get("wildcard") == wildcard
 
+    @pytest.mark.parametrize(
+        ("name", "wildcard"),
+        [("www.example.com.corp.example", "corp.example"), ("git.corp.example", None), ("www.example.com", None), ("www.example.com.other.example", None)],
+    )
+    def test_a_domain_behind_a_whole_name(self, name: str, wildcard: str | None) -> None:
+        """What an answer calls a name shows the search domain that was appended, though nobody saw what was typed."""
+        told = Fact("observed", {"program": "nslookup", "name": name, "outcome": "resolved", "addresses": ("192.0.2.7",)}, "n1")
+        assert resolver(("corp.example",), (), ("10.0.0.2",), told).get("wildcard") == wildcard
+
     @pytest.mark.parametrize(("second", "ends", "wildcard"), [
         ("nothing-here", "host.other.example", "corp.example"),
         ("nothing-here", "mail.corp.example", None),
