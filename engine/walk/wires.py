@@ -455,6 +455,23 @@ def _doubles(network: Network, facts: Sequence[Fact]) -> Iterator[Fact]:
         stations = _stations(explore(network, start, value, family), start, value, family)
         if len(stations) > 1:
             yield from _rivals(hop, flow, stations, value, family)
+    yield from _claimants(network, facts)
+
+
+def _claimants(network: Network, facts: Sequence[Fact]) -> Iterator[Fact]:
+    """Stacks that drop a packet because its source is an address of their own, although another stack sent it.
+
+    Where the sender holds it besides its devices' own (a load balancer's address on ``lo``), both are meant to have it: neither is the wrong one.
+    """
+    for end in (f for f in facts if f.kind == "drop" and f.fields.get("by") == "martian"):
+        stack, text = network.stack(end.node, end.stack), str(end.fields.get("src", ""))
+        own = stack.own(to_int(text), family_of(text)) if stack is not None and is_address(text) else None
+        sender = next((h for h in network.holders(to_int(text), family_of(text)) if h is not stack), None) if own is not None else None
+        theirs = sender.own(to_int(text), family_of(text)) if sender is not None else None
+        if stack is None or own is None or sender is None or theirs is None or any(in_prefix(text, net) for net in LINK_LOCAL):
+            continue
+        here, right = Port(stack, stack.link(own.device)), Port(sender, sender.link(theirs.device))
+        yield _double(end, here, right, own, sure=right.link.type not in UNREAL, role="source")
 
 
 def _stations(domain: Domain, start: Port, value: int, family: int) -> list[Port]:
@@ -477,22 +494,28 @@ def _rivals(hop: Fact, flow: Fact, stations: list[Port], value: int, family: int
     sure = _claim(right, flow, value) > _claim(ranked[1], flow, value)
     for other in ranked[1:]:
         own = next(a for a in other.stack.addresses_of(other.link.name, family) if a.value == value)
-        yield _made(
-            "duplicate",
-            hop,
-            other,
-            own.fact,
-            address=to_text(value, family),
-            prefixlen=own.prefixlen,
-            device=other.link.name,
-            mac=other.link.mac,
-            right_node=right.stack.node,
-            right_stack=right.stack.name,
-            right_device=right.link.name,
-            right_mac=right.link.mac,
-            sure=sure,
-            here=(hop.node, hop.stack) == (other.stack.node, other.stack.name),
-        )
+        yield _double(hop, other, right, own, sure=sure, role="target")
+
+
+def _double(about: Fact, other: Port, right: Port, own: OwnAddress, *, sure: bool, role: str) -> Fact:
+    """The fact of an address that two stations hold."""
+    return _made(
+        "duplicate",
+        about,
+        other,
+        own.fact,
+        address=own.text,
+        prefixlen=own.prefixlen,
+        device=other.link.name,
+        mac=other.link.mac,
+        right_node=right.stack.node,
+        right_stack=right.stack.name,
+        right_device=right.link.name,
+        right_mac=right.link.mac,
+        sure=sure,
+        role=role,
+        here=(about.node, about.stack) == (other.stack.node, other.stack.name),
+    )
 
 
 def _claim(port: Port, flow: Fact, value: int) -> int:

@@ -412,3 +412,15 @@ def test_loopback_alone() -> None:
         "ip link", "1: lo: <LOOPBACK> mtu 65536 qdisc noop state DOWN mode DEFAULT\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00"
     )
     assert found(walk(build(FactBase(facts)), Flow("n1", "host", "", "127.0.0.1", 80, "tcp")), "dead_link").get("device") == "lo"
+
+
+@pytest.mark.parametrize(("held", "sure"), [("eth0", True), ("lo", False)])
+def test_a_source_that_the_router_has_too(held: str, *, sure: bool) -> None:
+    """A packet from an address of the router is a martian there: both hold it, and the sender is right unless it holds it as a balancer does."""
+    world = lan()
+    world.stacks["router", "host"].device("lo", "127.0.0.1/8", "10.1.0.2/32")
+    if held == "lo":
+        world.stacks["client", "host"].device("lo", "127.0.0.1/8", "10.1.0.2/32").device("eth0", "10.1.0.99/24")
+    fact = found(world.walk("client", "10.2.0.2", src="10.1.0.2"), "duplicate")
+    told = [fact.get(name) for name in ("node", "device", "role", "right_node", "sure")]
+    assert told == ["router", "lo", "source", "client", sure]
