@@ -402,6 +402,7 @@ class Diagnoser:
             rule.references,
             candidate.flows,
             _of_objects(main),
+            _is_told(match),
         )
 
     @staticmethod
@@ -541,6 +542,13 @@ def _on_path(match: Match) -> bool:
 def _of_objects(main: Fact) -> bool:
     """Whether a fault is in the Service itself, which is the same for every node."""
     return main.kind == "service_flow" and bool(main.get("lack") or main.get("undeclared") or "port" not in main.fields)
+
+
+def _is_told(match: Match) -> bool:
+    """Whether a match repeats what a client was told, and knows no more."""
+    reports = [f for f in match.facts() if f.kind == "icmp_report"]
+    more = {f.kind for f in match.facts()} - {"icmp_report", "flow", "symptom"}
+    return bool(reports) and not more and all(f.get("seen_by") == "ping" for f in reports)
 
 
 def main_of(match: Match) -> Fact:

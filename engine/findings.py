@@ -108,6 +108,8 @@ class Finding(NamedTuple):
     """Numbers of the flows that it concerns."""
     shared: bool = False
     """It is in the cluster's objects, the same for every node; ``node`` is the one that the flow was seen from."""
+    told: bool = False
+    """Nothing supports it but an ICMP error that a client was told: it says where packets end, not why."""
 
 
 class Missing(NamedTuple):

@@ -79,12 +79,22 @@ def diagnose(request: Request) -> Report:
     network = build(facts)
     question = plausible(question_of(request, facts), network)
     outcome = Diagnoser(question, facts, rulebase.rules, request.lang, network).run()
-    if outcome.verdict is Verdict.INSUFFICIENT_EVIDENCE and request.bundles:
-        question, outcome = _completed(request, facts, rulebase.rules) or (question, outcome)
+    if request.bundles and (outcome.verdict is Verdict.INSUFFICIENT_EVIDENCE or _is_shallow(outcome)):
+        completed = _completed(request, facts, rulebase.rules)
+        if completed is not None and (outcome.verdict is not Verdict.CAUSE_FOUND or completed[1].verdict is Verdict.CAUSE_FOUND):
+            question, outcome = completed
         outcome = _not_ruled_out(question, outcome)
     compiled.keep(rulebase.rules)
     warnings = (*(w.head() for w in rulebase.warnings), *evidence.warnings, *outcome.warnings, *_misread(network))
     return Report(question, outcome.verdict, outcome.findings, outcome.traces, outcome.missing, warnings, outcome.mismatch)
+
+
+def _is_shallow(outcome: Diagnosis) -> bool:
+    """Whether the only causes say where packets end, and no failure mode why: the rest of the node may tell."""
+    from engine.diagnosis import FALLBACKS
+
+    roots = [f for f in outcome.findings if f.standing is Standing.ROOT_CAUSE]
+    return bool(roots) and all(f.told or f.id in FALLBACKS for f in roots)
 
 
 def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tuple[Question, Diagnosis] | None:
@@ -115,7 +125,8 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
         held = tuple(f for f in held if f.flows and all(question.flows[n].guessed for n in f.flows) and not _contradicted(f, question, outcome))
         question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
         return (question, outcome._replace(findings=held)) if held and question.error_class else None
-    # What a program says itself counts for more than the walk of a flow that was guessed.
+    # What explains a client's error counts for more than the error; what a program says itself, for more than the walk of a flow that was guessed.
+    shown = tuple(f for f in shown if not f.told) or shown
     shown = tuple(f for f in shown if not f.flows) or shown
     question = question._replace(assumptions=(*question.assumptions, *supposed.assumptions))
     return question, outcome._replace(findings=shown, verdict=Verdict.CAUSE_FOUND, missing=())

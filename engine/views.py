@@ -277,7 +277,10 @@ def lease_mismatches(base: FactBase) -> Iterator[Fact]:
 
 
 def rooms(base: FactBase) -> Iterator[Fact]:
-    """A ``room`` fact for every stack whose connection tracking table was seen: whether it is full, or far from that (less than four fifths)."""
+    """A ``room`` fact for every stack whose connection tracking table or local ports were seen: full, or far from that (less than four fifths)."""
+    from engine.local_ports import rooms as ports
+
+    yield from ports(base)
     values: dict[tuple[str, str], dict[str, Fact]] = {}
     for fact in base.of_kind("sysctl"):
         if str(fact.fields.get("key", "")).endswith(("nf_conntrack_count", "nf_conntrack_max")):

@@ -40,7 +40,11 @@ _NAMED = re.compile(r"(\w+): (\d{1,20})\Z", re.ASCII)
 _HEX_ROW = re.compile(r"(?:[0-9a-f]{8,16}\s*)+\Z", re.ASCII)
 _PER_CPU = re.compile(r"cpu=\d+\s+\w+=\d+", re.ASCII)
 _SUMMARY = re.compile(r"TCP:\s+\d+ \(estab (\d{1,20}),.*?\btimewait (\d{1,20})", re.ASCII)
-_SUMMARY_TABLE = re.compile(r"Total: \d+|Transport\s+Total|(?:\*|RAW|UDP|TCP|INET|FRAG)\s+\d+\s+\d+\s+\d+\Z", re.ASCII)
+_SOCKSTAT = re.compile(r"TCP: inuse (\d{1,20}) orphan \d+ tw (\d{1,20}) ", re.ASCII)
+_SUMMARY_TABLE = re.compile(
+    r"Total: \d+|sockets: used \d+|(?:UDP|UDPLITE|RAW|FRAG): inuse \d+"
+    r"|Transport\s+Total|(?:\*|RAW|UDP|TCP|INET|FRAG)\s+\d+\s+\d+\s+\d+\Z", re.ASCII
+)
 
 
 _LISTED: Final = r"\b(?P<program>ss|netstat)\b[^|]*"
@@ -134,7 +138,8 @@ def _text(emit: Emitter, lines: list[tuple[int, str]]) -> Iterator[tuple[int, st
             values = line.split()[1:]
             yield from ((number, heading[0] + name, int(word)) for name, word in zip(heading[1], values, strict=False) if word.isdecimal())
             heading = "", []
-        elif found := _SUMMARY.match(line):
+        elif found := _SOCKSTAT.match(line) or _SUMMARY.match(line):
+            # "inuse" of sockstat holds the listeners as well, which are few where this matters.
             yield number, "ss.estab", int(found[1])
             yield number, "ss.timewait", int(found[2])
         elif found := re.fullmatch(r"(\w+):", line, re.ASCII):

@@ -161,7 +161,7 @@ class _Reader:
         if words[2] in {"inet", "inet6"}:
             self.end()
             self._device = words[1].rstrip(":").partition("@")[0]
-            return self._address(number, words[2:])
+            return self._address(number, words[2:], int(words[0][:-1]))
         if not words[2].startswith("<") or not words[1].endswith(":"):
             return False
         self.end()
@@ -234,9 +234,10 @@ class _Reader:
             return words[0] in _KNOWN_LINES or words[0].endswith("_slave")
         return True
 
-    def _address(self, number: int, words: Sequence[str]) -> bool:
+    def _address(self, number: int, words: Sequence[str], index: int = 0) -> bool:
         fields = _address(words, self._device)
         if fields:
+            fields |= {"index": index} if index else {}
             self._out.add("address", fields, number)
         return fields is not None
 

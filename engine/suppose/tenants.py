@@ -280,8 +280,10 @@ class Tenants:
             if not any(f.get("index") == inner.get("peer_index") for f in links) and not self.whole("links", HOST):
                 self._port(f"veth{inner.get('peer_index')}", bridge, int(inner.get("peer_index")), int(inner.get("index")))
             return True
-        index = next((int(f.get("index")) for f in self._of("link", tenant.name) if f.get("name") == device and f.get("index")), 0)
-        port = self._free_port(bridge, links)
+        shown = (*self._of("link", tenant.name), *self._of("address", tenant.name))
+        index = next((int(f.get("index")) for f in shown if device in {f.get("name"), f.get("device")} and f.get("index")), 0)
+        # "@if22" names the index of the other end: whoever has that index hangs there, on a bridge or on none.
+        port = next((f for f in links if index and f.get("peer_index") == index), None) or self._free_port(bridge, links)
         if port is None and self.whole("links", HOST) and not tenant.passing:
             return False
         outer = int(port.get("index") or 0) if port is not None else 0

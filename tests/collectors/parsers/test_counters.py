@@ -50,6 +50,16 @@ SUMMARY = (
 )
 
 
+SOCKSTAT = """\
+sockets: used 1010
+TCP: inuse 812 orphan 0 tw 28116 alloc 820 mem 62
+UDP: inuse 6 mem 2
+UDPLITE: inuse 0
+RAW: inuse 0
+FRAG: inuse 0 memory 0
+"""
+
+
 def values(text: str, command: str = "") -> dict[str, int]:
     """Counters by name."""
     facts = parse(Source("pasted", text, command), Place("n1"))
@@ -80,6 +90,7 @@ def values(text: str, command: str = "") -> dict[str, int]:
             },
         ),
         (SUMMARY, {"ss.estab": 7, "ss.timewait": 9}),
+        (SOCKSTAT, {"ss.estab": 812, "ss.timewait": 28116}),
     ],
 )
 def test_same_names_whatever_printed_them(text: str, wanted: dict[str, int]) -> None:
@@ -118,6 +129,8 @@ def test_neighbours_of_ipv6() -> None:
         ("nstat_-az.txt", NSTAT),
         ("netstat_-s", WORDS),
         ("ss_-s.txt", SUMMARY),
+        ("pasted.txt", SOCKSTAT),
+        ("session.txt", f"$ cat /proc/net/sockstat\n{SOCKSTAT}"),
         ("session.txt", f"[root@n1 ~]# nstat -az\n{NSTAT}"),
         ("session.txt", f"[root@n1 ~]# netstat -s\n{WORDS}"),
         ("session.txt", f"# cat /proc/net/stat/arp_cache\n{ARP}"),

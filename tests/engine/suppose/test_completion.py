@@ -418,3 +418,29 @@ def test_parameter_that_is_not_there(tmp_path: Path) -> None:
     for text, told in ((missing, []), ("net.ipv4.ip_forward = 1\n", ["1"])):
         facts = supposed(tmp_path, "containers time out", ip_addr=ADDRESSES, **{"sysctl.txt": text})
         assert [f.get("value") for f in facts if f.get("key") == "net.bridge.bridge-nf-call-iptables"] == told
+
+
+PORTS = """\
+3: docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default
+    link/ether 02:42:a9:17:30:fe brd ff:ff:ff:ff:ff:ff promiscuity 0
+    bridge forward_delay 1500
+21: veth1@if20: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master docker0 state UP mode DEFAULT group default
+    link/ether ee:51:8b:02:7f:c4 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 1
+    veth
+23: veth2@if22: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue{master} state UP mode DEFAULT group default
+    link/ether 16:c0:3e:d9:aa:75 brd ff:ff:ff:ff:ff:ff link-netnsid 1 promiscuity 0
+    veth
+"""
+
+
+@pytest.mark.parametrize(("index", "master", "device"), [(22, "", "veth2"), (20, "", ""), (22, " master docker0", "")])
+def test_port_by_the_index_of_its_other_end(tmp_path: Path, index: int, master: str, device: str) -> None:
+    """A container hangs on the port that names its device's index, on a bridge or not; that explains more than the error which ping was told."""
+    text = f"$ docker exec job ip -4 -o addr show eth0\n{index}: eth0    inet 172.17.0.3/16 scope global eth0\\       valid_lft forever\n"
+    text += "$ docker exec job ping -c2 172.17.0.1\nPING 172.17.0.1 (172.17.0.1): 56 data bytes\n"
+    text += "From 172.17.0.3 icmp_seq=1 Destination Host Unreachable\n"
+    text += "$ ip -4 -o addr show docker0\n3: docker0    inet 172.17.0.1/16 scope global docker0\\       valid_lft forever\n"
+    report = asked(
+        tmp_path, "ping 172.17.0.1 from container job: Destination Host Unreachable", **{"post.txt": text, "ip_-d_link": PORTS.format(master=master)}
+    )
+    assert [f.id for f in report.findings] == (["veth-not-in-bridge"] if device else ["neighbor-unresolved"])
