@@ -53,7 +53,12 @@ class TestResolver:
 
     @pytest.mark.parametrize(
         ("name", "wildcard"),
-        [("www.example.com.corp.example", "corp.example"), ("git.corp.example", None), ("www.example.com", None), ("www.example.com.other.example", None)],
+        [
+            ("www.example.com.corp.example", "corp.example"),
+            ("git.corp.example", None),
+            ("www.example.com", None),
+            ("www.example.com.other.example", None),
+        ],
     )
     def test_a_domain_behind_a_whole_name(self, name: str, wildcard: str | None) -> None:
         """What an answer calls a name shows the search domain that was appended, though nobody saw what was typed."""
