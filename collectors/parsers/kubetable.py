@@ -19,6 +19,10 @@ _PHASES = {
     "Running": "Running", "Pending": "Pending", "ContainerCreating": "Pending", "Succeeded": "Succeeded", "Completed": "Succeeded",
     "Failed": "Failed",
 }
+_ENDED_BY_KUBELET = frozenset({
+    "Evicted", "NodeAffinity", "NodePorts", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "DeadlineExceeded", "UnexpectedAdmissionError",
+})
+"""Reasons that kubelets give to a pod that they end or do not admit, besides ``OutOfcpu`` and its like: kubectl prints them for the phase Failed."""
 _NOTHING = frozenset({"", "<none>", "<unset>", "<pending>", "<unknown>", "None", "-"})
 
 UNSAID = ""
@@ -135,13 +139,17 @@ def _addresses(text: str | None) -> tuple[str, ...]:
     return tuple(each for each in (text or "").split(",") if is_address(each))
 
 
+def _is_ended(status: str) -> bool:
+    return status in _ENDED_BY_KUBELET or status.startswith("OutOf")
+
+
 def _pod(row: dict[str, str], name: str, namespace: str) -> tuple[str, dict[str, Any]]:
     ready, _, wanted = row["READY"].partition("/")
     fields = {
         "namespace": namespace,
         "name": name,
         "full": f"{namespace}/{name}",
-        "phase": _PHASES.get(row["STATUS"]),
+        "phase": "Failed" if _is_ended(row["STATUS"]) else _PHASES.get(row["STATUS"]),
         "ready": ready == wanted and row["STATUS"] == "Running",
         "reason": row["STATUS"] if row["STATUS"] not in {*_PHASES, "Terminating"} else None,
         "terminating": True if row["STATUS"] == "Terminating" else None,

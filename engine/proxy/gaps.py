@@ -179,14 +179,23 @@ def _texts(targets: Sequence[tuple[str, int]]) -> tuple[str, ...]:
 def _unseen(cluster: Cluster, flow: Flow, number: int, meaning: Meaning | None) -> list[Fact]:
     """What the API alone tells of the proxy on a node whose own state was not given."""
     node = cluster.node_of(flow.node) if flow.node else None
-    if meaning is None or node is None or cluster.proxy_mode(node.name).mode in WITHOUT:
+    name = node.name if node is not None else _node_of_sender(cluster, flow)
+    if meaning is None or not name or cluster.proxy_mode(name).mode in WITHOUT:
         return []
-    pod, state = proxy_pod(cluster, node.name)
+    pod, state = proxy_pod(cluster, name)
     if state in {"", "running", "not-ready"}:
         return []
     fields = {"flow": number, "direction": "request", **_asked(meaning, flow), "what": "unseen", **_pod_fields(pod, state)}
-    fact = pod.fact if pod is not None else node.fact or meaning.service.fact
-    return [Fact("proxy_gap", fields, flow.node, HOST, fact.source, fact.line, fact.text)]
+    told = node.fact if node is not None else None
+    fact = pod.fact if pod is not None else told or meaning.service.fact
+    return [Fact("proxy_gap", fields, flow.node or cluster.host_of(name) or name, HOST, fact.source, fact.line, fact.text)]
+
+
+def _node_of_sender(cluster: Cluster, flow: Flow) -> str:
+    """Node of a sender that only the API knows; "" for any other sender."""
+    namespace, _, name = flow.from_name.partition("/")
+    sender = cluster.pods.get((namespace, name)) if not flow.node else None
+    return sender.node if sender is not None else ""
 
 
 def _by_the_others(proxies: Proxies, node: Node, key: Key, entry: Entry | None, number: int) -> list[Fact]:

@@ -95,6 +95,14 @@ def test_a_pod_that_has_trouble(recorded: Recorded) -> None:
     assert recorded.only(facts, "pod", name="b").fields.items() >= {"terminating": True, "ips": ()}.items()
 
 
+@pytest.mark.parametrize(("status", "phase"), [("Evicted", "Failed"), ("OutOfcpu", "Failed"), ("Completed", "Succeeded"), ("CrashLoopBackOff", None)])
+def test_what_ended_a_pod_stands_for_its_phase(recorded: Recorded, status: str, phase: str | None) -> None:
+    """Kubectl prints the reason where a kubelet ended a pod; of a container's trouble the phase is not known."""
+    text = f"NAME   READY   STATUS   RESTARTS   AGE   IP   NODE\nweb   0/1   {status}   0   3d   <none>   n1\n"
+    (pod,) = (f for f in recorded.text(parse, text, "kubectl get pods -o wide") if f.kind == "pod")
+    assert pod.get("phase") == phase
+
+
 def test_a_table_that_lost_its_alignment(recorded: Recorded) -> None:
     """Pasted through a chat: two spaces part the cells, or single ones where each cell is one word."""
     head = "NAME    READY   STATUS    RESTARTS   AGE   IP           NODE\n"

@@ -140,6 +140,16 @@ def test_the_api_alone_shows_a_proxy_that_does_not_run(pods: tuple[Fact, ...], s
     assert states == {"n1": "running", "n2": state}
 
 
+def test_a_listing_of_pods_alone_shows_it_to_a_pod_that_sends() -> None:
+    """Neither Nodes nor machines were given: the pod's own row tells its node, on which the proxy's pod has ended."""
+    sender = Fact("pod", {"namespace": "shop", "name": "web", "phase": "Running", "ready": True, "ips": ("10.244.2.4",), "node_name": "n2"})
+    flow = Flow(node="", stack="", src="", dst="10.96.7.7", port=5432, protocol="tcp", from_name="shop/web", to_name="db")
+    for phase, seen in (("Failed", [("n2", "crashed")]), ("Running", [])):
+        facts = base({}, service(), endpoints(*BOTH), LISTED, sender, proxy_pod("kube-proxy-a", "n1"), proxy_pod("kube-proxy-b", "n2", phase))
+        found = facts_of(Proxies(build(facts), Cluster(facts)), flow, 0)
+        assert [(f.node, f.get("pod_state")) for f in found] == seen
+
+
 def test_a_cluster_without_kube_proxy_is_left_alone() -> None:
     """Where no node runs one (an eBPF data plane, or pods that were not listed whole), nothing is concluded."""
     objects = (node("n1"), node("n2"), service(), endpoints(*BOTH))
