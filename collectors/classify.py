@@ -495,6 +495,8 @@ OPTIONS: Final = r"(?:[ \t]+-[^ \t\n]+){0,6}"
 IP_LINE: Final = (
     rf"ip{OPTIONS}(?:[ \t]+[^ \t\n-][^ \t\n]*{OPTIONS})?[ \t]+(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|netns[ \t]+exec)\b"
 )
+THEN: Final = r"(?:[ \t]*(?:;|&&|\|\|)[^\n]{0,80})?"
+"""Another command behind the first."""
 OWN_LINE: Final = (
     rf"(?:{IP_LINE}|tcpdump[ \t]|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
     r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|ethtool[ \t]+-\w|dmesg\b|"
@@ -507,8 +509,8 @@ OWN_LINE: Final = (
     r"crictl[ \t]+\w|(?:(?:microk8s[. ]|k3s )?kubectl|oc|k)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
     # One target, and no more words than ports: "# ping the database" is a remark.
     r"(?:ping6?|curl|nc|ncat|telnet|nslookup|dig)[ \t]+(?:[-+][^ \t\n]+[ \t]+(?:\d+[ \t]+)?){0,6}(?:@[\w.:-]+[ \t]+)?@?[\w:/.-]+"
-    r"(?:[ \t]+[\d@][\w.:]*)?$|"
-    r"getent[ \t]+a?hosts(?:v[46])?[ \t]+[^ \t\n]+$|"
+    rf"(?:[ \t]+[\d@][\w.:]*)?{THEN}$|"
+    rf"getent[ \t]+a?hosts(?:v[46])?[ \t]+[^ \t\n;|&]+{THEN}$|"
     r"ls[ \t][^\n]{0,40}/(?:etc/cni|var/lib/cni|opt/cni|usr/lib(?:exec)?/cni)\b|lsmod\b|uname\b|hostname\b|cat[ \t]+/)"
 )
 """Command lines that may stand in a heading."""

@@ -108,7 +108,8 @@ def _asked(command: str) -> tuple[str, str, int]:
     if at is None:
         return "", "", 0
     program = words[at].rpartition("/")[2].removesuffix("6")
-    plain = [w for before, w in zip(words[at:], words[at + 1 :], strict=False) if not w.startswith(("-", "+", "@")) and not _valued(before)]
+    words = _alone(words[at:])
+    plain = [w for before, w in pairwise(words) if not w.startswith(("-", "+", "@")) and not _valued(before)]
     if program == "getent":
         plain = plain[1:]
     if program in {"curl", "wget"}:
@@ -116,6 +117,12 @@ def _asked(command: str) -> tuple[str, str, int]:
         return ("curl", url[1], int(url[2] or 0)) if url else (program, "", 0)
     port = int(plain[1]) if program in {"nc", "ncat", "telnet"} and len(plain) > 1 and plain[1].isdecimal() else 0
     return ("nc" if program == "ncat" else program), plain[0] if plain else "", port
+
+
+def _alone(words: Sequence[str]) -> list[str]:
+    """The words of the first of several commands in a line."""
+    end = next((at for at, word in enumerate(words) if word.endswith(";") or word in {"&&", "||", "|"}), len(words))
+    return [*words[:end], *(word.rstrip(";") for word in words[end : end + 1] if word.rstrip(";&|"))]
 
 
 def _server(words: Sequence[str]) -> str:
@@ -253,7 +260,7 @@ class _Reader:
     def done(self) -> list[Fact]:
         """The facts of all attempts."""
         self.end()
-        if not self.made and self.program == "getent" and self.target and not self.out.source.text.strip():
+        if not self.made and self.program == "getent" and self.target and self.out.source.text.strip() in self.nothing():
             self.made.append((0, {"program": "getent", "name": self.target}))
         for number, fields in self.made:
             if self.server and fields["program"] in {*LOOKUPS, "lookup"}:
@@ -262,6 +269,11 @@ class _Reader:
             if made.get("outcome"):
                 self.out.add("observed", made, number, _shown(made) if not number else "")
         return self.out.done()
+
+
+    def nothing(self) -> set[str]:
+        """What getent's output is where it found nothing: empty, or the status that the shell was asked for (2: no such key)."""
+        return {"", "2"} if self.out.source.command.rstrip().endswith("echo $?") else {""}
 
 
 def _agree(now: dict[str, Any], told: dict[str, Any]) -> bool:

@@ -89,7 +89,7 @@ def test_content_tells_the_format(path: Path) -> None:
 @pytest.mark.parametrize(("command", "format_name"), [
     ("ping -c 3 db", "attempt"), ("curl -v http://db:5432", "attempt"),
     ("docker exec web curl -v http://db", "attempt"), ("host db.example.com", "attempt"),
-    ("getent hosts db", "attempt"), ("ssh host ip route", "route"), ("kubectl get pods curl", "kubernetes"),
+    ("getent hosts db", "attempt"), ("getent hosts db; echo $?", "attempt"), ("ssh host ip route", "route"), ("kubectl get pods curl", "kubernetes"),
 ])
 def test_commands(command: str, format_name: str) -> None:
     """Client programs are known by their command lines; their names as arguments of others mean nothing."""
@@ -122,6 +122,13 @@ def test_several_attempts_in_a_row() -> None:
     assert found == [
         ("ping", "connected"), ("ping", "timeout"), ("curl", "ECONNREFUSED"), ("nc", "connected"), ("dig", "unresolved"), ("curl", "timeout"),
     ]
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("2\n", "unresolved"), ("10.9.0.2        db\n0\n", "resolved")])
+def test_a_status_that_the_shell_tells(tmp_path: Path, text: str, outcome: str) -> None:
+    """``getent …; echo $?`` that prints nothing but 2 found no such name."""
+    (tmp_path / "post.txt").write_text(f"me@web:~$ getent hosts db; echo $?\n{text}me@web:~$ hostname\nweb\n", encoding="utf-8")
+    assert [(f.get("name"), f.get("outcome")) for f in read([tmp_path]).facts if f.kind == "observed"] == [("db", outcome)]
 
 
 def test_remarks_are_no_commands(tmp_path: Path) -> None:
