@@ -129,6 +129,16 @@ def test_published_ports_of_rules(tmp_path: Path) -> None:
     assert (container["runtime"], container["endpoints"][0]["address"], container["ports"][0]["host_port"]) == ("podman", "10.88.0.14", 8080)
 
 
+def test_the_container_of_a_masquerading_rule(tmp_path: Path) -> None:
+    """CNI writes a rule for each container: the one that it names is there, and none is made up that no rule would translate."""
+    rules = "*nat\n:POSTROUTING ACCEPT [0:0]\n:CNI-0123 - [0:0]\n-A POSTROUTING -s 10.88.0.7/32 -j CNI-0123\n"
+    rules += "-A CNI-0123 -d 10.88.0.0/16 -j ACCEPT\n-A CNI-0123 ! -d 224.0.0.0/4 -j MASQUERADE\nCOMMIT\n"
+    routes = "default via 10.20.0.1 dev eth1\n10.88.0.0/16 dev cni-podman0 proto kernel scope link src 10.88.0.1\n"
+    report = asked(tmp_path, "podman containers cannot ping 9.9.9.9, timeout", post=f"# ip r\n{routes}# iptables-save -t nat\n{rules}")
+    assert [c["endpoints"][0]["address"] for c in fields(suppose(fact_base(read([tmp_path])), "podman").facts, "container")] == ["10.88.0.7"]
+    assert report.findings == ()
+
+
 def test_the_node_of_a_container(tmp_path: Path) -> None:
     """A container that was shown alone hangs on a bridge that its gateway belongs to, and its device has another end there."""
     post = "root@h1:~# docker exec web ip route\ndefault via 172.19.0.1 dev eth0\n172.19.0.0/16 dev eth0 proto kernel scope link src 172.19.0.2\n"
