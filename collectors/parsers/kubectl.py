@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from collectors.parsers import kubecustom, kubedescribe, kubeobjects, kubepolicies, kubetable
+from collectors.parsers import kubecustom, kubedescribe, kubeobjects, kubepolicies, kubesearched, kubetable
 from collectors.parsers.emit import Emitter
 from collectors.parsers.invocation import invocation
 from collectors.parsers.jsontext import dict_of, dicts_of, emit_broken, is_json, read_json, text_of
@@ -88,7 +88,7 @@ def _text(out: Emitter) -> None:
         kubetable.read(out, kubedescribe.read(out))
     elif kubedescribe.has_events(text) and "LAST SEEN" not in text:
         kubedescribe.read_events(out)
-    elif not kubecustom.read(out):
+    elif not (kubesearched.read(out) or kubecustom.read(out)):
         rows = kubetable.read(out)
         # Of a table with other columns nothing was read, and nothing is known to be absent.
         if out.whole and (out.facts or "No resources found" in text):
