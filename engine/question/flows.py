@@ -176,7 +176,7 @@ def ports_for(inventory: Inventory, sender: Endpoint, goal: Goal, ask: Ask, note
     if seen:
         _say_ports(notes, goal.endpoint, seen, ("what programs tried", "程序尝试过的端口"))
         return Ports(seen)
-    configured = [p for p in goal.endpoint.ports if ask.protocol in ("", p[1])]
+    configured = [p for p in (*goal.endpoint.ports, *_virtual(inventory, goal.endpoint)) if ask.protocol in ("", p[1])]
     if goal.endpoint.kind == "node" and not configured and not _needs_tcp(ask):
         offered = []
     chosen = (configured or offered)[:MAX_PORTS]
@@ -251,6 +251,12 @@ def _tried(inventory: Inventory, target: Endpoint, ask: Ask) -> list[Port]:
     hits.sort(key=lambda f: f.get("outcome") == "connected")
     ports = dict.fromkeys((int(f.get("port")), str(f.get("protocol", "tcp"))) for f in hits)
     return [p for p in ports if ask.protocol in ("", p[1])][:MAX_PORTS]
+
+
+def _virtual(inventory: Inventory, target: Endpoint) -> list[Port]:
+    """Ports that IPVS serves at a bare address: nothing else answers there."""
+    services = (f for f in inventory.facts.of_kind("ipvs_service") if target.kind == "address" and f.get("address") in target.addresses)
+    return list(dict.fromkeys((int(f.get("port")), str(f.get("protocol", "tcp"))) for f in services if f.get("port")))
 
 
 def _needs_tcp(ask: Ask) -> bool:

@@ -101,11 +101,25 @@ def error_class(text: str) -> tuple[str, str]:
             found = found or name
             spans += hits
             text = mask(text, hits)
+    if late := list(_delay().finditer(text)):
+        found = found or "slow"
+        text = mask(text, [match.span() for match in late])
     if _source_changed(text):
         found = "wrong-source"
     errno = next((name for sign, name in phrases.MYSQL_ERRNO.items() if sign in text), "")
     found = found or errno or _spoken_dns(text)
     return found, text
+
+
+@cache
+def _delay() -> re.Pattern[str]:
+    """How long something takes, in seconds or more: who says that finds it long."""
+    about = r"(?:about |around |exactly |over |almost |nearly |more than |at least |up to |~ ?)?"
+    amount = r"(?:\d{1,3}(?:\.\d{1,3})?|an?|one|two|three|five|ten|several|many|a few)"
+    return re.compile(
+        rf"\b(?:takes?|took|taking) {about}{amount} ?(?:s|secs?|seconds?|mins?|minutes?)\b"
+        r"|(?:要|需要|耗时|用了|花了|花费) ?\d{1,3}(?:\.\d{1,3})? ?多?秒"
+    )
 
 
 @cache

@@ -66,7 +66,8 @@ CLASSES = {
         "java.net.UnknownHostException: db",
         "dns does not work",
     ],
-    "slow": ["web to db is slow", "DNS lookups have a 5s delay", "访问很慢", "訪問很慢", "延遲很高"],
+    "slow": ["web to db is slow", "DNS lookups have a 5s delay", "访问很慢", "訪問很慢", "延遲很高",
+        "requests to the service take 1 second", "each look-up took about 15s", "takes a few seconds to answer", "每次请求要 5 秒", "耗时3秒"],
     "intermittent": ["sometimes connection refused", "时通时不通", "偶尔超时", "偶爾超時", "30% packet loss", "intermittent timeouts"],
     "wrong-source": [
         "the server sees the wrong source address",
@@ -81,7 +82,8 @@ CLASSES = {
         "curl to api gets the wrong page",
         "访问 api 却得到别的服务的应答",
     ],
-    "": ["pod cannot reach db", "ping 不通", "连不上", "无法访问", "something is odd", "a slowpoke service"],
+    "": ["pod cannot reach db", "ping 不通", "连不上", "无法访问", "something is odd", "a slowpoke service",
+         "it takes the other address", "pod takes 10.0.0.5"],
 }
 
 

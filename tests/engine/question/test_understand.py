@@ -246,6 +246,13 @@ GUESSES: list[tuple[str, dict[str, Any], bool]] = [
 ]
 
 
+def test_ports_of_a_virtual_service(lab: FactBase) -> None:
+    """Where IPVS serves an address, a question without a port is about what it serves there."""
+    served = [fact("ipvs_service", "n1", protocol=name, address="10.96.8.8", port=port, family=4) for name, port in (("tcp", 80), ("tcp", 443))]
+    assert ask(lab.plus(served), "pod-a cannot reach 10.96.8.8") == ["n1/pod-a > 10.96.8.8:80/tcp", "n1/pod-a > 10.96.8.8:443/tcp"]
+    assert ask(lab.plus(served), "pod-a cannot reach 10.96.8.9") == ["n1/pod-a > 10.96.8.9:0/icmp"]
+
+
 @pytest.mark.parametrize(("symptom", "options", "guessed"), GUESSES)
 def test_guessed_ports(lab: FactBase, symptom: str, options: dict[str, Any], guessed: bool) -> None:
     """A port is a guess where neither the user nor the evidence names it: the usual port of a program, 80, a ping that nobody spoke of."""
