@@ -141,7 +141,7 @@ def _contradicted(finding: Finding, question: Question, outcome: Diagnosis) -> b
     """Whether the client reported another error than the walk predicts for every flow of a finding: too much to suppose at once."""
     from engine.diagnosis import COMPARABLE
 
-    sees = {outcome.traces[number].client_sees for number in finding.flows}
+    sees = {outcome.traces[number].client_sees for number in finding.flows if not question.flows[number].outer}
     # ping counts what was lost; why, busybox never tells.  What is too big for a ping stalls a connection.
     lost = {"EMSGSIZE"} if question.error_class == "timeout" else set()
     lost |= {"EHOSTUNREACH"} if question.error_class == "timeout" and re.search(r"100 ?% (?:packet )?loss|丢包", question.symptom) else set()

@@ -22,6 +22,9 @@ _BRIDGE_OPTION = "com.docker.network.bridge."
 _ANY = "0.0.0.0"  # noqa: S104  how runtimes print "every address"; nothing listens on it here
 _COLUMNS = frozenset({"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "CREATED AT", "STATUS", "STATE", "PORTS", "NAMES", "SIZE", "NETWORKS"})
 """Columns of ``docker ps``; ``--format 'table …'`` prints some of them in any order."""
+_NETWORKS = re.compile(
+    r"(?P<id>[0-9a-z]{12,64})\s+(?P<name>\S+)\s+(?P<driver>bridge|overlay|macvlan|ipvlan|host|null)(?:\s+(?:local|swarm|global))?\s*\Z"
+)
 _STATES = {
     "Up": "running", "Exited": "exited", "Created": "created", "Restarting": "restarting", "Dead": "dead", "Removal": "removing",
     "Initialized": "initialized",
@@ -236,7 +239,11 @@ def parse_ps(source: Source, place: Place) -> list[Fact]:
     starts: dict[str, int] = {}
     whole = False
     for number, line in clean_lines(source.text):
-        if columns := _columns(line):
+        if networks := _NETWORKS.match(line):
+            _listed_network(out, number, networks, runtime)
+        elif line.startswith("NETWORK ID"):
+            continue
+        elif columns := _columns(line):
             starts, whole = columns, "CONTAINER ID" in columns
         elif starts and line.strip():
             fields = _row(line, starts, runtime)
@@ -251,6 +258,16 @@ def parse_ps(source: Source, place: Place) -> list[Fact]:
         if options <= {"-a", "--all", "--no-trunc"}:
             out.collected("containers", "all" if options & {"-a", "--all"} else "running")
     return out.done()
+
+
+def _listed_network(out: Emitter, number: int, row: re.Match[str], runtime: str) -> None:
+    """A line of ``docker network ls``: a bridge's device bears the network's identity, but for the default one's."""
+    if row["driver"] in {"host", "null"}:
+        return
+    fields: dict[str, Any] = {"id": row["id"], "name": row["name"], "runtime": runtime, "driver": row["driver"]}
+    if row["driver"] == "bridge":
+        fields["bridge"] = "docker0" if row["name"] == "bridge" else "docker_gwbridge" if row["name"] == "docker_gwbridge" else f"br-{row['id'][:12]}"
+    out.add("container_network", fields, number)
 
 
 def _columns(line: str) -> dict[str, int]:

@@ -341,7 +341,8 @@ EACH_OTHER: Final = ("each other", "one another", "among", "之间", "互相", "
 CONJUNCTIONS: Final = ("and", "or", "和", "与", "跟", "及", "或", "、", "&")
 
 CROSS_NODE: Final = ("cross-node", "cross node", "across nodes", "across hosts", "on another node", "on a different node", "on other nodes",
-    "on different nodes", "跨节点", "跨主机", "不同节点", "跨机", "跨node")
+    "on different nodes", "on different hosts", "on different machines", "on another host",
+    "on the other node", "on other hosts", "跨节点", "跨主机", "不同节点", "跨机", "跨node")
 SAME_NODE: Final = ("same node", "same host", "同节点", "同一节点", "同一个节点", "同主机", "同一主机", "同一台")
 
 FILLERS: Final = frozenset(

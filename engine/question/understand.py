@@ -105,7 +105,7 @@ def hear(symptom: str, known: Callable[[str], bool], options: Options) -> Heard:
     names = about_names(told) and (error in {"dns", "slow", "intermittent", ""} or (error == "timeout" and ":53" in told))
     ask = _ask(folded, masked, error, options)
     if not names:
-        return Heard(error, roles, ask, cross, near, name=looked_up(told))
+        return Heard(error, roles, ask, cross, near, name=looked_up(told), text=told)
     name = looked_up(told)
     # What is looked up does not ask ("could not translate host name db to address").
     roles = roles._replace(senders=tuple(m for m in roles.senders if name not in {m.host, m.text.lower()} or not name))
@@ -201,7 +201,7 @@ class _Asking:
         pairs = [self._from_outside(sender, goal) for sender, goal in self._near_or_far(self._pairs(senders, goals))]
         pairs, ask = at_nodes(self.inventory, self.cast.hosts(), pairs, self._asked(goals))
         made = flows_of(self.inventory, pairs, ask, self.notes)
-        made = (*made, *self._proxied(made), *self._forwarded(made))
+        made = (*made, *self._proxied(made), *self._forwarded(made), *self._underneath())
         if not made:
             self._lack(senders, goals)
         return made
@@ -251,6 +251,20 @@ class _Asking:
         from engine.question.forwards import forwarded, outside
 
         return forwarded(self.inventory, flows, self.heard.name) if outside(self.inventory, self.heard.text, self.heard.name) else ()
+
+    def _underneath(self) -> tuple[Flow, ...]:
+        """What carries packets between nodes, if the question is about containers on different ones."""
+        from engine.question.tunnels import OVERLAYS, underneath
+
+        if self.options.to or not (self.heard.cross or holds(self.heard.text, OVERLAYS)):
+            return ()
+        flows = underneath(self.inventory)
+        for flow in flows:
+            self.notes.assume(
+                f"Packets between nodes travel in UDP {flow.port}: whether {flow.to_name} takes that from another node is asked too.",
+                f"节点之间的包封装在 UDP {flow.port} 中：同时检查 {flow.to_name} 是否接收来自其他节点的这类包。",
+            )
+        return flows
 
     def _asked(self, goals: Sequence[Mention]) -> Ask:
         """A port that stands beside a name beats one that the text names elsewhere; an option beats both."""

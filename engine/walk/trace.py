@@ -99,6 +99,8 @@ class Flow(NamedTuple):
     """Neither the user nor the evidence names the port (of a ping: nobody says that it is one)."""
     behalf: str = ""
     """Configuration of the server of names that asks another one for somebody; "" = the sender asks for itself."""
+    outer: bool = False
+    """It carries the packets that were asked about between their nodes: who sends those never sees what becomes of it, but a timeout."""
 
 
 class Unknown(NamedTuple):

@@ -174,3 +174,20 @@ def test_bridge_of_a_network_without_its_identity() -> None:
     (network,) = parse(Source("x", text), Place("n1"))
     assert network.get("subnets") == ("172.20.0.0/16",)
     assert network.get("bridge") is None
+
+
+def test_listed_networks() -> None:
+    """``docker network ls`` tells drivers and, by a bridge's identity, its device; what is no network has none."""
+    text = (
+        "NETWORK ID          NAME                DRIVER              SCOPE\n"
+        "7f1a2b3c4d5e        app                 overlay             swarm\n"
+        "1a2b3c4d5e6f        bridge              bridge              local\n"
+        "9c8d7e6f5a4b        web_default         bridge              local\n"
+        "0c1d2e3f4a5b        host                host                local\n"
+    )
+    found = parse(Source("x", text, "docker network ls"), Place("n1"))
+    assert [(f.kind, f.get("name"), f.get("driver"), f.get("bridge")) for f in found] == [
+        ("container_network", "app", "overlay", None),
+        ("container_network", "bridge", "bridge", "docker0"),
+        ("container_network", "web_default", "bridge", "br-9c8d7e6f5a4b"),
+    ]

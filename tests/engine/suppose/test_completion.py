@@ -454,3 +454,13 @@ def test_port_by_the_index_of_its_other_end(tmp_path: Path, index: int, master: 
         tmp_path, "ping 172.17.0.1 from container job: Destination Host Unreachable", **{"post.txt": text, "ip_-d_link": PORTS.format(master=master)}
     )
     assert [f.id for f in report.findings] == (["veth-not-in-bridge"] if device else ["neighbor-unresolved"])
+
+
+@pytest.mark.parametrize(("ports", "cause"), [("7946/udp", ["vxlan-port-blocked"]), ("7946/udp 4789/udp", [])])
+def test_filter_that_refuses_the_tunnel(tmp_path: Path, ports: str, cause: list[str]) -> None:
+    """A zone that lets swarm's other ports in alone: who sent the tunnel's packets waits, whatever error the node answers them with."""
+    zone = f"public (active)\n  target: default\n  interfaces: eth0\n  services: ssh\n  ports: 2377/tcp 7946/tcp {ports}\n  masquerade: no\n"
+    networks = "NETWORK ID    NAME    DRIVER    SCOPE\n7f1a2b3c4d5e  app     overlay   swarm\n"
+    text = f"# firewall-cmd --list-all\n{zone}# docker network ls\n{networks}"
+    report = asked(tmp_path, "containers of one overlay network on different nodes cannot ping each other: timeout", **{"post.txt": text})
+    assert [f.id for f in report.findings] == cause
