@@ -20,7 +20,7 @@ test:  ## the tests; as root also those that break and mend real networks
 
 lab-vm:  ## what only Debian's kernel can show, in an emulated machine; as root
 	@tools/venv.sh test
-	$(BIN)/python -m pytest tests/lab -m vm --timeout=1000 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/lab -m vm $(PYTEST_ARGS)
 
 lint:  ## ruff, mypy, the import contracts, the rulebase
 	@tools/venv.sh test dev

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fuzz.compare import AGREE, DEPENDS, run
+from tests.fuzz.emulated import SLOWNESS, Emulated
 from tests.fuzz.generate import generate
 from tests.fuzz.kernel import Kernel, KernelError
+from tests.fuzz.more import generate_more
 from tests.fuzz.reduce import reduce, save
 from tests.lab.machine import why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from multiprocessing.queues import Queue
+
+    from tests.fuzz.kernel import Target
+    from tests.fuzz.scenario import Scenario
 
 STRIDE = 1_000_000
 """Scenarios of one --seed before they would meet those of the next."""
@@ -43,22 +48,23 @@ class Tally:
         return {kind: count for kind, count in self.kinds.most_common() if kind not in {AGREE, DEPENDS}}
 
 
-def work(seeds: Any, reports: Queue[Any], reducing: bool) -> None:
+def work(seeds: Any, reports: Queue[Any], options: argparse.Namespace) -> None:
     """Take seeds until there are none left; report every result."""
-    kernel = Kernel()
+    kernel: Target = Emulated() if options.emulated else Kernel()
+    make = generate_more if options.emulated else generate
     try:
         for seed in iter(seeds.get, None):
-            for report in one(kernel, seed, reducing=reducing):
+            for report in one(kernel, seed, make, reducing=options.reduce):
                 reports.put(report)
             reports.put(("done", "", ""))
     finally:
         kernel.close()
 
 
-def one(kernel: Kernel, seed: int, *, reducing: bool) -> Iterator[tuple[str, str, str]]:
+def one(kernel: Target, seed: int, make: Callable[[int], Scenario], *, reducing: bool) -> Iterator[tuple[str, str, str]]:
     """Results of one scenario: kind, seed, and what to tell."""
     try:
-        scenario = generate(seed)
+        scenario = make(seed)
         found = list(run(kernel, scenario))
     except KernelError as error:
         yield "unbuilt", f"seed {seed}", str(error)
@@ -100,11 +106,12 @@ class Crew:
         self.began = time.monotonic()
         self.tally = Tally()
         self.running = 0
+        self._patience = PATIENCE * (SLOWNESS if options.emulated else 1)
         self._upcoming = iter(range(options.seed * STRIDE, (options.seed + 1) * STRIDE))
         context = multiprocessing.get_context("fork")
         self._seeds, self._reports = context.Queue(), context.Queue()
         # Not daemons: each has helper processes of its own.
-        self._processes = [context.Process(target=work, args=(self._seeds, self._reports, options.reduce)) for _ in range(options.workers)]
+        self._processes = [context.Process(target=work, args=(self._seeds, self._reports, options)) for _ in range(options.workers)]
         for process in self._processes:
             process.start()
 
@@ -114,9 +121,9 @@ class Crew:
             self._feed()
         while self.running:
             try:
-                self._take(*self._reports.get(timeout=PATIENCE))
+                self._take(*self._reports.get(timeout=self._patience))
             except queue.Empty:
-                self._take("crash", "a worker", f"nothing was heard for {PATIENCE} s")
+                self._take("crash", "a worker", f"nothing was heard for {self._patience:.0f} s")
                 self.running = 0
                 for process in self._processes:
                     process.terminate()
@@ -157,6 +164,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many minutes")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--reduce", action="store_true", help="shrink each disagreement and save it as a case")
+    parser.add_argument("--emulated", action="store_true", help="ask Debian's kernel, with devices and services that others lack; one worker is best")
     parser.add_argument("--verbose", action="store_true", help="tell what the kernel refused")
     return parser.parse_args()
 

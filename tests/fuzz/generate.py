@@ -23,6 +23,12 @@ def generate(seed: int, features: frozenset[str] = ALL) -> Scenario:
     world = World(random.Random(seed))
     topology = world.weighed({local: 1, routed: 4, pods: 3, endpoints: 1.5, overlay: 2})
     topology(world)
+    scenario = furnished(world, features)
+    return in_ipv6(world, scenario) if "six" in features and world.chance(0.35) else scenario
+
+
+def furnished(world: World, features: frozenset[str] = ALL) -> Scenario:
+    """The scenario that a topology becomes with rules, sets, odd routes, parameters and probes."""
     world.targets += [world.pick(world.nets).rpartition(".")[0] + ".77", "10.96.0.10", "10.96.0.10", "192.0.2.1", "127.0.0.1"]
     world.nets += ["10.96.0.0/16", "0.0.0.0/0"]
     for stack in list(world.stacks):
@@ -40,8 +46,7 @@ def generate(seed: int, features: frozenset[str] = ALL) -> Scenario:
         # Its local route by mark would send what VXLAN encapsulates round in circles: cases tell of that.
         if "proxy" in features and router and "fl.1" not in world.devices[stack] and world.chance(0.15):
             add_proxy(world, stack)
-    scenario = world.scenario(PROBES)
-    return in_ipv6(world, scenario) if "six" in features and world.chance(0.35) else scenario
+    return world.scenario(PROBES)
 
 
 # --- topologies --------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import select
@@ -95,6 +97,15 @@ def _run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
 
 
+def _private_key(name: str) -> str:
+    """A stack's key for WireGuard, the same in each run."""
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
+
+
+def _public_key(name: str) -> str:
+    return _run(["wg", "pubkey"], _private_key(name)).stdout.strip()
+
+
 def _program(line: str) -> tuple[str, ...]:
     """The program that takes a line."""
     return ("bridge",) if line.startswith("fdb ") else ("ip", "-6") if line.startswith("-6 ") else ("ip",)
@@ -151,6 +162,7 @@ class Helper:
         for family in ("ipv4", "ipv6"):
             tables = [path.name.replace(".", "/") for path in Path(f"/proc/sys/net/{family}/neigh").iterdir()]
             self.sysctls({f"net.{family}.neigh.{name}.{key}": value for name in tables for key, value in NEIGHBOURS.items()})
+        refused += self._devices(stack)
         if stack.ipset:
             refused += _run(["ipset", "restore"], "\n".join(stack.ipset) + "\n").stderr.splitlines()
         rulesets = {"iptables-legacy": stack.legacy, "iptables-nft": stack.nft, "ip6tables-legacy": stack.legacy6, "ip6tables-nft": stack.nft6}
@@ -164,6 +176,17 @@ class Helper:
             self.saves.append(NATIVE)
         self.listen(stack.listen)
         self.moved()
+        return refused
+
+    def _devices(self, stack: Stack) -> list[str]:
+        """What devices and services need besides ``ip``; returns what was refused."""
+        refused = []
+        for line in stack.wireguard:
+            device, *words = [_public_key(word[1:]) if word.startswith("@") else word for word in line.split()]
+            argv = ["wg", "set", device, "private-key", "/dev/stdin", *words]
+            refused += [f"wg: {told}" for told in _run(argv, _private_key(self.name)).stderr.splitlines()]
+        if stack.ipvs:
+            refused += [f"ipvsadm: {told}" for told in _run(["ipvsadm", "--restore"], "\n".join(stack.ipvs) + "\n").stderr.splitlines()]
         return refused
 
     # --- servers --------------------------------------------------------------------------------------------------
@@ -372,7 +395,7 @@ class Helper:
         sink = MemorySink()
         wanted: list[str] = [program for program in ("iptables-nft-save", "ip6tables-nft-save") if program in self.saves]
         items = []
-        for part in (stack.rtnetlink, stack.ipsets, stack.sysctls, stack.sockets):
+        for part in (stack.rtnetlink, stack.ipsets, stack.virtual_services, stack.wireguard, stack.sysctls, stack.sockets):
             items += [keep(got, "node", space, sink) for got in part(options)]
         for program, names in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")):
             items.append(keep(stack.legacy_tables(program, names, options), "node", space, sink))

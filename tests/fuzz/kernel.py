@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.fuzz.helper import Moved, serve
 
@@ -40,10 +40,37 @@ class Outcome:
     moved: frozenset[Moved]
 
 
+class Target(Protocol):
+    """A kernel to compare with: this computer's, or one that is emulated."""
+
+    refused: list[str]
+    """What the kernel would not have of the last scenario."""
+
+    def build(self, scenario: Scenario) -> None:
+        """Build a scenario in new namespaces; what the kernel refuses is in :attr:`refused`."""
+
+    def collect(self) -> dict[str, bytes]:
+        """The evidence of all namespaces as the files of one bundle."""
+
+    def send(self, probe: Probe, sport: int, seconds: float = SHORT) -> Outcome:
+        """Send one probe and see what the client and the counters tell; the client waits so long on a computer that is not emulated."""
+
+    def settle(self) -> None:
+        """Wait until no counter moves any more."""
+
+    def forget(self) -> None:
+        """Bring the namespaces back to what was collected, as far as probes changed it."""
+
+    def close(self) -> None:
+        """Throw the namespaces away."""
+
+
 class Kernel:
     """Namespaces that are built, used and thrown away, one helper process each."""
 
-    def __init__(self) -> None:
+    def __init__(self, slowness: float = 1.0) -> None:
+        """``slowness``: how many times as long as on a computer that is not emulated everything may take."""
+        self._slowness = slowness
         self._helpers: dict[str, tuple[Any, Connection]] = {}
         # Other programs on this machine may hold the common lock.
         self._folder = tempfile.TemporaryDirectory(prefix="fz-")
@@ -51,7 +78,6 @@ class Kernel:
         self.refused: list[str] = []
         """What the kernel would not have of the last scenario."""
         self._stacks: list[str] = []
-        self._sport = 0
         self._pids: dict[str, int] = {}
 
     def _connection(self, name: str) -> Connection:
@@ -77,9 +103,10 @@ class Kernel:
 
     def _answer(self, name: str, command: str) -> tuple[bool, Any]:
         connection = self._connection(name)
-        if not connection.poll(PATIENCE):
+        patience = PATIENCE * self._slowness
+        if not connection.poll(patience):
             self._end_helpers()
-            message = f"{command} in {name}: no answer within {PATIENCE:g} s"
+            message = f"{command} in {name}: no answer within {patience:g} s"
             raise KernelError(message)
         answer: tuple[bool, Any] = connection.recv()
         return answer
@@ -101,7 +128,6 @@ class Kernel:
         late = {name: {k: v for k, v in stack.sysctls.items() if not _is_early(k)} for name, stack in scenario.stacks.items()}
         for name, refused in self._all("build", {name: (stack, late[name]) for name, stack in scenario.stacks.items()}).items():
             self.refused += [f"{name}: {line}" for line in refused]
-        self._sport = 0
 
     def collect(self) -> dict[str, bytes]:
         """The evidence of all namespaces as the files of one bundle."""
@@ -120,7 +146,7 @@ class Kernel:
 
     def send(self, probe: Probe, sport: int, seconds: float = SHORT) -> Outcome:
         """Send one probe and see what the client and the counters tell."""
-        sees, _, source = self._all("probe", {probe.stack: (probe, sport, seconds)})[probe.stack]
+        sees, _, source = self._all("probe", {probe.stack: (probe, sport, seconds * self._slowness)})[probe.stack]
         moved: set[Moved] = set()
         for counted, accepted in self._all("after", dict.fromkeys(self._stacks, ())).values():
             moved.update(counted)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fuzz.compare import Result
-    from tests.fuzz.kernel import Kernel
+    from tests.fuzz.kernel import Target
 
 
-def reduce(kernel: Kernel, scenario: Scenario, result: Result) -> Scenario:
+def reduce(kernel: Target, scenario: Scenario, result: Result) -> Scenario:
     """The same disagreement with as little as possible around it."""
     small = from_plain(scenario.plain())
     small.probes = [result.probe]
@@ -35,7 +35,7 @@ def reduce(kernel: Kernel, scenario: Scenario, result: Result) -> Scenario:
             return small
 
 
-def _shows(kernel: Kernel, scenario: Scenario, kind: str) -> bool:
+def _shows(kernel: Target, scenario: Scenario, kind: str) -> bool:
     try:
         return any(found.kind == kind for found in run(kernel, scenario))
     except KernelError:
@@ -46,11 +46,11 @@ def _changes(scenario: Scenario) -> Iterator[Callable[[Scenario], None]]:
     """Ways to take something away, the largest first."""
     yield from (_without_stack(name) for name in scenario.stacks if name != scenario.probes[-1].stack)
     for name, stack in scenario.stacks.items():
-        for part in ("legacy", "nft", "legacy6", "nft6", "native", "ipset", "listen", "sysctls", "ip"):
+        for part in ("legacy", "nft", "legacy6", "nft6", "native", "ipset", "ipvs", "wireguard", "listen", "sysctls", "ip"):
             value = getattr(stack, part)
             if value:
                 yield _without(name, part, 0, len(value))
-        for part in ("legacy", "nft", "legacy6", "nft6", "ip", "ipset", "sysctls", "listen"):
+        for part in ("legacy", "nft", "legacy6", "nft6", "ip", "ipset", "ipvs", "wireguard", "sysctls", "listen"):
             yield from (_without(name, part, at, at + width) for width in (8, 4, 2, 1) for at in range(0, len(getattr(stack, part)), width))
         yield from (_without_line(name, at) for at, line in enumerate(stack.native) if not line.endswith(("{", "}", ";")))
         yield from (

@@ -54,6 +54,10 @@ class Stack:
     """Lines for ``ip6tables-nft-restore``."""
     native: list[str] = field(default_factory=list)
     """Lines for ``nft -f``, loaded last; every rule of them counts."""
+    wireguard: list[str] = field(default_factory=list)
+    """Words for ``wg set``; ``@NAME`` stands for the public key of a stack."""
+    ipvs: list[str] = field(default_factory=list)
+    """Lines for ``ipvsadm --restore``."""
     listen: list[list[Any]] = field(default_factory=list)
     """[protocol, address, port]; ``tcp+transparent`` may take what TPROXY gives it"""
 

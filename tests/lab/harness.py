@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.kube import objects
+from tests.lab import vm
 from tests.lab.machine import LabError, why_not
+from tests.lab.scenario import DEBIAN
 from tests.lab.topology import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.lab.machine import Machines
+    from tests.lab.machine import Machine, Machines
     from tests.lab.scenario import Scenario, Traffic
 
 DIAGNOSE_SECONDS = 60.0
@@ -32,7 +34,9 @@ def unmet(scenario: Scenario) -> str:
     """Why this machine cannot run a lab; "" if it can."""
     programs = {"ip", "unshare", "nsenter", "mount", "sysctl", *scenario.needs}
     missing = sorted(program for program in programs if shutil.which(program) is None)
-    return f"not installed: {', '.join(missing)}" if missing else why_not()
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    return why_not() or (vm.why_not() if scenario.kernel == DEBIAN else "")
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,9 @@ class Lab:
             if not node.evidence:
                 continue
             bundle = folder / node.name
-            self.machines[node.name].must(shlex.join(["diagnose", "collect", "-o", str(bundle)]))
+            collected = self.machines[node.name].diagnose(["collect", "-o", str(bundle)])
+            if collected.status:
+                raise LabError(collected.stderr)
             bundles.append(bundle)
         if self.scenario.objects:
             bundles.append(objects.write({**self._objects(), "networkpolicies": self._policies()}, folder / "cluster"))
@@ -170,12 +176,12 @@ class Lab:
     def diagnose(self, symptom: str, options: Sequence[str]) -> Diagnosis:
         """Collect everywhere, once for each state, then diagnose the bundles on one machine that sees none of the network."""
         if self._folder is None:
-            folder = tempfile.TemporaryDirectory(prefix="noroute-lab-")
+            folder = tempfile.TemporaryDirectory(prefix="noroute-lab-", dir=self.machines.computer.folder)
             self._bundles = self.collect(Path(folder.name))
             self._folder = folder
-        argv = ["diagnose", "--symptom", symptom, *options, "--format", "json"]
+        argv = ["--symptom", symptom, *options, "--format", "json"]
         argv += [word for bundle in self._bundles for word in ("-b", str(bundle))]
-        return self._run(argv, "switch")
+        return self._run(argv, self.machines.desk)
 
     def _forget(self) -> None:
         """Remove what was collected: it holds no longer."""
@@ -185,17 +191,17 @@ class Lab:
 
     def diagnose_live(self, node: str) -> Diagnosis:
         """Diagnose on the machine itself, without a bundle."""
-        argv = ["diagnose", "--symptom", self.scenario.symptom, *self.scenario.options, "--format", "json"]
-        return self._run(argv, node)
+        argv = ["--symptom", self.scenario.symptom, *self.scenario.options, "--format", "json"]
+        return self._run(argv, self.machines[node])
 
-    def _run(self, argv: Sequence[str], machine: str) -> Diagnosis:
-        result = self.machines[machine].run(shlex.join(argv), seconds=DIAGNOSE_SECONDS)
-        told = f"{shlex.join(argv)}\nexit status {result.returncode}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
+    def _run(self, argv: Sequence[str], machine: Machine) -> Diagnosis:
+        result = machine.diagnose(argv, DIAGNOSE_SECONDS)
+        told = f"diagnose {shlex.join(argv)}\nexit status {result.status}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
         try:
             report = json.loads(result.stdout)
         except ValueError as error:
             raise LabError(told) from error
-        return Diagnosis(result.returncode, report, told)
+        return Diagnosis(result.status, report, told)
 
     def diagnose_broken(self) -> Diagnosis:
         """The diagnosis of the broken state (made once)."""

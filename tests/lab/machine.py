@@ -10,17 +10,20 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab import first
+from tests.lab.computer import ENTER, Here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.lab.computer import Computer, Ran, Started
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).resolve().parent / "programs"
+HERE = Here(str(ROOT))
 COMMAND_SECONDS = 60.0
 XTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 
@@ -61,32 +64,28 @@ class LabError(AssertionError):
     """A step of the lab did not do what it must; says what was run and what it printed."""
 
 
-def _told(command: str, place: str, result: subprocess.CompletedProcess[str]) -> str:
-    return f"on {place}: {command}\nexit status {result.returncode}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
+def _told(command: str, place: str, result: Ran) -> str:
+    return f"on {place}: {command}\nexit status {result.status}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
 
 
 class Machine:
     """One running machine."""
 
-    def __init__(self, name: str, backend: str = "legacy", *, in_first: bool = False) -> None:
+    def __init__(self, name: str, backend: str = "legacy", computer: Computer = HERE, *, in_first: bool = False) -> None:
         self.name = name
-        self._servers: list[subprocess.Popen[str]] = []
-        if in_first and not first.OURS:
+        self.computer = computer
+        self._servers: list[Started] = []
+        if in_first and not computer.first:
             message = f"machine {name}: the first network namespace is not the lab's here"
             raise LabError(message)
-        self._before = first.taken() if in_first else None
+        self._before = first.taken(computer) if in_first else None
         own = [] if in_first else ["--net"]
-        inside = ["sh", "-c", _INIT, name, tempfile.gettempdir(), *own]
-        self._unshare = subprocess.Popen(
-            ["unshare", "--mount", *own, "--uts", "--ipc", "--pid", "--fork", "--mount-proc", *inside],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        assert self._unshare.stdout is not None
-        if self._unshare.stdout.readline() != "ready\n":
-            _, errors = self._unshare.communicate()
-            message = f"machine {name} did not start:\n{errors}"
+        inside = ["sh", "-c", _INIT, name, computer.folder, *own]
+        self._unshare = computer.start(["unshare", "--mount", *own, "--uts", "--ipc", "--pid", "--fork", "--mount-proc", *inside])
+        if self._unshare.line(COMMAND_SECONDS) != "ready\n":
+            message = f"machine {name} did not start:\n{self._unshare.end().stderr}"
             raise LabError(message)
-        self.pid = int(Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()[0])
+        self.pid = int(computer.run(["cat", f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children"]).stdout.split()[0])
         self._install(backend)
 
     def _install(self, backend: str) -> None:
@@ -111,46 +110,38 @@ class Machine:
     def argv(self, command: str, pod: str = "") -> list[str]:
         """How the test process starts a shell line here, or in a pod of this machine."""
         inside = ["ip", "netns", "exec", pod] if pod else []
-        return ["nsenter", "-t", str(self.pid), "-m", "-n", "-u", "-i", "-p", "--", *inside, "sh", "-c", command]
+        return [*ENTER, str(self.pid), "--", *inside, "sh", "-c", command]
 
-    def run(self, command: str, pod: str = "", seconds: float = COMMAND_SECONDS, text: str = "") -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, pod: str = "", seconds: float = COMMAND_SECONDS, text: str = "") -> Ran:
         """Run a shell line; never raises for its exit status."""
-        return subprocess.run(
-            self.argv(command, pod), env=self.environment, cwd=ROOT, input=text, capture_output=True, text=True, timeout=seconds, check=False,
-        )
+        return self.computer.run(self.argv(command, pod), text=text, environment=self.environment, seconds=seconds * self.computer.slowness)
+
+    def diagnose(self, argv: Sequence[str], seconds: float = COMMAND_SECONDS) -> Ran:
+        """Run the program with some arguments; never raises for its exit status."""
+        return self.computer.diagnose(self.pid, argv, environment=self.environment, seconds=seconds * self.computer.slowness)
 
     def must(self, command: str, pod: str = "", text: str = "") -> str:
         """Run shell lines that must succeed, the first failing one ends them; returns what they print."""
         result = self.run(f"set -e\n{command}", pod, text=text)
-        if result.returncode:
+        if result.status:
             raise LabError(_told(command, f"{self.name}/{pod}" if pod else self.name, result))
         return result.stdout
 
     def serve(self, arguments: Sequence[str], pod: str = "") -> None:
         """Start the echo server and wait until it listens."""
         command = "exec serve " + shlex.join(arguments)
-        server = subprocess.Popen(
-            self.argv(command, pod), env=self.environment, cwd=ROOT, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
+        server = self.computer.start(self.argv(command, pod), environment=self.environment)
         self._servers.append(server)
-        assert server.stdout is not None
-        if server.stdout.readline() != "ready\n":
-            _, errors = server.communicate()
-            message = f"on {self.name}: {command}\n{errors}"
+        if server.line(COMMAND_SECONDS) != "ready\n":
+            message = f"on {self.name}: {command}\n{server.end().stderr}"
             raise LabError(message)
 
     def close(self) -> None:
         """End process 1 and with it everything here, save the control groups of containers: dockerd removes its own."""
         self.run("test ! -S /run/docker.sock || docker ps -aq | xargs -r docker rm -f")
-        assert self._unshare.stdin is not None
-        self._unshare.stdin.close()
-        self._unshare.wait(timeout=COMMAND_SECONDS)
+        self._unshare.end()
         for server in self._servers:
-            server.communicate()
-        for stream in (self._unshare.stdout, self._unshare.stderr):
-            if stream is not None:
-                stream.close()
+            server.end()
         if self._before is not None:
             self._before.restore()
 
@@ -158,14 +149,24 @@ class Machine:
 class Machines:
     """The machines of one lab and the wires between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, computer: Computer = HERE) -> None:
+        self.computer = computer
         self._machines: dict[str, Machine] = {}
         self._ports = 0
 
     def start(self, name: str, backend: str = "legacy", *, in_first: bool = False) -> Machine:
         """Start a machine, in a network namespace of its own or in the kernel's first."""
-        self._machines[name] = Machine(name, backend, in_first=in_first)
+        self._machines[name] = Machine(name, backend, self.computer, in_first=in_first)
         return self._machines[name]
+
+    @property
+    def desk(self) -> Machine:
+        """A machine that sees none of the network, for diagnoses: always this computer's, which is faster than an emulated one."""
+        if self.computer is HERE:
+            return self["switch"]
+        if "desk" not in self._machines:
+            self._machines["desk"] = Machine("desk")
+        return self["desk"]
 
     def __getitem__(self, name: str) -> Machine:
         return self._machines[name]
@@ -183,8 +184,8 @@ class Machines:
         switch.must(f"ip link show {wire} >/dev/null 2>&1 || ip link add {wire} up type bridge")
         near = ["name", port, "index", str(index), "netns", str(switch.pid)]
         argv = ["ip", "link", "add", *near, "type", "veth", "peer", "name", device, "netns", str(self[machine].pid)]
-        result = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if result.returncode:
+        result = self.computer.run(argv)
+        if result.status:
             raise LabError(_told(shlex.join(argv), "the test's own namespace", result))
         switch.must(f"ip link set {port} master {wire} up")
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it: the emulated machine reads all lab files too."""
+DEBIAN = "debian"
+"""The kernel of the emulated machine."""
 Commands = "Mapping[str, Sequence[str]]"
 """Shell lines by place: ``node1`` (the machine) or ``node1/web`` (a pod on it)."""
 
@@ -221,7 +225,7 @@ def merged(base: Any, changes: Any) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     """A lab file's keys, with those of the file that it is ``like``."""
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506 - both are safe
     like = values.pop("like", "")
     document: dict[str, Any] = merged(_read(path.with_name(f"{like}.yaml")), values) if like else values
     return document
@@ -246,7 +250,7 @@ def load(path: Path) -> Scenario:
         for each in values.pop("look_alikes", ())
     )
     scenario: Scenario = _build(Scenario, {"name": path.stem, **values}, path.name)
-    if any(node.first for node in scenario.nodes.values()) and scenario.kernel != "debian":
+    if any(node.first for node in scenario.nodes.values()) and scenario.kernel != DEBIAN:
         message = f"{path.name}: first: only kernel: debian has a first network namespace to give away"
         raise ScenarioError(message)
     return scenario

@@ -17,8 +17,9 @@ from engine.model import build as model
 from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
+from tests.lab import vm
 from tests.lab.machine import why_not
-from tests.lab.scenario import Scenario, Traffic, node_of
+from tests.lab.scenario import DEBIAN, Scenario, Traffic, node_of
 from tests.lab.topology import build
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ _MARK = "#=#"
 class Table:
     """Machines, each probe sent by the kernel and walked by the model."""
 
-    def __init__(self, nodes: str) -> None:
-        """``nodes``: as in a lab file, in YAML."""
+    def __init__(self, nodes: str, kernel: str = "") -> None:
+        """``nodes`` and ``kernel``: as in a lab file, in YAML."""
         values: Mapping[str, Any] = yaml.safe_load(nodes)
         self.nodes = {name: node_of(name, each, name) for name, each in values.items()}
         nothing: dict[str, Sequence[str]] = {}
-        self.machines = build(Scenario("table", "", "", "", self.nodes, Traffic("", ""), nothing, nothing, nothing))
+        self.machines = build(Scenario("table", "", "", "", self.nodes, Traffic("", ""), nothing, nothing, nothing, kernel=kernel))
         self._facts: dict[tuple[str, str], list[Fact]] = {}
 
     def run(self, place: str, lines: str) -> str:
@@ -98,12 +99,12 @@ class Table:
 
 
 @contextmanager
-def laid(nodes: str) -> Iterator[Table]:
+def laid(nodes: str, kernel: str = "") -> Iterator[Table]:
     """Machines for as long as a test needs them; the test is skipped where none can be made."""
-    reason = why_not()
+    reason = why_not() or (vm.why_not() if kernel == DEBIAN else "")
     if reason:
         pytest.skip(reason)
-    table = Table(nodes)
+    table = Table(nodes, kernel)
     try:
         yield table
     finally:

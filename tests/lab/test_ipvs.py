@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.scenario import DEBIAN
 from tests.lab.table import laid
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.lab.table import Table
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm]
+pytestmark = [pytest.mark.lab, pytest.mark.vm, pytest.mark.xdist_group("vm")]
 
 NODES = """
 client:
@@ -69,7 +70,7 @@ conntrack -F 2>/dev/null
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Table]:
     """The machines, once for all tests."""
-    with laid(NODES) as table:
+    with laid(NODES, DEBIAN) as table:
         yield table
 
 

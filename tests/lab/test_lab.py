@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lab.harness import Diagnosis, Lab, unmet
-from tests.lab.scenario import LookAlike, Scenario, load
+from tests.lab.scenario import DEBIAN, LookAlike, Scenario, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,9 @@ def by_scenario(scenarios: list[Scenario]) -> pytest.MarkDecorator:
 
 def where(scenario: Scenario) -> list[pytest.MarkDecorator]:
     """The group of the file's tests, which share a lab; and the mark of what only Debian's kernel can show."""
-    marks = [pytest.mark.xdist_group(scenario.name)]
-    return [*marks, pytest.mark.vm] if scenario.kernel == "debian" else marks
+    if scenario.kernel == DEBIAN:
+        return [pytest.mark.xdist_group("vm"), pytest.mark.vm]
+    return [pytest.mark.xdist_group(scenario.name)]
 
 
 def silent(diagnosis: Diagnosis, rule: str) -> None:

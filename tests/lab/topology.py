@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.lab.machine import Machines
+from tests.lab import vm
+from tests.lab.machine import HERE, Machines
+from tests.lab.scenario import DEBIAN
 
 if TYPE_CHECKING:
     from tests.lab.scenario import Node, Pod, Scenario
@@ -104,7 +106,7 @@ def _set_up(machines: Machines, scenario: Scenario, node: Node) -> None:
 
 def build(scenario: Scenario) -> Machines:
     """Start and wire all machines of a scenario; nothing is left behind if that fails."""
-    machines = Machines()
+    machines = Machines(vm.guest() if scenario.kernel == DEBIAN else HERE)
     try:
         for node in scenario.nodes.values():
             machines.start(node.name, node.backend, in_first=node.first)
