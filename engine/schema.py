@@ -52,8 +52,8 @@ KINDS: Final[dict[str, Kind]] = {
         "What a client program saw; placed on the stack that it ran in.",
         {"program": "str: ping | curl | wget | nc | telnet | nslookup | dig | host | getent | lookup (one of the last)", "name": "str: asked for, where it was a name",
          "address": "str: that was tried", "port": "int", "protocol": "str: tcp | udp | icmp",
-         "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
-         "addresses": "tuple[str]: found for the name", "answered": "str: the name with the search domain that answered", "canonical": "str: the name that it is an alias of", "by": "str: who reported the error to ping", "why": "str: what that error says, as in icmp_report", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
+         "outcome": "str: connected | timeout | reset | failed (nobody says why) | errno name | resolved | unresolved | stranger (another address answered than was asked)", "rcode": "str: of DNS", "server": "str: of names, that answered or did not",
+         "addresses": "tuple[str]: found for the name", "answered": "str: the name with the search domain that answered", "canonical": "str: the name that it is an alias of", "by": "str: who reported the error to ping, or the stranger that answered", "why": "str: what that error says, as in icmp_report", "mtu": "int: that ping was told", "lost": "int: pings without an answer"},
     ),
     "unparsed": Kind("Lines that no parser understood.", {"count": "int", "sample": "str: the first such line"}),
     "netns": Kind(
@@ -99,7 +99,12 @@ KINDS: Final[dict[str, Kind]] = {
             "hairpin": "bool: bridge port attribute",
             "isolated": "bool: bridge port attribute",
             "learning": "bool: bridge port attribute",
-            "flood": "bool: bridge port attribute",
+            "flood": "bool: bridge port attribute: unicast to MACs that the bridge does not know leaves by it",
+            "bcast_flood": "bool: bridge port attribute",
+            "mcast_flood": "bool: bridge port attribute",
+            "neigh_suppress": "bool: bridge port attribute",
+            "locked": "bool: bridge port attribute: only MACs that the bridge knows there may send",
+            "stp": "bool: bridge attribute: spanning tree is on",
             "port_state": "str: bridge port state: forwarding | blocking | disabled | listening | learning",
             "vlan_filtering": "bool: bridge attribute",
             "nf_call_iptables": "bool: bridge attribute (per bridge)",
@@ -137,7 +142,7 @@ KINDS: Final[dict[str, Kind]] = {
     "bridge_port": Kind(
         "A device that is a port of a bridge (bridge link, brctl show).",
         {"device": "str", "master": "str: the bridge", "state": "str: forwarding | blocking | disabled | listening | learning", "hairpin": "bool",
-         "isolated": "bool", "learning": "bool", "flood": "bool"},
+         "isolated": "bool", "learning": "bool", "flood": "bool", "bcast_flood": "bool", "mcast_flood": "bool", "neigh_suppress": "bool", "locked": "bool"},
     ),
     "fdb": Kind(
         "A forwarding database entry of a bridge port or VXLAN device.",
@@ -252,11 +257,23 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "captured": Kind(
         "What a packet capture (tcpdump's text) shows to be wrong; equal packets are one.",
-        {"name": "str: bad-checksum (of UDP) | icmp-error | arp-unanswered | arp-contested (two stations answer) | stray-answer", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
+        {"name": "str: bad-checksum (of UDP) | bad-inner-checksum (of a tunnelled TCP segment: wrong for sure where it came by a real wire) | icmp-error | arp-unanswered | arp-contested (two stations answer) | stray-answer", "count": "int: packets", "src": "str", "dst": "str: address or name, as printed", "dport": "int", "protocol": "str",
          "side": "str: received | sent, where the capture tells; a sender's shows checksums that its card has yet to write", "answered": "bool: what such packets carried got an answer",
          "why": "str: of an ICMP error: prohibited | too-big | port | protocol | net | host", "by": "str: who reports the error, or asks for a MAC", "address": "str: that the error is about, or that nobody answered for",
          "mtu": "int: that a too-big error names", "number": "int: IP protocol that was refused",
+         "inner_src": "str: of the tunnelled segment whose checksum is wrong", "inner_dst": "str",
          "mac": "str: that answers for a contested address", "rival": "str: the other one", "in_device": "str: by which a machine asks that never gets its answers", "out_device": "str: by which they leave instead"},
+    ),
+    "capture": Kind(
+        "A packet capture was made (tcpdump's text).",
+        {"device": "str: any = all of them; '' if it is not told", "filter": "str: expression, '' = none; absent if the command line is not known", "empty": "bool: it says that it saw no packet",
+         "first": "float: time of its first packet, in seconds (of the day, or since 1970)", "last": "float: of its last one"},
+    ),
+    "sighting": Kind(
+        "A packet that a capture shows; equal ones are one.  What is inside a tunnel's packet is told with the tunnel's own ends.",
+        {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str: tcp | udp | icmp | '' (another one)", "what": "str: syn | syn-ack | rst | data | echo-request | echo-reply | error",
+         "outer_src": "str: end of the tunnel", "outer_dst": "str", "outer_dport": "int", "device": "str: of a capture on all devices", "way": "str: in | out | p (for another station: by a bridge's port) | b | m",
+         "src_mac": "str", "dst_mac": "str", "count": "int", "first": "float: seconds", "last": "float: seconds"},
     ),
     "icmp_report": Kind(
         "An ICMP error that a capture shows, or that ping was told: why packets do not arrive (computed from captured and observed).",
@@ -738,6 +755,13 @@ KINDS: Final[dict[str, Kind]] = {
          "default (no route is left, and this device with an address is down)", "type": "str", "master": "str", "address": "str: of the device", "ports": "int: of a bridge",
          "peer_stack": "str: stack of the other end", "peer_device": "str", "seen_on": "str: device by which the packet was to leave",
          "gateway": "str: role default: gateway that others in its subnet name"},
+        "walk",
+    ),
+    "closed_port": Kind(
+        "A bridge port keeps a walked packet (or the question for its next hop) back by an attribute of its own; placed on the bridge's stack, with the port's line.",
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str: the port", "bridge": "str",
+         "attribute": "str: state | isolated | flood | bcast_flood | mcast_flood | locked", "value": "str: as it is: disabled, blocking, on, off", "wanted": "str: the value that lets it pass",
+         "other": "str: of isolated ports, the one on the other side", "mac": "str: whose frames are meant", "stp": "bool: spanning tree is on"},
         "walk",
     ),
     "loose_port": Kind(

@@ -1,7 +1,7 @@
-"""What tcpdump printed of packets: wrong UDP checksums, ICMP errors, and ARP requests that nobody answered.
+"""What tcpdump printed of packets: which ones passed, wrong checksums, ICMP errors, and ARP requests that nobody answered.
 
-All its forms are read (``-n`` or not, ``-v``, ``-e``, ``-i any``, ``-t…``).  Equal packets are one fact with their number; the rest of a capture is
-no concern.  A sender's own capture shows checksums that its card has yet to write, so that a fact tells on which side it was seen, if anything does.
+All its forms are read (``-n`` or not, ``-v``, ``-e``, ``-i any``, ``-t…``).  Equal packets are one fact with their number.
+A sender's own capture shows checksums that its card has yet to write, so that a fact tells on which side it was seen, if anything does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from collectors.parsers.arping import rivals
 from collectors.parsers.emit import Emitter
+from collectors.parsers.sightings import Seen as _Seen
+from collectors.parsers.sightings import Sightings
 from collectors.parsers.text import clean_lines
 from engine.inet import is_address
 
@@ -29,20 +31,13 @@ _ENDS = re.compile(r"(?P<src>[\w.:%-]+) > (?P<dst>[\w.:%-]+): (?P<said>.*)")
 _DIRECTION = re.compile(r"^\S+ (?:\S+ )?(?P<device>[\w.@-]{1,20}) +(?P<way>In|Out) ")
 _ARP = re.compile(r"(?P<what>Request who-has|Reply) (?P<address>\S+?)(?: \([^)]*\))? (?:tell|is-at) (?P<by>[\w.:-]+)")
 _BAD_UDP = re.compile(r"\[bad udp cksum 0x[0-9a-f]+ -> 0x[0-9a-f]+!\]")
+_BAD_TCP = re.compile(r"Flags \[[A-Z.]+\], cksum 0x[0-9a-f]+ \(incorrect -> 0x[0-9a-f]+\)")
 _ICMP = re.compile(
     r"ICMP (?:(?P<what>host|net) )?(?P<about>[\w.:-]+) (?:(?P<protocol>tcp|udp) port (?P<port>[\w-]+) |protocol (?P<number>\d+) )?unreachable"
     r"(?: - (?P<why>[a-z ]*[a-z]))?(?: \(mtu (?P<mtu>\d+)\))?"
 )
 _PORTS: Final = {"otv": 8472, "vxlan": 4789, "domain": 53, "http": 80, "https": 443, "http-alt": 8080, "bgp": 179, "ssh": 22, "mysql": 3306}
 """Names that tcpdump prints for the ports that matter here."""
-
-
-class _Seen(NamedTuple):
-    """One packet, or one inside another."""
-
-    src: str
-    dst: str
-    said: str
 
 
 class _End(NamedTuple):
@@ -84,6 +79,7 @@ class _Reader:
         self.answered: set[str] = set()
         self.replies: list[tuple[int, str, str]] = []
         """Line, address and MAC of every answer to ARP."""
+        self.sightings = Sightings(out.source.command)
 
     def line(self, line: str, number: int) -> None:
         """One line: of a packet, or what else stands in the file."""
@@ -91,6 +87,7 @@ class _Reader:
         if begins:
             self.end()
             self.at = number
+            self.sightings.begins(line)
             way = _DIRECTION.match(line)
             self.way = way["way"] if way else ""
             self.device = way["device"] if way else ""
@@ -98,6 +95,8 @@ class _Reader:
             if arp := _ARP.search(line):
                 self.arp(arp, number)
                 return
+        else:
+            self.sightings.head(line)
         # What an ICMP error quotes is indented by a tab; the packet inside a tunnel's begins a line.
         if self.at and not line.startswith("\t") and (begins or line.startswith(("    ", "IP"))) and (ends := _ENDS.search(line)):
             self.packet.append(_Seen(ends["src"], ends["dst"], ends["said"]))
@@ -114,6 +113,7 @@ class _Reader:
         """The packet is whole."""
         if self.packet:
             outer, inner = self.packet[0], self.packet[1:2]
+            self.sightings.packet(self.packet, self.at)
             self.flows |= {(seen.src, seen.dst) for seen in self.packet[:2]}
             if self.way:
                 end = _end(outer.src if self.way == "In" else outer.dst).host
@@ -122,12 +122,16 @@ class _Reader:
                 self.checksum(outer, inner)
             elif match := _ICMP.search(outer.said):
                 self.error(match, outer)
+            elif inner and _BAD_TCP.match(inner[0].said):
+                ends = {"inner_src": _end(inner[0].src).host, "inner_dst": _end(inner[0].dst).host}
+                self.checksum(outer, inner, {"name": "bad-inner-checksum", **ends})
         self.packet, self.at = [], 0
 
-    def checksum(self, outer: _Seen, inner: list[_Seen]) -> None:
-        """A UDP packet whose checksum is wrong."""
+    def checksum(self, outer: _Seen, inner: list[_Seen], within: dict[str, str] | None = None) -> None:
+        """A UDP packet whose checksum is wrong, or that of the TCP segment ``within`` it."""
         src, dst = _end(outer.src), _end(outer.dst)
         fields = {"name": "bad-checksum", "src": src.host, "dst": dst.host, "dport": dst.port, "protocol": "udp", "side": self.side(src, dst)}
+        fields |= within or {}
         key = self.note(fields)
         self.spoiled.setdefault(key, set()).add((inner[0].src, inner[0].dst) if inner else (outer.src, outer.dst))
 
@@ -168,6 +172,7 @@ class _Reader:
                 self.out.add("captured", {"name": "arp-unanswered", "address": address, "by": by, "count": count}, number)
         self.strays()
         self.contested()
+        self.sightings.emit(self.out)
         self.out.collected("capture")
         return self.out.done()
 
