@@ -76,7 +76,8 @@ class _View:
     @property
     def node_like(self) -> bool:
         """Whether only a node looks so."""
-        return self.node_facts or self.bridges or self.hardware or any(name.startswith(NODE_DEVICES) for name in self.links)
+        named = (*self.links, *(str(route.get("device", "")) for route in self.routes))
+        return self.node_facts or self.bridges or self.hardware or any(name.startswith(NODE_DEVICES) for name in named)
 
 
 def _is_hardware(link: Fact) -> bool:
@@ -410,6 +411,10 @@ def _move(placed: Placed, joined: Mapping[str, tuple[str, list[_Join]]]) -> None
         taken[fact.node].add(fact.stack)
     targets: dict[str, Place] = {}
     for folder, (node, _) in joined.items():
+        if folder == node:
+            # The folder in which it lies got its name from a prompt: one machine, of which other outputs lie beside it.
+            targets[folder] = Place(node, HOST)
+            continue
         name = next(n for n in (folder, *(f"{folder}-{i}" for i in range(2, 1 << 20))) if n not in taken[node] and n != HOST)
         taken[node].add(name)
         targets[folder] = Place(node, name)
@@ -434,7 +439,8 @@ def _rename(placed: Placed, renameable: AbstractSet[str]) -> None:
         names = names or _only_member(placed.facts, nodes)
         if len(names) != 1 or (name := names.pop()) in nodes:
             continue
-        placed.facts = [fact.at(name, fact.stack) if fact.node == node else fact for fact in placed.facts]
+        # A folder of that very name is the machine itself, not a namespace of it.
+        placed.facts = [fact.at(name, HOST if fact.stack == name else fact.stack) if fact.node == node else fact for fact in placed.facts]
         placed.notes.append(f"{node}: named {name} after {by}")
 
 

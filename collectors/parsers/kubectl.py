@@ -81,7 +81,7 @@ def parse(source: Source, place: Place) -> list[Fact]:
 
 
 def _text(out: Emitter) -> None:
-    """Read descriptions, their tables of events alone, or tables."""
+    """Read descriptions, their tables of events alone, what was picked out of objects, or tables."""
     text = out.source.text
     if kubedescribe.is_described(text):
         # What was pasted in front may be tables.

@@ -36,7 +36,7 @@ def _prefixes(value: str) -> tuple[str, ...]:
 
 
 def _word(value: str) -> str:
-    return value.split()[0]
+    return value.split(maxsplit=1)[0]
 
 
 _FIELDS: Final[dict[str, dict[str, tuple[str, Callable[[str], Any]]]]] = {

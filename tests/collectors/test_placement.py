@@ -238,3 +238,20 @@ def test_a_folder_may_be_called_otherwise_than_its_namespace(tmp_path: Path) -> 
         (tmp_path / folder / "ip_addr").write_text(text)
     (link,) = (f for f in read([tmp_path]).facts if f.kind == "link" and f.get("name") == "veth1")
     assert "peer_stack" not in link.fields
+
+
+def test_a_folder_of_the_name_that_its_parent_got_is_the_machine(tmp_path: Path) -> None:
+    """A terminal beside the machine's own folder names both alike, by its prompt or by the only node of the cluster: there is one machine."""
+    pods = "NAME   READY   STATUS    RESTARTS   AGE   IP          NODE\nweb    1/1     Running   0          2h    10.1.41.8   n1\n"
+    resolver = "$ cat /etc/resolv.conf\nnameserver 10.0.0.2\n"
+    for terminal in (f"[root@n1 ~]# kubectl get pods -o wide\n{pods}", f"$ kubectl get pods -o wide\n{pods}{resolver}"):
+        (tmp_path / "terminal.txt").write_text(terminal)
+        (tmp_path / "n1").mkdir(exist_ok=True)
+        (tmp_path / "n1" / "resolv.conf").write_text("nameserver 10.0.0.1\n")
+        assert {(f.node, f.stack) for f in read([tmp_path]).facts if f.kind == "dns_config"} == {("n1", HOST)}
+
+
+def test_routes_of_a_node_make_no_namespace() -> None:
+    """Routes by devices that only nodes have tell a machine's folder from a pod's, without a list of devices."""
+    routes = [Fact("route", {"dst": "10.1.1.8/32", "device": "cali12345", "family": 4}, "web")]
+    assert stacks(run([*host("n1"), *routes], web="n1")) == {("n1", HOST), ("web", HOST)}
