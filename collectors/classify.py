@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from collectors.margins import without_margins
-from collectors.prompts import BANNER, announced, host_of
+from collectors.prompts import BANNER, TAG, announced, host_of
 from collectors.shells import NEW_CONTAINER, shell_at
 from collectors.turns import TURN, asked_by_ssh, hostname, said, turn, unnamed
 
@@ -518,7 +518,7 @@ GLYPH: Final = r"[\u00b1\u00bb\u03bb\u203a\u2190-\u2bff\ue000-\uf8ff]\ufe0f?"
 """A sign that shells' themes put into prompts."""
 HEADING: Final = (
     # A shell prompt, a banner, "set -x" …
-    rf"^[ \t]*(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$]|[\w./~-]{{0,40}}[#$]|/[\w./-]{{0,40}}[ ][#$]|"
+    rf"^[ \t]*(?:{TAG}(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$])|[\w./~-]{{0,40}}[#$]|/[\w./-]{{0,40}}[ ][#$]|"
     # … a prompt of a theme ("me@box ⚙ ~  ", "➜  ~ ", "~/src ❯ ", "❯ ") …
     rf"(?:(?:[\w.-]+@[\w.-]+|[~/][\w./~-]{{0,40}})[ \t]+)?(?:{GLYPH}[ \t]+){{1,3}}(?:[\w./~-]{{1,40}}[ \t]+)?|"
     # … none, before a command line that leads into a container …
@@ -531,7 +531,7 @@ HEADING: Final = (
 RANGE_OPTION: Final = r"--(?:cluster-cidr|service-cluster-ip-range|service-cidr|pod-network-cidr)"
 """Options by which a cluster is given its ranges."""
 BARE_PROMPT: Final = (
-    rf"^[ \t]*(?:[\[(]?[\w.-]{{1,64}}@[^\n#$>]{{1,80}}[#$]|\[[^\]\n]{{1,80}}\][#$])(?:[ \t\r]*|[ \t](?![^\n]{{0,400}}{RANGE_OPTION})[^\n]{{0,400}})$"
+    rf"^[ \t]*{TAG}(?:[\[(]?[\w.-]{{1,64}}@[^\n#$>]{{1,80}}[#$]|\[[^\]\n]{{1,80}}\][#$])(?:[ \t\r]*|[ \t](?![^\n]{{0,400}}{RANGE_OPTION})[^\n]{{0,400}})$"
     r"|^[ \t]*(?:/[\w./-]{0,40} [#$]|(?:ba)?sh-\d\.\d{1,2}[#$])(?:[ \t\r]*|[ \t][^\n]{0,400})$|^(?:exit|logout)[ \t\r]*$"
 )
 """A prompt at which nothing was typed, or nothing whose output is of use: the output above ends there."""
@@ -549,7 +549,7 @@ KLOG: Final = (
     r"|^(?:The connection to the server \S+ was refused|Unable to connect to the server: )"
     r"|^(?:docker: |ERROR: for \S{1,80} +)?(?:Error response from daemon: |Cannot start service \S{1,80}: )[^\n]{0,600}?"
     r"(?:iptables failed: |[Pp]ool overlaps with other one|networks have overlapping IPv[46])"
-    r"|^Network \S{1,50} overlaps with existing route |^Error: [^\n]{0,200}?subnet \S{1,50} is already used on the host "
+    r"|^Network \S{1,50} overlaps with existing route |^Error: [^\n]{0,200}?(?:subnet \S{1,50} is already used on the host |netavark: )"
 )
 """How the log lines of Kubernetes' components, containerd, calico and CoreDNS begin, and kubectl's and docker's complaints."""
 
@@ -678,7 +678,7 @@ SIGNATURES: Final = (
             rf"^PING \S+ \({ADDRESS}\)|^ping: \S|^  % Total    % Received|^\*[ ]+(?:Trying|Host \S+ was resolved|Could not resolve)"
             rf"|^Connecting to \S+ \(\[?{ADDRESS}\]?:\d{{1,5}}\)[ \t\r]*$|^Connecting to [^\n|]{{1,300}}\|{ADDRESS}\|:\d"
             rf"|^Trying {ADDRESS}\.\.\.[ \t\r]*$|^telnet: \S|^nc: c|^Ncat: [A-Z]|^wget: [a-z]|^Connection to \S+ (?:\S+ )?\d+ port \[|^curl: \(\d+\) "
-            r"|^; <<>> DiG |^;; (?:connection timed out|communications error|no servers could)|^\*\* server can't find"
+            r"|^; <<>> DiG |^;; (?:connection timed out|communications error|no servers could|reply from unexpected source)|^\*\* server can't find"
             rf"|^Server:[ \t]+{ADDRESS}[ \t\r]*$(?=\nAddress)|^[\w.-]+ has (?:IPv6 )?address {ADDRESS}|^Host \S+ not found: \d"
         ),
     ),

@@ -85,6 +85,7 @@ _ANSWERS = (
     re.compile(rf"^Host (?P<name>{_NAME}?)\.? not found: \d+\((?P<rcode>\w+)\)"),
     re.compile(rf"^;; communications error to (?P<server>{_A})#53: (?P<why>.*)"),
     re.compile(r"^;; (?:connection timed out; )?(?P<why>no servers could be reached)"),
+    re.compile(rf"^;; reply from unexpected source: (?P<by>{_A})#\d+, expected (?P<server>{_A})#\d+"),
 )
 """Lines of the programs that look names up."""
 LOOKUPS = frozenset({"nslookup", "dig", "host", "getent"})
@@ -300,7 +301,8 @@ def _finished(fields: dict[str, Any], target: str) -> Iterator[tuple[str, Any]]:
             fields["name"] = said
         fields["protocol"] = "udp"
         silent = fields.pop("silent", "")
-        fields["outcome"] = "resolved" if found else silent or "unresolved"
+        # An answer from an address that was not asked is thrown away, and the server asked again in vain.
+        fields["outcome"] = "resolved" if found else "stranger" if "by" in fields else silent or "unresolved"
         if found:
             fields["addresses"] = tuple(dict.fromkeys(found))
         if silent and not found:

@@ -187,6 +187,16 @@ def test_what_a_name_is_an_alias_of(command: str, text: str, told: tuple[object,
     assert tuple(one.get(field) for field in ("name", "answered", "canonical", "addresses")) == told
 
 
+@pytest.mark.parametrize("command", ["nslookup shop.example.com", "dig shop.example.com", ""])
+def test_an_answer_from_a_stranger(command: str) -> None:
+    """A resolver says who answered in place of the server that it asked; that it gives up afterwards adds nothing."""
+    line = ";; reply from unexpected source: 10.1.0.6#53, expected 10.96.0.10#53\n"
+    for text in (line * 2, line + ";; connection timed out; no servers could be reached\n"):
+        (told,) = observed(text, command)
+        assert told.items() >= {"outcome": "stranger", "by": "10.1.0.6", "server": "10.96.0.10"}.items()
+    assert [s.format for s in sections("pasted.txt", line)] == ["attempt"]
+
+
 def test_busybox_names_its_server_twice() -> None:
     """Its "Address 1" below the server is the server's own; only what follows the name is an answer."""
     server = "Server:    10.0.0.10\nAddress 1: 10.0.0.10 dns.example\n"

@@ -39,6 +39,15 @@ def test_lsmod_and_proc_agree() -> None:
         assert [f.fields for f in found if f.kind == "collected"] == [{"what": "modules", "scope": "all"}]
 
 
+def test_what_the_list_rules_out() -> None:
+    """What needs a module is none of the kernel's own parts: beside a loaded bridge, br_netfilter is listed or not there, like its switches."""
+    bare = LSMOD.replace("br_netfilter", "xt_nat")
+    switches = [f.fields["scope"] for f in facts(bare) if f.kind == "collected" and f.fields["what"] == "sysctls"]
+    assert switches == ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]
+    for text, command in ((bare, "lsmod | grep bridge"), (LSMOD.replace("bridge ", "dummy  "), "lsmod"), (LSMOD, "lsmod")):
+        assert not [f for f in facts(text, command) if f.fields.get("what") == "sysctls"]
+
+
 def test_parts_and_refusals_are_not_the_list() -> None:
     """A filtered list, a missing program and foreign text let nothing be called collected."""
     assert [f.kind for f in facts("bridge 307200 1 br_netfilter\n", "lsmod | grep bridge")] == ["kernel_module"]
