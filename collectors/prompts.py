@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from collectors.evidence import File, Layout
 
-PROMPT: Final = re.compile(r"[ \t]*[\[(]?[\w.-]{1,64}@([A-Za-z0-9][\w.-]{0,252}?)[\])]?(?=[:\s#$>~])")
+TAG: Final = r"(?:\([\w./ -]{1,30}\)[ \t]*|[A-Za-z]{1,8}(?=\[))?"
+"""What people and tools put before a prompt: ``(venv) ``, the letters of a site."""
+PROMPT: Final = re.compile(rf"[ \t]*{TAG}[\[(]?[\w.-]{{1,64}}@([A-Za-z0-9][\w.-]{{0,252}}?)[\])]?(?=[:\s#$>~])")
 """``root@n1:~#``, ``[root@n1 ~]#``, ``user@n1 $``."""
 
 

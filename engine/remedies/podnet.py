@@ -213,6 +213,21 @@ class CalicoRestart(_NotModelled):
         return ("calicoctl node status",)
 
 
+class PodmanReload(_NotModelled):
+    """Have podman write the rules of its running containers anew."""
+
+    NAME: ClassVar[str] = "podman.reload"
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
+
+    def commands(self) -> tuple[str, ...]:
+        """Of all containers: a firewall takes away the rules of all."""
+        return ("podman network reload --all",)
+
+    def verify(self) -> tuple[str, ...]:
+        """The chains are there."""
+        return ("iptables-save -t nat | grep -E 'CNI-|NETAVARK'",)
+
+
 class ToolInstall(_NotModelled):
     """Install a program that a node lacks."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.classify import sections
 from collectors.evidence import read
 from collectors.prompts import host_of
 from engine.facts import HOST
@@ -43,6 +44,8 @@ def prompted(host: str, command: str, output: str) -> str:
     ("root@3f2a1b4c5d6e:/# ip a", "3f2a1b4c5d6e"),
     ("root@localhost:~# ip a", ""),
     ("[root@localhost.localdomain ~]# ip a", ""),
+    ("(venv) root@n1:~# ip a", "n1"),
+    ("PRD[root@n1 ~]# ip a", "n1"),
     ("# ip a", ""),
     ("=== ip a ===", ""),
     ("~ # ip a", ""),
@@ -155,3 +158,10 @@ def test_a_banner_over_attempts(tmp_path: Path) -> None:
     """A loop announces whom it tries to reach: that is nobody's terminal."""
     text = write(tmp_path / "ping.txt", "user@n9:~$ ip route\n", ROUTE, "=== 10.0.0.2 ===\nPING 10.0.0.2 (10.0.0.2) 56(84) bytes of data.\n")
     assert {node for node, _ in stacks(text)} == {"n9"}
+
+
+@pytest.mark.parametrize("tag", ["", "(venv) ", "PRD"])
+def test_what_stands_before_a_prompt(tag: str) -> None:
+    """A tag before the prompt is none of the command line's words, and the output below is the command's."""
+    (one,) = [s for s in sections("post.txt", f"{tag}[root@n1 ~]# ethtool -k ens192 | grep checksum\ntx-checksumming: on\n") if s.text.strip()]
+    assert (one.format, one.host) == ("cards", "n1")

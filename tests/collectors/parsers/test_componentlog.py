@@ -58,6 +58,7 @@ def test_recognised() -> None:
     ("The connection to the server localhost:8080 was refused - did you specify the right host or port?", "kubectl", "E"),
     ("Network 10.32.0.0/12 overlaps with existing route 10.0.0.0/8 on host.", "weave", "E"),
     ("Error response from daemon: Pool overlaps with other one on this address space", "dockerd", "E"),
+    ("Error: netavark: code: 1, msg: iptables: No chain/target/match by that name.", "podman", "E"),
     ("Error: subnet 10.89.0.0/24 is already used on the host or by another config", "podman", "E"),
     ('level=debug msg="[resolver] read from DNS server failed, read udp 127.0.0.1:4711->127.0.0.1:53: read: connection refused"', "dockerd", "D"),
     ('level=error msg="Peer add failed in the driver: could not add neighbor entry: no buffer space available"', None, "E"),

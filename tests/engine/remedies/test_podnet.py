@@ -51,6 +51,7 @@ def test_external_ip() -> None:
         ("cni.reinstall", {}, "kubectl apply -f"),
         ("cni.add-portmap", {"file": "10-x.conflist", "namespace": "shop", "pod": "web"}, "/etc/cni/net.d/10-x.conflist.before"),
         ("calico.restart", {"node_name": "n2"}, "spec.nodeName=n2"),
+        ("podman.reload", {}, "podman network reload --all"),
         ("program.install", {"package": "conntrack-tools", "debian": "conntrack", "program": "conntrack"}, "dnf install -y conntrack-tools"),
         ("module.load", {"module": "ip_vs"}, "modprobe ip_vs"),
     ],
