@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.inet import family_of, prefix, to_int
 from engine.model.netfilter import matches as m
+from engine.model.netfilter import u32
 from engine.model.netfilter.words import split
 from engine.model.packet import PROTOCOL_NUMBERS
 from engine.phrases import phrase
@@ -246,7 +247,6 @@ _OPAQUE = frozenset(
         "time",
         "owner",
         "string",
-        "u32",
         "bpf",
         "cgroup",
         "connbytes",
@@ -522,6 +522,7 @@ _MAKERS: dict[str, Callable[[str, list[str], str, int], m.Match]] = {
     "--pkt-type": lambda t, a, _m, _f: _packet_type(t, a),
     "--mac-source": lambda t, a, _m, _f: m.Mac(t, a[0].lower(), inverted=False),
     "--helper": lambda t, _a, _m, _f: m.Helper(t),
+    "--u32": lambda t, a, _m, _f: u32.parse(t, a[0]),
     "--dscp": lambda t, a, _m, _f: m.Service(t, int(a[0], 0) << 2, 0xFC),
     "--tos": lambda t, a, _m, _f: _service(t, a[0]),
     "--ecn-ip-ect": lambda t, a, _m, _f: m.Service(t, int(a[0], 0), 0x3),
