@@ -30,7 +30,8 @@ _LINE = re.compile(
     r"|\[(?P<coredns>INFO|WARNING|ERROR|FATAL)\] (?P<plugin>(?:plugin/|CoreDNS).*)"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(?P<felix>INFO|WARNING|ERROR|FATAL|PANIC)\]\[\d+\] (?P<calico>.*)"
     rf"|(?P<docker>Error response from daemon: .*?{DOCKERS}.*|Cannot start service \S{{1,80}}: .*?iptables failed: .*)"
-    r"|(?P<launch>Network \S{1,50} overlaps with existing route \S{1,50} .*)|(?P<podman>Error: .*?(?:subnet \S{1,50} is already used on the host|netavark:) .*)"
+    r"|(?P<launch>Network \S{1,50} overlaps with existing route \S{1,50} .*)"
+    r"|(?P<podman>Error: .*?(?:subnet \S{1,50} is already used on the host|netavark:) .*)"
     r"|(?P<kubectl>(?:The connection to the server \S+ was refused|Unable to connect to the server:).*))"
 )
 _ALWAYS = {
