@@ -43,6 +43,7 @@ KINDS: Final[dict[str, Kind]] = {
             "family": "int: 4 | 6, where the listing is of one family",
         },
     ),
+    "collection": Kind("When a node's evidence was collected, as the manifest of its bundle says.", {"created": "int: seconds since 1970"}),
     "not_collected": Kind(
         "An item that the collector could not get.",
         {"what": "str: as in collected, or the command line", "command": "str: command that would collect it", "reason": "str: why not"},
@@ -274,6 +275,25 @@ KINDS: Final[dict[str, Kind]] = {
         {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str: tcp | udp | icmp | '' (another one)", "what": "str: syn | syn-ack | rst | data | echo-request | echo-reply | error",
          "outer_src": "str: end of the tunnel", "outer_dst": "str", "outer_dport": "int", "device": "str: of a capture on all devices", "way": "str: in | out | p (for another station: by a bridge's port) | b | m",
          "src_mac": "str", "dst_mac": "str", "count": "int", "first": "float: seconds", "last": "float: seconds"},
+    ),
+    "lost_between": Kind(
+        "A packet that one machine's capture shows and another's lacks, which sees the same two ends, ran at that time and would have shown it "
+        "(computed from capture and sighting); placed on the machine that it left.",
+        {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "what": "str: as in sighting", "count": "int",
+         "tunnelled": "bool: it travels inside a tunnel's packet", "outer_src": "str", "outer_dst": "str", "outer_dport": "int", "device": "str: it left by",
+         "to_node": "str: where it did not arrive", "to_device": "str", "src_mac": "str", "dst_mac": "str", "mac": "str: of the device that it left by", "to_mac": "str: of the one where it did not arrive"},
+        "engine",
+    ),
+    "lost_inside": Kind(
+        "A packet that came into a machine and left it by no device, while those of the other direction pass (computed from a capture on all devices).",
+        {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "what": "str: as in sighting", "device": "str: it came in by", "count": "int"},
+        "engine",
+    ),
+    "grown": Kind(
+        "A counter, or that of a rule or policy, that is larger in the later of two listings of one text (computed).",
+        {"what": "str: counter | rule | policy", "name": "str: of the counter", "table": "str", "chain": "str", "number": "int: of the rule", "spec": "str: of the rule", "target": "str",
+         "backend": "str", "family": "int", "before": "int", "now": "int", "by": "int"},
+        "engine",
     ),
     "icmp_report": Kind(
         "An ICMP error that a capture shows, or that ping was told: why packets do not arrive (computed from captured and observed).",
@@ -784,7 +804,7 @@ KINDS: Final[dict[str, Kind]] = {
         "walk",
     ),
     "misled_neighbor": Kind(
-        "A neighbour entry of the way holds a MAC that no device of the segment has; frames are lost for good (drop.by neighbor) unless it is REACHABLE; placed on the sending stack.",
+        "A neighbour entry of the way holds a MAC that no device of the segment has; frames are lost for good (drop.by neighbor) unless the kernel asks about it (STALE, DELAY, PROBE); placed on the sending stack.",
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str", "next_hop": "str", "mac": "str: of the entry", "state": "str: of the entry",
          "real_mac": "str: of the device that has the address", "holder_node": "str", "holder_stack": "str", "holder_device": "str"},
         "walk",

@@ -218,6 +218,31 @@ def contested_addresses(base: FactBase) -> Iterable[Fact]:
     return contested(base)
 
 
+def lost_between(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.passages.lost_between`."""
+    if not base.of_kind("sighting"):
+        return ()
+    from engine.passages import lost_between as found
+
+    return found(base)
+
+
+def lost_inside(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.passages.lost_inside`."""
+    if not base.of_kind("sighting"):
+        return ()
+    from engine.passages import lost_inside as found
+
+    return found(base)
+
+
+def grown(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.growth.grown`."""
+    from engine.growth import grown as found
+
+    return found(base)
+
+
 def proxy_states(base: FactBase) -> Iterable[Fact]:
     """See :func:`engine.proxy.gaps.states`."""
     from engine.proxy import gaps
@@ -349,6 +374,9 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "route_gap": route_gaps,
     "route_clash": route_clashes,
     "contested_address": contested_addresses,
+    "lost_between": lost_between,
+    "lost_inside": lost_inside,
+    "grown": grown,
     "resolver": resolvers,
     "dns_loop": dns_loops,
     "taken_name": taken_names,
