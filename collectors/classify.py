@@ -292,7 +292,7 @@ PROGRAMS: Final = (
 )
 """Programs whose command lines are recognised (iptables apart)."""
 
-ALIASES: Final = {"k": "kubectl", "microk8s.kubectl": "kubectl"}
+ALIASES: Final = {"k": "kubectl", "oc": "kubectl", "microk8s.kubectl": "kubectl"}
 """Other words that people type for some of them."""
 
 

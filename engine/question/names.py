@@ -239,13 +239,21 @@ class Inventory:
         space, name = str(fact.get("namespace", "default")), str(fact.get("name", ""))
         ips = tuple(canonical(ip) for ip in fact.get("ips", ()) if is_address(ip))
         node = self.host(str(fact.get("node_name", "")))
-        stack = HOST if fact.get("host_network") else self._stack_with(ips, node) or (name if (node, name) in self.stacks else "")
+        entered = name if (node, name) in self.stacks and not (ips and (node, name) in self._heard_only) else ""
+        stack = HOST if fact.get("host_network") else self._stack_with(ips, node) or entered
         node = node or next((n for ip in ips for n, _ in self._holders.get(ip, ())), "")
         if (node, stack) not in self.stacks:
             stack = ""
         ports = tuple((int(p["port"]), str(p.get("protocol", "tcp")).lower()) for p in fact.get("ports", ()) if p.get("port"))
         aliases = (name, f"{space}/{name}", f"pod/{name}", f"pod/{space}/{name}")
         return Named(Endpoint("pod", f"{space}/{name}", node, stack, ips, ports), tuple(a.lower() for a in aliases))
+
+    @cached_property
+    def _heard_only(self) -> frozenset[tuple[str, str]]:
+        """Stacks of which nothing is known but what programs in them saw (``kubectl exec web -- curl``): as good as not collected."""
+        tried = {(f.node, f.stack) for f in self.facts.of_kind("observed")}
+        kinds = ("link", "address", "route", "dns_config", "hosts_entry", "socket", "sysctl", "netfilter_table", "neighbor")
+        return frozenset(tried - {(f.node, f.stack) for kind in kinds for f in self.facts.of_kind(kind)})
 
     @cached_property
     def host_pods(self) -> frozenset[str]:

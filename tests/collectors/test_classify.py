@@ -295,3 +295,11 @@ def test_a_large_ruleset_is_told_quickly() -> None:
     began = time.process_time()
     assert [section.format for section in sections("x", text)] == ["iptables"]
     assert time.process_time() - began < 1.5
+
+
+@pytest.mark.parametrize("program", ["kubectl", "oc", "k", "sudo k3s kubectl"])
+def test_openshifts_and_everybodys_words_for_kubectl(program: str) -> None:
+    """What any of them prints is kubectl's, also where only the command line tells (``| grep IP``)."""
+    hint = from_command(f"{program} describe pod web-1 | grep IP")
+    assert hint is not None
+    assert hint.format == "kubernetes"

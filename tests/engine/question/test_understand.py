@@ -511,3 +511,16 @@ def test_machines_behind_a_node(device: str, asks: str) -> None:
         fact("route", "pi", dst="0.0.0.0/0", gateway="192.168.22.1", device="eth0", table="main", type="unicast", family=4),
     ]
     assert ask(FactBase(facts), "wifi clients cannot reach the internet") == [f"/[{asks}] > 8.8.8.8:0/icmp"]
+
+
+def test_a_pod_in_which_something_was_only_tried() -> None:
+    """What ``kubectl exec`` shows of a pod may be no more than an error: its packet then enters its node, from the address that the API knows."""
+    facts = [
+        fact("pod", namespace="shop", name="client", ips=("10.1.1.5",), node_name="n1", phase="Running"),
+        fact("pod", namespace="shop", name="web", ips=("10.1.2.9",), node_name="n2", phase="Running"),
+        fact("netns", "n1", "client", name="client", role="container"),
+        fact("observed", "n1", "client", program="curl", address="10.1.2.9", port=80, protocol="tcp", outcome="EHOSTUNREACH"),
+    ]
+    assert ask(FactBase(facts), "curl from client to web port 80 fails") == ["n1/[10.1.1.5] > 10.1.2.9:80/tcp"]
+    route = fact("route", "n1", "client", dst="0.0.0.0/0", gateway="10.1.1.1", device="eth0", table="main", type="unicast")
+    assert ask(FactBase([*facts, route]), "curl from client to web port 80 fails") == ["n1/client > 10.1.2.9:80/tcp"]
