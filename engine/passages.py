@@ -94,8 +94,13 @@ def _answered(base: FactBase, packet: Fact) -> bool:
 
 
 def _holds(base: FactBase, capture: _Capture, address: str) -> bool:
-    """Whether a capture was made where an address is."""
-    return any(f.get("address") == address and capture.device in {ALL_DEVICES, f.get("device")} for f in base.at("address", capture.fact.node, HOST))
+    """Whether what is for an address comes by where a capture was made: the device has it, or somebody behind that machine."""
+    node = capture.fact.node
+    own = [f for f in base.of_kind("address") if f.node == node and f.get("address") == address]
+    if any(f.stack == HOST for f in own):
+        return any(capture.device in {ALL_DEVICES, f.get("device")} for f in own if f.stack == HOST)
+    single = f"{address}/{128 if ':' in address else 32}"
+    return bool(own) or any(r.get("dst") == single and not r.get("gateway") for r in base.at("route", node, HOST))
 
 
 def _lost(base: FactBase, one: _Capture, other: _Capture, packet: Fact) -> Fact:

@@ -64,6 +64,10 @@ def test_a_capture_of_nothing() -> None:
     """Nothing at all arrives by the device that holds the address."""
     own = Fact("address", {"device": "eth0", "address": "192.0.2.2", "family": 4, "prefixlen": 24}, "n2", HOST)
     assert between(own, heard=NONE, command="tcpdump -ni eth0 port 4789") == [("n1", "n2", "10.0.0.9", "192.0.2.2")]
+    assert between(own.having(device="eth1"), heard=NONE, command="tcpdump -ni eth0 port 4789") == []
+    behind = Fact("route", {"dst": "192.0.2.2/32", "device": "cali12", "table": "main"}, "n2", HOST)
+    assert between(behind, heard=NONE, command="tcpdump -ni eth0 port 4789") == [("n1", "n2", "10.0.0.9", "192.0.2.2")]
+    assert between(behind.having(gateway="192.0.2.9"), heard=NONE, command="tcpdump -ni eth0 port 4789") == []
     assert between(own, heard=NONE, command="tcpdump -ni eth0 port 4789 and host 192.0.2.77") == []
 
 
