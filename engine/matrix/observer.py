@@ -9,6 +9,7 @@ from engine.facts import HOST
 from engine.inet import BITS, family_of
 from engine.matrix.items import ANYWHERE, Device, Item, Listing, Mac, Net, host, net, rule_item, span
 from engine.model.network import Port
+from engine.walk.entered import incoming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -250,7 +251,7 @@ class Observer:
     def opaque(self) -> bool:
         """Whether something here is not taken apart into items, so that nobody is taken for equal to it."""
         stack = self.stack
-        if any(stack.facts(kind) for kind in OPAQUE) or (stack.facts("nft_ruleset") and stack.nftables.evaluated):
+        if any(stack.facts(kind) for kind in OPAQUE) or incoming(stack) or (stack.facts("nft_ruleset") and stack.nftables.evaluated):
             return True
         if self.family == 6 or any(link.type == "tun" for link in stack.links.values()):
             return True
@@ -261,7 +262,7 @@ class Observer:
     @cached_property
     def texts(self) -> list[str]:
         """All that is not taken apart, as text."""
-        told = [str(dict(fact.fields)) for kind in OPAQUE for fact in self.stack.facts(kind)]
+        told = [str(dict(fact.fields)) for facts in (*map(self.stack.facts, OPAQUE), incoming(self.stack)) for fact in facts]
         rulesets = self.stack.facts("nft_ruleset")
         return [*told, *(str(fact.fields.get("text", "")) for fact in rulesets)] if rulesets and self.stack.nftables.evaluated else told
 

@@ -16,6 +16,7 @@ from engine.phrases import phrase
 from engine.walk import homeward
 from engine.walk.choices import Asked, Choices, replays
 from engine.walk.complained import settled
+from engine.walk.entered import seen_entering
 from engine.walk.errors import seen_as
 from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
@@ -217,10 +218,12 @@ class Journey:
     def _from_outside(self, packet: Packet) -> At | None:
         """A sender that was not collected: its packet arrives where answers to it would be delivered on-link.
 
-        Where no stack is on its link, it arrives at the target: by the card whose subnet has the address that it asks for, for that is where
-        routers send it, else on the device by which the target would answer.
+        Where such packets were seen to come in, they do.  Where no stack is on its link, it arrives at the target: by the card whose subnet has
+        the address that it asks for, for that is where routers send it, else on the device by which the target would answer.
         """
-        near = self._nearest(packet)
+        near, seen = self._nearest(packet), seen_entering(self.network, packet)
+        if seen is not None and (near is None or near[0] is seen[0]):
+            near = seen
         if near is not None:
             stack, device = near
             return At(stack, device, packet, "frame", Port(stack, stack.link(device)))
