@@ -198,7 +198,7 @@ class Inventory:
         """Stacks other than the nodes' own."""
         bearers = Counter(stack for _, stack in self.stacks)
         found = []
-        for node, stack in self.stacks:
+        for node, stack in (place for place in self.stacks if place not in self._heard_only):
             if stack == HOST:
                 continue
             shown = f"{node}/{stack}" if bearers[stack] > 1 else stack
@@ -239,7 +239,7 @@ class Inventory:
         space, name = str(fact.get("namespace", "default")), str(fact.get("name", ""))
         ips = tuple(canonical(ip) for ip in fact.get("ips", ()) if is_address(ip))
         node = self.host(str(fact.get("node_name", "")))
-        entered = name if (node, name) in self.stacks and not (ips and (node, name) in self._heard_only) else ""
+        entered = name if (node, name) in self.stacks and (node, name) not in self._heard_only else ""
         stack = HOST if fact.get("host_network") else self._stack_with(ips, node) or entered
         node = node or next((n for ip in ips for n, _ in self._holders.get(ip, ())), "")
         if (node, stack) not in self.stacks:
@@ -250,10 +250,11 @@ class Inventory:
 
     @cached_property
     def _heard_only(self) -> frozenset[tuple[str, str]]:
-        """Stacks of which nothing is known but what programs in them saw (``kubectl exec web -- curl``): as good as not collected."""
+        """Pods' stacks of which nothing is known but what programs in them saw (``kubectl exec web -- curl``): as good as not collected."""
+        addressed = {(self.host(str(f.get("node_name", ""))), str(f.get("name", ""))) for f in self.facts.of_kind("pod") if f.get("ips")}
         tried = {(f.node, f.stack) for f in self.facts.of_kind("observed")}
         kinds = ("link", "address", "route", "dns_config", "hosts_entry", "socket", "sysctl", "netfilter_table", "neighbor")
-        return frozenset(tried - {(f.node, f.stack) for kind in kinds for f in self.facts.of_kind(kind)})
+        return frozenset((tried & addressed) - {(f.node, f.stack) for kind in kinds for f in self.facts.of_kind(kind)})
 
     @cached_property
     def host_pods(self) -> frozenset[str]:
