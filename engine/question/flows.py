@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.inet import family_of
+from engine.inet import family_of, in_prefix, prefix
 from engine.question import phrases
 from engine.question.names import BRIDGE_LIKE, TUNNEL_LIKE
 from engine.question.notes import listed
@@ -112,7 +112,7 @@ def _flow(inventory: Inventory, sender: Endpoint, target: Endpoint, where: tuple
     source = "" if sender.seen and not sender.fixed else _source(sender, address)
     # A sender whose own stack was not collected: its packet enters the node it runs on.
     stack = sender.stack if sender.seen else ""
-    size = _mtu(inventory, sender) if ask.size < 0 else ask.size
+    size = _mtu(inventory, sender, address) if ask.size < 0 else ask.size
     own = source if source and sender.name in sender.addresses else sender.name
     return Flow(node=sender.node, stack=stack, src=source, dst=address, port=port, protocol=protocol, from_name=own, to_name=name, size=size)
 
@@ -122,11 +122,22 @@ def _source(sender: Endpoint, destination: str) -> str:
     return (same_family or list(sender.addresses) or [""])[0]
 
 
-def _mtu(inventory: Inventory, sender: Endpoint) -> int:
-    """Octets of the largest packet that the sender's own device lets out."""
-    device = next((h.device for h in inventory.held(sender)), "")
+def _mtu(inventory: Inventory, sender: Endpoint, address: str) -> int:
+    """Octets of the largest packet that the sender's device lets out by which it sends there: nobody makes larger ones."""
+    device = _way_out(inventory, sender, address) or next((h.device for h in inventory.held(sender)), "")
     mtus = [link.get("mtu") for link in inventory.facts.at("link", sender.node, sender.stack) if link.get("name") == device]
     return next((int(mtu) for mtu in mtus if mtu), ETHERNET_MTU)
+
+
+def _way_out(inventory: Inventory, sender: Endpoint, address: str) -> str:
+    """Device of the sender's most specific route to an address; "" if none was seen."""
+    routes = (f for f in inventory.facts.at("route", sender.node, sender.stack) if f.get("device") and f.get("table", "main") == "main")
+    fitting = [f for f in routes if f.get("type", "unicast") == "unicast" and _leads(str(f.get("dst")), address)]
+    return str(max(fitting, key=lambda f: prefix(str(f.get("dst"))).length).get("device")) if fitting else ""
+
+
+def _leads(net: str, address: str) -> bool:
+    return family_of(net.partition("/")[0]) == family_of(address) and in_prefix(address, net)
 
 
 # --- address -------------------------------------------------------------------------------------------------------------

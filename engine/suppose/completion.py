@@ -252,6 +252,12 @@ class _Node:
 
     def _pods(self) -> None:
         """The bridge of a cluster node's pods, and those that the API lists."""
+        bridge = next((own for device, owns in self.addresses.items() if runtime_of(device) == "kubernetes" for own in owns), "")
+        if bridge:
+            # It was shown: who hangs on it the API knows.
+            found = pods.containers(self.facts, self.node, bridge.partition("/")[0])
+            self.facts = self.facts.plus(f for f in found if _inside(str(f.get("endpoints")[0]["address"]), bridge))
+            return
         if self._whole("addresses") or self._whole("links") or not pods.is_told(self.facts, self.node, self.symptom):
             return
         subnet = pods.subnet_of(self.facts, self.node)

@@ -513,6 +513,19 @@ def test_machines_behind_a_node(device: str, asks: str) -> None:
     assert ask(FactBase(facts), "wifi clients cannot reach the internet") == [f"/[{asks}] > 8.8.8.8:0/icmp"]
 
 
+def test_large_packets_fit_the_device_that_they_leave_by() -> None:
+    """A machine knows the MTU of a tunnel that it sends into, and makes no packets that are larger, whatever its card takes."""
+    facts = [
+        fact("netns", "n1", name="host", role="host"),
+        fact("address", "n1", device="eth0", address="192.168.0.1", prefixlen=24, scope="global", family=4),
+        fact("link", "n1", name="eth0", mtu=1460), fact("link", "n1", name="tunl0", mtu=1440),
+        fact("route", "n1", dst="0.0.0.0/0", gateway="192.168.0.254", device="eth0", table="main", type="unicast"),
+        fact("route", "n1", dst="10.1.2.0/24", gateway="192.168.0.2", device="tunl0", table="main", type="unicast"),
+    ]  # fmt: skip
+    for target, size in (("10.1.2.9", 1440), ("203.0.113.9", 1460)):
+        assert [f.size for f in understand(f"large packets from n1 to {target}:80 hang", FactBase(facts)).flows] == [size]
+
+
 def test_a_pod_in_which_something_was_only_tried() -> None:
     """What ``kubectl exec`` shows of a pod may be no more than an error: its packet then enters its node, from the address that the API knows."""
     facts = [

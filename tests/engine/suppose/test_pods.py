@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.evidence import read
+from engine.facts import HOST
 from engine.findings import Certainty
 from engine.pipeline import diagnose, fact_base
 from engine.request import Request
@@ -52,6 +53,22 @@ def test_pods_of_the_api(tmp_path: Path) -> None:
     made = suppose(facts(tmp_path, PODS + SWITCH.format("0")), "front cannot reach away: timeout").facts
     assert [f.get("address") for f in made if f.kind == "address" and f.stack == "front" and f.node == "wk5"] == ["10.31.7.21"]
     assert {f.stack for f in made if f.kind == "netns"} == {"front"}
+
+
+def test_pods_on_a_bridge_that_was_shown(tmp_path: Path) -> None:
+    """Whom the API lists on a bridge's subnet hangs there, though all of the node's devices were shown; a pod of another network does not."""
+    shown = """[root@wk5 ~]# ip addr
+2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc mq state UP group default qlen 1000
+    link/ether 52:54:00:aa:00:05 brd ff:ff:ff:ff:ff:ff
+    inet 192.0.2.5/24 brd 192.0.2.255 scope global eth0
+5: cni0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP group default qlen 1000
+    link/ether 0a:58:0a:1f:07:01 brd ff:ff:ff:ff:ff:ff
+    inet 10.31.7.1/24 scope global cni0
+6: veth12ab34cd@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue master cni0 state UP group default
+    link/ether 4e:2c:8e:09:d7:41 brd ff:ff:ff:ff:ff:ff link-netnsid 0
+"""
+    made = suppose(facts(tmp_path, shown + PODS), "pods on wk5 cannot reach the internet").facts
+    assert {f.get("address") for f in made if f.kind == "address" and f.stack != HOST} == {"10.31.7.21"}
 
 
 @pytest.mark.parametrize(("rule", "subnet"), [
