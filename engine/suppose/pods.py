@@ -54,11 +54,6 @@ def pods_of(facts: FactBase, node: str) -> list[Fact]:
     return [f for f in pods if f.get("phase", "Running") == "Running" and _address(facts, f)]
 
 
-def addresses_on(facts: FactBase, node: str) -> list[str]:
-    """IPv4 addresses of the API's running pods on an evidence node."""
-    return [_address(facts, pod) for pod in pods_of(facts, node)]
-
-
 def _address(facts: FactBase, pod: Fact) -> str:
     """IPv4 address of a pod; "" if it is its node's."""
     address = next((str(ip) for ip in pod.get("ips", ()) if is_address(str(ip)) and ":" not in str(ip)), "")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.facts import HOST, NOWHERE, Fact
 from engine.inet import in_prefix, is_address, prefix, to_int, to_text
-from engine.suppose import pods
 from engine.suppose.clues import runtime_of
 
 if TYPE_CHECKING:
@@ -186,17 +185,13 @@ class Tenants:
                 tenants.append(Tenant("", f"{address}/{own.partition('/')[2]}"))
 
     def _anonymous(self, device: str, own: str, clues: Clues) -> list[Tenant]:
-        """Tenants of a bridge that no runtime listed: the API's pods in its subnet, else one.
-
-        Also those that rules translate (ports to, or the source of), unless nobody answers for them.
-        """
+        """Tenants of a bridge that nobody listed: those that rules translate (ports to, or the source of), unless nobody answers for them, or one."""
         silent = {f.get("address") for f in self._of("neighbor", HOST) if f.get("state") in {"FAILED", "INCOMPLETE"}}
         here = [s for s in clues.served.values() if inside(s.address, own) and s.address not in silent]
         told = dict.fromkeys(s.address for s in here)
         # CNI translates each container's source by a rule of its own: another container would have another one.
         alone = [source.removesuffix("/32") for source in clues.podman if source.removesuffix("/32").count("/") == 0]
         told |= dict.fromkeys(a for a in alone if is_address(a) and inside(a, own) and a not in silent)
-        told |= dict.fromkeys(a for a in pods.addresses_on(self.facts, self.node) if inside(a, own))
         length = own.partition("/")[2]
         made = []
         for address in list(told)[:3] or [""]:

@@ -20,7 +20,6 @@ from engine.walk.entered import seen_entering
 from engine.walk.errors import seen_as
 from engine.walk.icmp import RESET_SIZE, attached, error_packet
 from engine.walk.layer2 import source_prefix
-from engine.walk.mtu import way_limit
 from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of
 from engine.walk.routing import find_way, forwarding, source_for
@@ -211,17 +210,10 @@ class Journey:
         packet = self._packet()
         stack = self.network.stack(self.flow.node, self.flow.stack) if self.flow.node else None
         if stack is not None:
-            return At(stack, "", self._as_sent(stack, packet), "output")
+            return At(stack, "", packet, "output")
         # A sender whose stack was not collected (a container known by name and address only) enters from its wire.
         self.outside = True
         return self._from_outside(packet) if packet.src else None
-
-    def _as_sent(self, stack: NetStack, packet: Packet) -> Packet:
-        """A packet that stands for what programs send is no larger than its sender's own way out: the kernel tells them of that before they send."""
-        if not (self.flow.guessed and self.flow.size):
-            return packet
-        limit = way_limit(stack, find_way(stack, self.walker.key(packet), self.choices), packet.family)
-        return replace(packet, size=min(packet.size, limit.octets)) if limit is not None else packet
 
     def _from_outside(self, packet: Packet) -> At | None:
         """A sender that was not collected: its packet arrives where answers to it would be delivered on-link.

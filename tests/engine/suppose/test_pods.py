@@ -111,21 +111,3 @@ def test_words_of_a_cluster(tmp_path: Path) -> None:
     facts(tmp_path, f"[root@wk5 ~]# iptables-save\n{rules}-A FORWARD -i docker0 ! -o docker0 -j ACCEPT\nCOMMIT\n")
     report = diagnose(Request("coredns: dial tcp 10.96.0.1:443: i/o timeout", (tmp_path,)))
     assert [f.id for f in report.findings] == ["forward-policy-drop"]
-
-
-def test_the_pods_of_a_bridge_that_was_shown(tmp_path: Path) -> None:
-    """What hangs on the pods' bridge is who the API lists there, not somebody at an address that nobody named."""
-    devices = """\
-[root@wk5 ~]# ip address
-1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
-    inet 127.0.0.1/8 scope host lo
-2: ens3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc mq state UP group default qlen 1000
-    inet 192.0.2.5/24 scope global ens3
-5: cni0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP group default qlen 1000
-    inet 10.31.7.1/24 scope global cni0
-6: veth2f5a6e01@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue master cni0 state UP group default
-    link/ether 1e:50:0c:68:dd:9b brd ff:ff:ff:ff:ff:ff link-netnsid 0
-"""
-    base = facts(tmp_path, devices + PODS)
-    made = [str(end["address"]) for f in suppose(base, "pods on wk5 time out").facts if f.kind == "container" for end in f.get("endpoints", ())]
-    assert made == ["10.31.7.21"]

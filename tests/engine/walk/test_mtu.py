@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.facts import HOST
 from engine.inet import to_int
 from engine.model.fib import Key
-from engine.walk import walk
 from engine.walk.choices import Choices
 from engine.walk.mtu import port_limit, route_mtu, way_limit
 from engine.walk.routing import find_way
-from engine.walk.trace import Flow
 from tests.engine.walk.world import World, found, lan
 
 
@@ -122,17 +119,6 @@ def test_raw_socket_hears_of_its_own_device() -> None:
     world.stack("n1", "a").device("eth0", "10.5.0.2/24", index=7, peer=5, mtu=1400)
     assert world.sees("n1", "10.5.0.2", protocol="icmp", size=1404) == "connected"
     assert world.sees("n1", "10.5.0.2", protocol="icmp", size=1405) == "ENOBUFS"
-
-
-def test_what_stands_for_data_fits_its_senders_way() -> None:
-    """Who asks for a large packet hears that it does not fit; a packet that stands for what programs send is as large as they would make it."""
-    world = lan()
-    world.stack("client").devices["eth0"].mtu = 1400
-    flow = Flow("client", HOST, "", "10.2.0.2", 0, "icmp", size=1500)
-    assert walk(world.network(), flow).client_sees == "EMSGSIZE"
-    assert walk(world.network(), flow._replace(guessed=True)).client_sees == "connected"
-    world.stack("router").devices["eth1"].mtu = 1300
-    assert walk(world.network(), flow._replace(guessed=True)).client_sees == "EMSGSIZE"
 
 
 def test_cards_differ() -> None:
