@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,12 @@ MAC_LENGTH, MAC_COLONS = 17, 5
 
 VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
 """Device types that have no layer 2 neighbour outside the stack (a frame never leaves by them as it is)."""
+
+PORT_SWITCHES = ("hairpin", "isolated", "learning", "flood", "bcast_flood", "mcast_flood", "locked")
+"""Attributes of a bridge port that decide which frames pass it."""
+
+SHARING_TYPES = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap"})
+"""Types of devices that share the wire of another one, their lower device."""
 
 UNREAL = frozenset({"dummy", "loopback"})
 """Types of devices that hold addresses for their stack, not for a wire."""
@@ -43,6 +50,7 @@ class Link:
     netnsid: int | None = None
     peer_stack: str = ""
     vlan_id: int | None = None
+    macvlan_mode: str = ""
     vxlan_id: int | None = None
     vxlan_port: int | None = None
     vxlan_local: str = ""
@@ -52,7 +60,13 @@ class Link:
     tunnel_remote: str = ""
     hairpin: bool | None = None
     isolated: bool | None = None
+    learning: bool | None = None
+    flood: bool | None = None
+    bcast_flood: bool | None = None
+    mcast_flood: bool | None = None
+    locked: bool | None = None
     port_state: str = ""
+    stp: bool | None = None
     nf_call_iptables: bool | None = None
     nf_call_ip6tables: bool | None = None
     fact: Fact | None = None
@@ -61,6 +75,16 @@ class Link:
     def frame_address(self) -> str:
         """Source address of the frames that it sends; "" if not known (IP tunnels print the addresses of their ends in its place)."""
         return self.mac if len(self.mac) == MAC_LENGTH and self.mac.count(":") == MAC_COLONS else ""
+
+
+_NAMED = re.compile(r"(?P<wireguard>wg\d+)|(?P<tun>(?:tun|utun|ppp|tailscale)\d+)")
+"""Names that programs give to devices on which nobody asks for a MAC (``ip -br addr`` and ``ip route`` show no type)."""
+
+
+def type_by_name(name: str) -> str:
+    """Type of a device that no listing shows with one, as far as its name tells; "" if it does not."""
+    match = _NAMED.fullmatch(name)
+    return str(match.lastgroup) if match else "loopback" if name == "lo" else ""
 
 
 def is_overlay(link: Link) -> bool:
@@ -75,9 +99,12 @@ def link_of(facts: Sequence[Fact], port: Fact | None = None) -> Link:
     """Link from the ``link`` facts of one device (the first tells, the others fill its gaps), completed by its ``bridge_port`` fact."""
     values = {name: fact.fields[name] for fact in reversed(facts) for name in _FIELDS if name in fact.fields}
     if port is not None:
-        for name in ("master", "hairpin", "isolated"):
+        for name in ("master", *PORT_SWITCHES):
             if name in port.fields:
                 values.setdefault(name, port.fields[name])
         if "state" in port.fields:
             values.setdefault("port_state", port.fields["state"])
-    return Link(name=facts[0].fields["name"], fact=facts[0], **values)
+    name = facts[0].fields["name"]
+    if "type" not in values and "mac" not in values:
+        values["type"] = type_by_name(name)
+    return Link(name=name, fact=facts[0], **values)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.model.links import VIRTUAL_TYPES, Link
+from engine.model.links import SHARING_TYPES, VIRTUAL_TYPES, Link
 from engine.model.stack import NetStack
 
 if TYPE_CHECKING:
@@ -132,8 +132,47 @@ class Network:
             if other is not None and other.type in {"veth", ""}:
                 yield Port(stack, other)
 
+    def lower(self, port: Port) -> Port | None:
+        """The device whose wire a macvlan or ipvlan device shares, ``None`` if it is not in the evidence (or the device is of another type)."""
+        if port.link.type not in SHARING_TYPES:
+            return None
+        return self._lower.get(port.key)
+
+    def sharers(self, port: Port) -> Sequence[Port]:
+        """The macvlan and ipvlan devices on a device."""
+        return self._sharers.get(port.key, ())
+
+    @cached_property
+    def _lower(self) -> dict[tuple[str, str, str], Port]:
+        ports = (Port(s, link) for s in self.stacks.values() for link in s.links.values() if link.type in SHARING_TYPES)
+        return {port.key: lower for port in ports if (lower := self._find_lower(port)) is not None}
+
+    @cached_property
+    def _sharers(self) -> dict[tuple[str, str, str], list[Port]]:
+        found: dict[tuple[str, str, str], list[Port]] = defaultdict(list)
+        for (node, stack, device), lower in self._lower.items():
+            found[lower.key].append(Port(self.stacks[node, stack], self.stacks[node, stack].link(device)))
+        return found
+
+    def _find_lower(self, port: Port) -> Port | None:
+        """By its name in the same stack, or by its number in another one: the resolved one, else the node's own, else the only one that fits."""
+        link = port.link
+        if link.peer_name:
+            other = port.stack.links.get(link.peer_name)
+            return Port(port.stack, other) if other is not None else None
+        if link.peer_index is None:
+            return None
+        near = self.stacks_of(port.stack.node)
+        stacks = [s for s in near if s.name == link.peer_stack] if link.peer_stack else [s for s in near if s is not port.stack]
+        ports = [Port(s, s.links_by_index[link.peer_index]) for s in stacks if link.peer_index in s.links_by_index]
+        fits = [p for p in ports if p.link.type not in SHARING_TYPES and p.link.type != "loopback"]
+        return next((p for p in fits if p.stack.is_host), fits[0] if len(fits) == 1 else None)
+
     def is_external(self, port: Port) -> bool:
         """Whether a frame sent by this device leaves for a wire that the evidence does not show (a NIC, or a veth whose peer was not collected)."""
+        lower = self.lower(port)
+        if lower is not None:
+            return self.is_external(lower)
         if port.link.type in VIRTUAL_TYPES or port.link.name == "lo" or port.stack.is_bridge(port.link.name):
             return False
         return self.peer(port) is None
@@ -154,8 +193,9 @@ class Network:
         queue = [stack]
         while queue:
             here = queue.pop()
-            peers = [self.peer(Port(here, link)) for link in here.links.values()]
-            next_keys = {(p.stack.node, p.stack.name) for p in peers if p is not None}
+            own = [Port(here, link) for link in here.links.values()]
+            met = [p for port in own for p in (self.peer(port), self.lower(port), *self.sharers(port))]
+            next_keys = {(p.stack.node, p.stack.name) for p in met if p is not None}
             if (here.node, here.name) in outside:
                 next_keys |= outside
             for key in next_keys - found:

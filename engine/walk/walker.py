@@ -512,8 +512,17 @@ class Walker:
                 return passed
             if link.master and stack.is_bridge(link.master):
                 return bridges.arrive(self, passed, link)
-            at = passed
+            at = self._upper(passed)
+            if at is not passed:
+                return at
         return self.received(at)
+
+    def _upper(self, at: At) -> At:
+        """A frame for a macvlan or ipvlan device goes there before the stack of its lower device sees it (``macvlan_handle_frame``)."""
+        lower = self.network.lower(at.station) if at.station is not None else None
+        if at.station is None or lower is None or lower.key != (at.stack.node, at.stack.name, at.device):
+            return at
+        return At(at.station.stack, at.station.link.name, at.packet, "frame", at.station)
 
     def received(self, at: At) -> At | End:
         """``ip_rcv``: PREROUTING, then the routing decision."""

@@ -262,3 +262,44 @@ def test_a_container_hangs_on_its_own_node() -> None:
     world.stack("server").route("10.9.0.0/16 dev eth0")
     assert not resolve(world.network(), port(world, "server", "eth0"), to_int("10.9.0.5"), 4).stations
     assert [p.stack.name for p in resolve(world.network(), port(world, "client", "cni0"), to_int("10.9.0.5"), 4).stations] == ["web"]
+
+
+def shared(mode: str, *, shim: bool = False) -> World:
+    """n1 with eth0 on a wire, two containers whose macvlan devices share it, and n2 on the wire; ``shim``: n1 has such a device itself."""
+    world = World()
+    world.stack("n1").device("eth0", "10.1.0.1/24")
+    for number, name in enumerate(("c1", "c2"), 5):
+        world.stack("n1", name).device("eth0", f"10.1.0.{number}/24", index=number, peer=2, kind=f"macvlan mode {mode} bcqueuelen 1000")
+    if shim:
+        lines = "7: mac0@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n"
+        lines += "    link/ether 02:00:00:00:01:07 brd ff:ff:ff:ff:ff:ff promiscuity 0\n"
+        lines += f"    macvlan mode {mode} bcqueuelen 1000 numtxqueues 1\n"
+        world.stack("n1").shows("ip -d link show mac0", lines).route("10.1.0.5 dev mac0 scope link")
+    world.stack("n2").device("eth0", "10.1.0.2/24")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("mode", "sender", "target", "sees"),
+    [
+        ("bridge", "n1/c1", "10.1.0.6", "connected"),
+        ("bridge", "n1", "10.1.0.5", "EHOSTUNREACH"),
+        ("bridge", "n1/c1", "10.1.0.1", "EHOSTUNREACH"),
+        ("bridge", "n2", "10.1.0.5", "connected"),
+        ("bridge", "n1/c1", "10.1.0.2", "connected"),
+        ("private", "n1/c1", "10.1.0.6", "EHOSTUNREACH"),
+        ("private", "n2", "10.1.0.6", "connected"),
+        ("private", "n1", "10.1.0.6", "EHOSTUNREACH"),
+        ("vepa", "n1/c1", "10.1.0.6", "depends"),
+        ("vepa", "n2", "10.1.0.6", "connected"),
+    ],
+)
+def test_devices_that_share_a_wire(mode: str, sender: str, target: str, sees: str) -> None:
+    """Measured: macvlan devices of mode bridge talk to each other, none to the device under it; with vepa the switch decides."""
+    assert shared(mode).sees(sender, target, protocol="icmp") == sees
+
+
+def test_a_node_with_a_macvlan_device_of_its_own() -> None:
+    """By such a device a node reaches containers on the same card, and they answer there."""
+    assert shared("bridge", shim=True).sees("n1", "10.1.0.5", protocol="icmp") == "connected"
+    assert shared("private", shim=True).sees("n1", "10.1.0.5", protocol="icmp") == "EHOSTUNREACH"
