@@ -349,6 +349,19 @@ def _manifest(data: bytes) -> dict[str, Any] | None:
     return document
 
 
+def _created(manifest: Mapping[str, Any], nodes: Iterable[str]) -> list[Fact]:
+    """When a bundle was made, for each node of it; nothing if its manifest does not tell."""
+    from datetime import UTC, datetime
+
+    try:
+        made = datetime.fromisoformat(str(manifest.get("created", "")))
+    except ValueError:
+        return []
+    seconds = int((made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp())
+    shown = f"collected {manifest['created']}"
+    return [Fact("collection", {"created": seconds}, node, HOST, Source(MANIFEST), 0, shown) for node in sorted(nodes)]
+
+
 def _arrange_bundle(root: str, files: dict[str, bytes], layout: Layout, names: _Names) -> None:
     """The files of one bundle of ours; its manifest tells node, stack and command of each."""
     manifest = _manifest(files.pop(MANIFEST, b"")) or {}
@@ -363,6 +376,7 @@ def _arrange_bundle(root: str, files: dict[str, bytes], layout: Layout, names: _
     for item in listed:
         place = Place(renamed.get(str(item.get("node", "")), str(item.get("node", ""))), str(item.get("stack") or HOST))
         layout.facts.extend(not_collected(item, place))
+    layout.facts.extend(_created(manifest, {renamed.get(place.node, place.node) for place in places.values()}))
     for path, data in sorted(files.items()):
         folder = _stack_folder(path)
         place = places.get(folder) or _folder_place(path)

@@ -48,6 +48,6 @@ def _order(entry: tuple[tuple[str, str], list[Fact]]) -> tuple[bool, str, bool, 
 
 def _counted(facts: list[Fact]) -> str:
     """``12 links, 30 routes, …`` by kind."""
-    counts = Counter(fact.kind for fact in facts if fact.kind not in {"collected", "not_collected", "unparsed", "netns"})
+    counts = Counter(fact.kind for fact in facts if fact.kind not in {"collected", "collection", "not_collected", "unparsed", "netns"})
     shown = [f"{count} {kind}" for kind, count in sorted(counts.items())]
     return ", ".join(shown) or "nothing but empty listings"

@@ -33,7 +33,7 @@ NODE_KINDS: Final = frozenset({"container", "container_network", "cni_config", "
 NOWHERE_SPECIAL: Final = frozenset({None, "0.0.0.0/0", "::/0"})
 """Destinations of routes that say nothing about any address."""
 IPV4: Final = 4
-SILENT: Final = frozenset({"unparsed", "not_collected", "collected"})
+SILENT: Final = frozenset({"unparsed", "not_collected", "collected", "collection"})
 """Facts that do not make a stack exist."""
 
 

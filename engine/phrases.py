@@ -56,6 +56,18 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "{device} would send the frame back to where it came from: hairpin_mode is off",
         "{device} 需要把帧从来时的端口发回去，但 hairpin_mode 未开启",
     ),
+    "port-unflooded": (
+        "{device} of {bridge} has flood and learning off, and {bridge} knows no {mac} there: frames for it do not leave by the port",
+        "{bridge} 的端口 {device} 关闭了 flood 和 learning，且 {bridge} 不知道 {mac} 在那里：发给它的帧不会从该端口发出",
+    ),
+    "port-deaf": (
+        "{device} of {bridge} has {attribute} off: questions for neighbours do not leave by it",
+        "{bridge} 的端口 {device} 关闭了 {attribute}：邻居询问不会从该端口发出",
+    ),
+    "port-locked": (
+        "{device} of {bridge} is locked, and {bridge} knows no {mac} there: what that sends is dropped",
+        "{bridge} 的端口 {device} 已锁定（locked），且 {bridge} 不知道 {mac} 在那里：它发出的帧会被丢弃",
+    ),
     "isolated": ("{one} and {other} are isolated ports", "{one} 与 {other} 是相互隔离的端口"),
     "equal-priority": (
         "chains of legacy iptables and of nftables have equal priority on {hook}: which of them runs first is not told",
@@ -173,7 +185,7 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "the frame for {hop} goes to {mac}, which no device of this segment has: {node}/{stack} {device} has {real}",
         "发往 {hop} 的帧目的 MAC 是 {mac}，这个二层网段上没有设备使用它：{node}/{stack} 的 {device} 是 {real}",
     ),
-    "other-moment": ("{why}; taken for mended: the two were collected at different times", "{why}；两者不是同一次采集的，假定已恢复"),
+    "other-moment": ("{why}; taken to be so still, though the two were collected at different times", "{why}；两者不是同一次采集的，假定仍然如此"),
     "arp-refused": ("ARP is not answered: {why}", "ARP 得不到应答：{why}"),
     "nobody-answers": ("nobody answers for {hop} on {device}", "{device} 上没有设备应答 {hop}"),
     "leaves": ("leaves the evidence by {node} {device} towards {hop}", "从 {node} {device} 向 {hop} 离开证据范围"),

@@ -777,6 +777,12 @@ KINDS: Final[dict[str, Kind]] = {
          "gateway": "str: role default: gateway that others in its subnet name"},
         "walk",
     ),
+    "arp_ignored": Kind(
+        "A stack on the wire has an address that is asked for, and does not answer ARP because of arp_ignore; placed on that stack, with the parameter's line.",
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "address": "str", "prefixlen": "int", "device": "str: that hears the question", "holder_device": "str: that has the address",
+         "key": "str: the parameter that counts", "value": "int", "keys": "tuple[str]: parameters that are not 0", "asker": "str: address that asks"},
+        "walk",
+    ),
     "closed_port": Kind(
         "A bridge port keeps a walked packet (or the question for its next hop) back by an attribute of its own; placed on the bridge's stack, with the port's line.",
         {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str: the port", "bridge": "str",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.parsers.emit import Emitter
 from collectors.parsers.invocation import invocation
+from collectors.parsers.iplink import PORT_FLAGS
 from collectors.parsers.jsontext import emit_broken, is_json, read_json, text_of, texts_of
 from collectors.parsers.text import clean_lines
 from engine.inet import is_address
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _FDB_INTEGERS = {"port": "port", "vni": "vni", "vlan": "vlan"}
 _FDB_FLAGS = frozenset({"static", "stale", "offload", "offloaded", "extern_learn", "sticky", "router", "locked"})
-_PORT_FLAGS = ("hairpin", "isolated", "learning", "flood")
 _PORT_STATES = frozenset({"disabled", "listening", "learning", "forwarding", "blocking"})
 
 
@@ -161,7 +161,7 @@ def _read_ports(out: Emitter) -> None:
 def _port_flags(port: dict[str, Any], words: Sequence[str]) -> None:
     """Read ``hairpin on isolated off …``."""
     for key, value in pairwise(words):
-        if key in _PORT_FLAGS and value in {"on", "off"}:
+        if key in PORT_FLAGS and value in {"on", "off"}:
             port[key] = value == "on"
 
 
@@ -176,7 +176,7 @@ def _add_json_port(out: Emitter, number: int, entry: dict[str, Any]) -> None:
     if state in _PORT_STATES:
         port["state"] = state
         shown += f" state {state}"
-    for key in _PORT_FLAGS:
+    for key in PORT_FLAGS:
         if isinstance(entry.get(key), bool):
             port[key] = entry[key]
             shown += f" {key} {'on' if entry[key] else 'off'}"

@@ -44,6 +44,8 @@ _KIND_INTEGERS: dict[str, dict[str, tuple[str, ...]]] = {
     "vlan": {"vlan_id": ("id",)},
 }
 """As :data:`_KIND_TEXTS`, for numbers."""
+PORT_FLAGS = ("hairpin", "isolated", "learning", "flood", "bcast_flood", "mcast_flood", "neigh_suppress", "locked")
+"""Switches of a bridge port, as ``ip -d link`` and ``bridge -d link`` name them."""
 _BRIDGE_SWITCHES = ("vlan_filtering", "nf_call_iptables", "nf_call_ip6tables")
 _TUNNELS = frozenset({"ipip", "gre", "gretap", "sit", "geneve", "vti", "ip6tnl", "ip6gre", "ip6gretap", "erspan"})
 _JSON_INTEGERS = {"ifindex": "index", "mtu": "mtu", "promiscuity": "promiscuity", "link_index": "peer_index", "link_netnsid": "netnsid"}
@@ -304,6 +306,8 @@ def _set_kind(link: dict[str, Any], kind: str, look: Callable[[str], str], learn
         link["vxlan_learning"] = learning
     elif kind == "bridge":
         link.update({key: look(key) in {"1", "True"} for key in _BRIDGE_SWITCHES if look(key)})
+        if look("stp_state").isdecimal():
+            link["stp"] = look("stp_state") != "0"
     elif kind in _TUNNELS:
         ends = {key: "0.0.0.0" if look(key) == "any" else look(key) for key in ("local", "remote")}  # noqa: S104  how tools print "any"
         link.update({f"tunnel_{key}": end for key, end in ends.items() if is_address(end)})
@@ -311,7 +315,7 @@ def _set_kind(link: dict[str, Any], kind: str, look: Callable[[str], str], learn
 
 def _set_port(link: dict[str, Any], data: dict[str, Any]) -> None:
     """Set bridge port attributes (``on`` and ``off`` in text, booleans in JSON)."""
-    for key in ("hairpin", "isolated", "learning", "flood"):
+    for key in PORT_FLAGS:
         if data.get(key) in {"on", "off", True, False}:
             link[key] = data[key] in {"on", True}
     if isinstance(data.get("state"), str):

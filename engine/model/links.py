@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,16 +76,6 @@ class Link:
         return self.mac if len(self.mac) == MAC_LENGTH and self.mac.count(":") == MAC_COLONS else ""
 
 
-_NAMED = re.compile(r"(?P<wireguard>wg\d+)|(?P<tun>(?:tun|utun|ppp|tailscale)\d+)")
-"""Names that programs give to devices on which nobody asks for a MAC (``ip -br addr`` and ``ip route`` show no type)."""
-
-
-def type_by_name(name: str) -> str:
-    """Type of a device that no listing shows with one, as far as its name tells; "" if it does not."""
-    match = _NAMED.fullmatch(name)
-    return str(match.lastgroup) if match else "loopback" if name == "lo" else ""
-
-
 def is_overlay(link: Link) -> bool:
     """Whether a device carries an overlay: by its type, or by its name where the type was not shown."""
     return link.type in TUNNEL_TYPES or (not link.type and link.name.startswith(TUNNEL_NAMES))
@@ -104,7 +93,4 @@ def link_of(facts: Sequence[Fact], port: Fact | None = None) -> Link:
                 values.setdefault(name, port.fields[name])
         if "state" in port.fields:
             values.setdefault("port_state", port.fields["state"])
-    name = facts[0].fields["name"]
-    if "type" not in values and "mac" not in values:
-        values["type"] = type_by_name(name)
-    return Link(name=name, fact=facts[0], **values)
+    return Link(name=facts[0].fields["name"], fact=facts[0], **values)

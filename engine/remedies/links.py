@@ -275,6 +275,63 @@ class LinkHairpin(Operation):
         return facts.swap({id(f): f.having(hairpin=True) for f in (*found, *links)})
 
 
+class BridgePort(Operation):
+    """Change an attribute of a bridge port."""
+
+    NAME: ClassVar[str] = "bridge.port"
+    RISK: ClassVar[str] = "medium"
+    STATES: ClassVar[Mapping[str, str]] = {"disabled": "0", "listening": "1", "learning": "2", "forwarding": "3", "blocking": "4"}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "dev": Parameter("bridge port"),
+        "attribute": Parameter("state | isolated | flood | learning | bcast_flood | mcast_flood | locked"),
+        "value": Parameter("on or off; of a state: forwarding, disabled …"),
+    }
+
+    @property
+    def _field(self) -> str:
+        return self.text("attribute")
+
+    def _line(self, value: str) -> str:
+        return self.site.shell("bridge", "link", "set", "dev", self.text("dev"), self._field, self.STATES.get(value, value))
+
+    def commands(self) -> tuple[str, ...]:
+        """``bridge link set``."""
+        return (self._line(self.text("value")),)
+
+    def undo(self) -> tuple[str, ...]:
+        """What it was, where that was observed."""
+        was = next((value for value in map(self._was, self._facts(self.site.facts)) if value), "")
+        return (self._line(was),) if was else ()
+
+    def _was(self, fact: Fact) -> str:
+        name = "port_state" if self._field == "state" and fact.kind == "link" else self._field
+        value = fact.get(name)
+        return value if isinstance(value, str) else {True: "on", False: "off"}.get(value, "")
+
+    def _facts(self, facts: FactBase) -> list[Fact]:
+        node, stack, device = self.site.node, self.site.stack, self.text("dev")
+        return [*_links(facts, node, stack, device), *_ports(facts, node, stack, device)]
+
+    def persist(self) -> tuple[str, ...]:
+        """Ports are made anew with every container; whoever sets the attribute sets it again."""
+        return (
+            "# the port is made anew with every container, and with its bridge; look for what sets the attribute:",
+            "#   grep -rnE 'bridge link set|bridge_slave|isolated|BridgePort|Isolated|hairpin' /etc/systemd/network /etc/network /etc/cni/net.d",
+        )
+
+    def verify(self) -> tuple[str, ...]:
+        """``bridge -d link``."""
+        return (self.site.shell("bridge", "-d", "link", "show", "dev", self.text("dev")),)
+
+    def apply(self, facts: FactBase) -> FactBase | None:
+        """The port with its new attribute; ``None`` if the evidence does not show it."""
+        value = self.text("value")
+        new: Any = value if self._field == "state" else value == "on"
+        shown = [f for f in self._facts(facts) if self._was(f)]
+        change = {id(f): f.having(**{"port_state" if self._field == "state" and f.kind == "link" else self._field: new}) for f in shown}
+        return facts.swap(dict(change)) if change else None
+
+
 class _Address(Operation):
     """What adding and deleting addresses share."""
 

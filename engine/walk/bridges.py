@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.model.network import Port
 from engine.phrases import phrase
-from engine.walk import frames, segment
+from engine.walk import frames, ports, segment
 from engine.walk.hooks import calls_netfilter
 from engine.walk.layer2 import resolve
 from engine.walk.place import At, End
@@ -29,6 +29,10 @@ BLOCKING = frozenset({"none", "unreachable", "prohibit", "blackhole"})
 
 def arrive(walker: Walker, at: At, port: Link) -> At | End:
     """A frame arrives on a bridge port: netfilter if bridge-nf calls it, then up or out by another port."""
+    sender = walker.network.peer(Port(at.stack, port))
+    closed = ports.entering(Port(at.stack, port), sender.link.mac if sender is not None else "")
+    if closed is not None:
+        return _shut(walker, at, closed)
     passed = frames.bridge(walker, at, "prerouting", (port.name, ""), late=False)
     return _handle(walker, passed, port) if isinstance(passed, At) else passed
 
@@ -134,22 +138,19 @@ def _out(walker: Walker, at: At, passage: Passage, bridge: str, port: Link, stat
             out=bridge,
             physout=out.name,
         )
-    if port.isolated and out.isolated:
-        return walker.stop(
-            at,
-            "bridge",
-            Disposition.DROPPED,
-            phrase("isolated", one=port.name, other=out.name),
-            line_of(out.fact),
-            origin=out.fact,
-            packet=passage.packet,
-            out=bridge,
-            physout=out.name,
-        )
+    closed = ports.apart(Port(stack, port), path[1]) or ports.leaving(path[1], station.link.mac)
+    if closed is not None:
+        return _shut(walker, replace(at, packet=passage.packet), closed, bridge, out.name)
     ended = _hooks(walker, at, passage, bridge, port.name, out.name, called=called)
     if ended is not None:
         return ended
     return segment.cross(walker, replace(at, packet=passage.packet, state=passage.state), path[1:], station, passage.packet, filtered=called)
+
+
+def _shut(walker: Walker, at: At, closed: ports.Closed, bridge: str = "", physout: str = "") -> End:
+    """A port that keeps a frame back drops it without a word."""
+    ports.note(walker.recorder, closed, at.packet)
+    return walker.stop(at, "bridge", Disposition.DROPPED, closed.summary, line_of(closed.fact), origin=closed.fact, out=bridge, physout=physout)
 
 
 def _sends_back(walker: Walker, at: At, port: Link) -> bool:

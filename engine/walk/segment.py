@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.inet import to_text
 from engine.model.packet import ICMP
 from engine.phrases import phrase
-from engine.walk import frames, mtu, ndp, vxlan
+from engine.walk import frames, mtu, ndp, ports, vxlan
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, silent, source_prefix, usable
 from engine.walk.misled import misled
 from engine.walk.place import At, End, unheard
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from engine.walk.layer2 import Resolution
     from engine.walk.routing import Way
     from engine.walk.walker import Walker
-
-
-def _parted(path: list[Port]) -> tuple[Port, Port] | None:
-    """Ports of one bridge on a path that may not talk to each other."""
-    for one, bridge, other in zip(path, path[1:], path[2:], strict=False):
-        if one.link.master == bridge.link.name == other.link.master and one.link.isolated and other.link.isolated:
-            return one, other
-    return None
 
 
 def send(walker: Walker, at: At, port: Port, way: Way) -> At | End:
@@ -94,10 +86,10 @@ def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: 
     asked_as = asked_from(port, next_hop, packet.family, packet.src)
     if asked_as is not None:
         walker.met[station.key, asked_as] = port
-    parted = _parted(path) if (port.link.name, next_hop) not in port.stack.neighbors else None
-    if parted is not None:
-        text = phrase("isolated", one=parted[0].link.name, other=parted[1].link.name)
-        return unanswered(walker, at, parted[0], Checked(ok=False, by="bridge", summary=text, lines=line_of(parted[1].link.fact)))
+    closed = ports.unheard(path, packet.family) if (port.link.name, next_hop) not in port.stack.neighbors else None
+    if closed is not None:
+        ports.note(walker.recorder, closed, packet)
+        return unanswered(walker, at, closed.port, Checked(ok=False, by="bridge", summary=closed.summary, lines=line_of(closed.fact)))
     ended = ndp.unanswered(walker, at, path, next_hop) if packet.family == 6 else None
     if ended is None:
         return None
@@ -125,6 +117,9 @@ def unresolved(walker: Walker, at: At, port: Port, way: Way, open_ends: tuple[Po
     stack, packet = at.stack, at.packet
     hop = to_text(way.next_hop, packet.family)
     entry = stack.neighbors.get((port.link.name, way.next_hop))
+    if not open_ends and entry is None and not port.link.type and is_overlay(port.link):
+        # On a tunnel of a type that nobody showed (wg0 of "ip -br addr") no MAC is asked for: what it leads to is elsewhere.
+        open_ends = (port,)
     failed = entry is not None and entry.fields.get("state") in {"FAILED", "INCOMPLETE"}
     if failed or not open_ends:
         errno, error = unheard(packet.family)
@@ -174,6 +169,11 @@ def cross(walker: Walker, at: At, path: list[Port], station: Port, packet: Packe
     ``filtered``: the frame passed iptables on a bridge.
     """
     for here, there in pairwise(path):
+        closed = ports.leaving(there, station.link.mac) if there.link.master == here.link.name and there.stack is here.stack else None
+        if closed is not None:
+            ports.note(walker.recorder, closed, packet)
+            lines, out = line_of(closed.fact), here.link.name
+            return walker.stop(at, "bridge", Disposition.DROPPED, closed.summary, lines, origin=closed.fact, packet=packet, out=out)
         passed = _leaves(walker, replace(at, packet=packet), here, there, made_here=at.how == "output" and here is path[0])
         if not isinstance(passed, At):
             return passed

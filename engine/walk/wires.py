@@ -16,8 +16,8 @@ from engine.inet import BITS, family_of, in_prefix, is_address, to_int, to_text
 from engine.model.fib import Key
 from engine.model.links import TUNNEL_TYPES, UNREAL, is_overlay
 from engine.model.network import Network, Port
-from engine.walk.layer2 import Domain, explore, on_link, usable
-from engine.walk.misled import KEPT
+from engine.walk.layer2 import DEAD_PORT_STATES, Domain, answers, asked_from, explore, ignored, on_link, usable
+from engine.walk.misled import TRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,6 +70,7 @@ def wires(network: Network, facts: Sequence[Fact]) -> list[Fact]:
         if stack is None or not is_address(str(end.fields.get("dst", ""))):
             continue
         told = [*_dead(network, stack, end, facts), *_loose(network, end), *_bare(network, end)]
+        told += [*_shut(network, stack, end), *_ignoring(network, stack, end)]
         found += told
         if end.fields.get("by") == "neighbor" and not _misled(end, facts):
             found.append(_silent(network, stack, end, explained=bool(told)))
@@ -144,6 +145,42 @@ def _dead(network: Network, stack: NetStack, end: Fact, facts: Sequence[Fact]) -
     for fact in (end, *facts):
         if fact is end or (fact.kind == "hop" and fact.fields.get("direction") == end.fields.get("direction") and fact.fields.get("dst") == dst):
             yield from _without_routes(network, fact, end)
+
+
+def _shut(network: Network, stack: NetStack, end: Fact) -> Iterator[Fact]:
+    """A bridge port that its state (of a spanning tree, or set by hand) keeps from forwarding, on the way to whoever has the next hop."""
+    if end.fields.get("by") != "neighbor":
+        return
+    hop = _next_hop(end)
+    start = Port(stack, stack.link(str(end.fields.get("out_device", ""))))
+    domain = explore(network, start, to_int(hop), family_of(hop), dead=True)
+    for holder in network.holders(to_int(hop), family_of(hop)):
+        own = holder.own(to_int(hop), family_of(hop))
+        goal = Port(holder, holder.link(own.device)) if own is not None else start
+        path = domain.path(goal) if goal.key in domain.reached else []
+        for port in (p for p in path if p.link.port_state in DEAD_PORT_STATES and p.link.up is not False and p.link.carrier is not False):
+            bridge = port.stack.link(port.link.master)
+            told = {"attribute": "state", "value": port.link.port_state, "wanted": "forwarding", "stp": bridge.stp, "other": "", "mac": ""}
+            yield _made("closed_port", end, port, port.link.fact, device=port.link.name, bridge=bridge.name, **told)
+
+
+def _ignoring(network: Network, stack: NetStack, end: Fact) -> Iterator[Fact]:
+    """Who has the next hop, is on the wire, and does not answer ARP for it because of ``arp_ignore``."""
+    hop = _next_hop(end)
+    if end.fields.get("by") != "neighbor" or family_of(hop) != 4:
+        return
+    value, start = to_int(hop), Port(stack, stack.link(str(end.fields.get("out_device", ""))))
+    asker = asked_from(start, value, 4, to_int(str(end.fields["src"])))
+    for port in explore(network, start, value, 4).reached.values():
+        own = port.stack.own(value, 4)
+        if own is None or port.stack is stack or (port.link.master and port.stack.is_bridge(port.link.master)) or answers(port, value, 4, asker):
+            continue
+        levels = ignored(port)
+        if levels:
+            key = max(levels, key=levels.__getitem__)
+            told = {"key": key, "value": levels[key], "keys": tuple(levels), "device": port.link.name, "holder_device": own.device}
+            told |= {"address": own.text, "prefixlen": own.prefixlen, "asker": to_text(asker or 0)}
+            yield _made("arp_ignored", end, port, port.stack.sysctls.get(key), **told)
 
 
 def _unwalked(network: Network, flow: Fact) -> Iterator[Fact]:
@@ -406,7 +443,7 @@ def _gateway(stack: NetStack, own: OwnAddress) -> str:
 def _misled(end: Fact, facts: Sequence[Fact]) -> bool:
     """Whether a packet was lost although its next hop would answer: the neighbour entry led it elsewhere."""
     here = (end.node, end.stack, end.fields.get("direction"), _next_hop(end), "dropped")
-    told = (f for f in facts if f.kind == "misled_neighbor" and f.fields["state"] in KEPT)
+    told = (f for f in facts if f.kind == "misled_neighbor" and f.fields["state"] in TRUSTED)
     return any((f.node, f.stack, f.fields["direction"], f.fields["next_hop"], end.fields.get("effect")) == here for f in told)
 
 

@@ -26,8 +26,8 @@ def wired(entry: str = f"10.1.0.1 dev eth0 lladdr {GONE} PERMANENT") -> World:
     return world
 
 
-@pytest.mark.parametrize("state", ["PERMANENT", "NOARP"])
-def test_entry_that_is_never_asked_about(state: str) -> None:
+@pytest.mark.parametrize("state", ["PERMANENT", "NOARP", "REACHABLE"])
+def test_entry_that_is_used_as_it_is(state: str) -> None:
     """The receiver throws away frames for a MAC that is not its own, and nobody is told; both MACs are named, and the drop cites the entry."""
     trace = wired(f"10.1.0.1 dev eth0 lladdr {GONE} {state}").walk("n1/client", "10.2.0.5")
     assert trace.client_sees == "timeout"
@@ -36,22 +36,6 @@ def test_entry_that_is_never_asked_about(state: str) -> None:
     drop = found(trace, "drop", direction="request")
     assert (drop.get("by"), drop.get("effect"), drop.source.name) == ("neighbor", "dropped", "nodes/n1/ip neigh")
     assert not [fact for fact in trace.facts if fact.kind == "silent_neighbor"]
-
-
-@pytest.mark.parametrize(("state", "assumed"), [("PERMANENT", 1), ("REACHABLE", 0)])
-def test_listings_of_two_moments(state: str, assumed: int) -> None:
-    """What two collections tell may both have been true, each at its time: nothing is lost, a permanent entry is told as an assumption."""
-    world = wired(f"10.1.0.1 dev eth0 lladdr {GONE} {state}")
-    facts = [
-        Fact(f.kind, f.fields, f.node, f.stack, Source(f"monday/{f.source.name}", f.source.text, f.source.command), f.line)
-        if f.kind == "neighbor"
-        else f
-        for f in world.facts().facts
-    ]
-    trace = walk(build(FactBase(facts, EXPANDERS)), Flow("n1", "client", "", "10.2.0.5", 80, "tcp"))
-    assert trace.client_sees == "connected"
-    assert len(trace.assumed) == assumed
-    assert not [fact for fact in trace.facts if fact.kind == "misled_neighbor"]
 
 
 def test_reply_is_misled_as_well() -> None:
@@ -63,18 +47,53 @@ def test_reply_is_misled_as_well() -> None:
     assert found(trace, "misled_neighbor", direction="reply").stack == "server"
 
 
-def test_reachable_entry_is_told_and_heals() -> None:
-    """The kernel asks about it within a minute: the walk goes on, and the entry is told."""
-    trace = wired(f"10.1.0.1 dev eth0 lladdr {GONE} REACHABLE").walk("n1/client", "10.2.0.5")
-    assert trace.client_sees == "connected"
-    assert found(trace, "misled_neighbor", direction="request").get("state") == "REACHABLE"
-
-
-@pytest.mark.parametrize("state", ["STALE", "DELAY", "PROBE", "FAILED"])
+@pytest.mark.parametrize("state", ["STALE", "DELAY", "PROBE"])
 def test_entries_that_the_kernel_asks_about(state: str) -> None:
-    """Probes that nobody answers end the entry, and the next question finds the right MAC."""
+    """Probes that nobody answers end the entry within seconds, and the next question finds the right MAC: the walk goes on, and the entry is told."""
     trace = wired(f"10.1.0.1 dev eth0 lladdr {GONE} {state}").walk("n1/client", "10.2.0.5")
+    assert trace.client_sees == "connected"
+    assert found(trace, "misled_neighbor", direction="request").get("state") == state
+
+
+def test_an_entry_that_failed_misleads_nobody() -> None:
+    """A MAC that is left in an entry which failed is not used."""
+    trace = wired(f"10.1.0.1 dev eth0 lladdr {GONE} FAILED").walk("n1/client", "10.2.0.5")
     assert not [fact for fact in trace.facts if fact.kind == "misled_neighbor"]
+
+
+WIRED = "02:00:00:00:02:0{}"
+
+
+def lan(entry: str, other: str = "10.0.0.9 dev eth0 lladdr 02:00:00:00:02:09 STALE") -> World:
+    """Three machines on a wire that leads out of the evidence; what the first holds of the second, and of the third."""
+    world = World()
+    world.stack("n1").device("eth0", "10.0.0.1/24", mac=WIRED.format(1)).shows("ip neigh", f"{entry}\n{other}")
+    world.stack("n2").device("eth0", "10.0.0.2/24", mac=WIRED.format(2)).listens("tcp 0.0.0.0:80")
+    world.stack("n3").device("eth0", "10.0.0.9/24", mac=WIRED.format(9))
+    return world
+
+
+WRONG = f"10.0.0.2 dev eth0 lladdr {GONE} REACHABLE"
+
+
+@pytest.mark.parametrize(
+    ("world", "lost"),
+    [
+        (lan(WRONG), True),
+        (lan(WRONG.replace(GONE, WIRED.format(2))), False),
+        # Nothing shows that the wire hands out everybody's own MAC …
+        (lan(WRONG, ""), False),
+        # … or it hands out one for all, as clouds do.
+        (lan(WRONG, f"10.0.0.9 dev eth0 lladdr {GONE} STALE"), False),
+        (lan(WRONG.replace(GONE, "00:00:5e:00:01:0a")), False),
+        (lan(WRONG.replace(GONE, WIRED.format(9))), False),
+    ],
+)
+def test_a_wire_that_leads_out(world: World, *, lost: bool) -> None:
+    """On a wire where another entry holds its owner's very MAC, one that nobody in the evidence has misleads; those of others, or of many, do not."""
+    trace = world.walk("n1", "10.0.0.2")
+    assert ("misled_neighbor" in {fact.kind for fact in trace.facts}) is lost
+    assert not lost or trace.client_sees == "timeout"
 
 
 @pytest.mark.parametrize("mac", [GATEWAY, "02:00:00:00:00:03"])
@@ -126,3 +145,17 @@ def test_nobody_holds_the_address_itself() -> None:
     world.stack("n1", "client").routing = ["default via 10.2.0.1 dev eth0 onlink"]
     trace = world.walk("n1/client", "10.2.0.5")
     assert not [fact for fact in trace.facts if fact.kind == "misled_neighbor"]
+
+
+@pytest.mark.parametrize(("later", "assumed"), [(None, 1), (3600, 1), (300, 0)])
+def test_listings_of_two_moments(later: int | None, assumed: int) -> None:
+    """What two collections tell may both have been true, each at its time: that it is so still is assumed, unless they were made within minutes."""
+    facts = [
+        Fact(f.kind, f.fields, f.node, f.stack, Source(f"{f.node}/{f.source.name}", f.source.text, f.source.command), f.line)
+        for f in lan(WRONG).facts().facts
+    ]
+    times = {"n1": 1_000_000, "n2": 1_000_000 + later, "n3": 1_000_000} if later is not None else {}
+    facts += [Fact("collection", {"created": seconds}, node) for node, seconds in times.items()]
+    trace = walk(build(FactBase(facts, EXPANDERS)), Flow("n1", "host", "", "10.0.0.2", 80, "tcp"))
+    assert trace.client_sees == "timeout"
+    assert len([one for one in trace.assumed if one.what.startswith("MAC of")]) == assumed

@@ -424,3 +424,16 @@ def test_a_source_that_the_router_has_too(held: str, *, sure: bool) -> None:
     fact = found(world.walk("client", "10.2.0.2", src="10.1.0.2"), "duplicate")
     told = [fact.get(name) for name in ("node", "device", "role", "right_node", "sure")]
     assert told == ["router", "lo", "source", "client", sure]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "level"), [({"conf__all__arp_ignore": 1}, 1), ({"conf__eth0__arp_ignore": 2}, 2), ({"conf__eth9__arp_ignore": 8}, None)]
+)
+def test_who_hears_the_question_and_keeps_silent(parameters: dict[str, int], level: int | None) -> None:
+    """An address on lo is not told of on the wire where arp_ignore says so; the parameter is named, unless it does not count for the device."""
+    world = lan()
+    world.stack("server").device("lo", "127.0.0.1/8", "10.2.0.50/32").sysctl(**parameters)
+    trace = world.walk("router", "10.2.0.50")
+    facts = [f for f in trace.facts if f.kind == "arp_ignored"]
+    assert [(f.node, f.get("value"), f.get("holder_device")) for f in facts] == ([("server", level, "lo")] if level else [])
+    assert (trace.client_sees == "EHOSTUNREACH") == bool(level)

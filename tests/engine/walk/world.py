@@ -33,7 +33,7 @@ LOOPBACK = """1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOW
     link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0
     inet 127.0.0.1/8 scope host lo
 """
-SLAVE = "    bridge_slave state {state} priority 32 cost 2 hairpin {hairpin} guard off learning on flood on isolated {isolated}\n"
+SLAVE = "    bridge_slave state {state} priority 32 cost 2 hairpin {hairpin} guard off {switches} isolated {isolated}\n"
 
 
 def parsed(command: str, text: str, node: str = "n1", stack: str = HOST) -> list[Fact]:
@@ -67,6 +67,8 @@ class Device:
     state: str = "forwarding"
     hairpin: bool = False
     isolated: bool = False
+    switches: str = "learning on flood on"
+    """Further attributes of a bridge port."""
 
     def printed(self) -> str:
         """The lines of this device."""
@@ -93,7 +95,8 @@ class Device:
         kind = self.kind or ("veth" if self.peer else "")
         lines += f"    {kind} numtxqueues 1\n" if kind else ""
         if self.master:
-            lines += SLAVE.format(state=self.state, hairpin="on" if self.hairpin else "off", isolated="on" if self.isolated else "off")
+            words = {"hairpin": "on" if self.hairpin else "off", "isolated": "on" if self.isolated else "off"}
+            lines += SLAVE.format(state=self.state, switches=self.switches, **words)
         for address in self.addresses:
             lines += f"    {'inet6' if ':' in address else 'inet'} {address if ' ' in address else address + ' scope global'} {self.name}\n"
         return lines
