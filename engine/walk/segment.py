@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.inet import to_text
+from engine.model.links import is_overlay
 from engine.model.packet import ICMP
 from engine.phrases import phrase
 from engine.walk import frames, mtu, ndp, ports, vxlan
