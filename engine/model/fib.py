@@ -106,10 +106,10 @@ class Table:
     by_length: dict[int, dict[int, list[Route]]] = field(default_factory=dict)
 
     def add(self, route: Route) -> None:
-        """Insert a route; of equal prefixes the lower metric comes first (stable otherwise)."""
+        """Insert a route; of equal prefixes table local's come first, then the lower metric (stable otherwise: ``fib_find_alias``)."""
         same = self.by_length.setdefault(route.dst.length, {}).setdefault(route.dst.value, [])
         same.append(route)
-        same.sort(key=lambda r: r.metric)
+        same.sort(key=lambda r: (r.table != "local", r.metric))
 
     def matches(self, value: int, family: int) -> Iterable[Route]:
         """Routes that cover an address, most specific first, then by metric."""
@@ -181,6 +181,11 @@ class Fib:
                 for fact in local_routes(addresses, family):
                     self._add(route_of(fact))
         self.rules = {4: self._rules(rules, 4), 6: self._rules(rules, 6)}
+        if not self.custom_rules:
+            # Until the first policy rule is made, IPv4 keeps the routes of local and main in one trie: the longest prefix of both decides (fib_unmerge).
+            for route in list(self.routes):
+                if route.dst.family == 4 and route.table == "main":
+                    self.tables[4, "local"].add(route)
 
     def _add(self, route: Route) -> None:
         self.routes.append(route)
@@ -198,7 +203,7 @@ class Fib:
     @property
     def custom_rules(self) -> bool:
         """Whether IPv4 has policy rules besides those that every kernel starts with (``fib4_has_custom_rules``)."""
-        return {(r.priority, r.action, r.table) for r in self.rules[4]} > {(r.priority, r.action, r.table) for r in _default_rules(4)}
+        return not {(r.priority, r.action, r.table) for r in self.rules[4]} <= {(r.priority, r.action, r.table) for r in _default_rules(4)}
 
     def known(self, table: str) -> bool:
         """Whether absence from ``table`` means anything: it was collected, or is derived (local)."""

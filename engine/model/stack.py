@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST, Fact
 from engine.inet import Prefix, prefix, to_int, to_text
-from engine.model.fib import Fib, Key, anycast, table_name
+from engine.model.fib import BLOCKING, Fib, Key, anycast, table_name
 from engine.model.ipset import IpSet
 from engine.model.ipvs import KUBE_DEVICE, Ipvs
 from engine.model.links import Link, link_of
@@ -185,6 +185,8 @@ class NetStack:
         table = self.fib.tables.get((family, "local"))
         if table is not None:
             for route in table.matches(value, family):
+                if route.type in BLOCKING:
+                    return "UNICAST"  # the look-up fails, and says nothing of the type
                 if not device or any(h.device == device for h in route.hops):
                     return route.type.upper()
         return "UNICAST"

@@ -224,7 +224,7 @@ class Walker:
                 otherwise.note(passage, call, queue, verdict, context)
                 return self.refuse(at, passage, hook, verdict, devices)
             if hook == "OUTPUT" and call.reroutes and passage.way is not None:
-                passage.way = self._again(passage, before, passage.way)
+                passage.way = self._again(passage, before, passage.way, nat=call.kind == "nat")
                 end = None
                 if passage.way.type not in SENDING:
                     end = self.unroutable(at, passage.way, passage.packet, passage.state)
@@ -400,7 +400,7 @@ class Walker:
         if at.any_source or not stack.collected("addresses") or stack.address_type(packet.family, packet.src) in {"LOCAL", "ANYCAST"}:
             return None
         text = phrase("not-own-address", src=to_text(packet.src, packet.family))
-        return self.stop(at, "no-route", Disposition.NO_ROUTE, text, way.lines, errno="EINVAL" if packet.family == 4 else "EADDRNOTAVAIL")
+        return self.stop(at, "no-route", Disposition.NO_ROUTE, text, way.lines, errno="ENETUNREACH" if packet.family == 4 else "EADDRNOTAVAIL")
 
     def _portless(self, at: At, way: Way, packet: Packet) -> End | None:
         """Connect() finds no local port (``__inet_hash_connect``)."""
@@ -433,10 +433,14 @@ class Walker:
     def _out(way: Way) -> str:
         return "lo" if way.type == "local" else way.device
 
-    def _again(self, passage: Passage, before: Packet, way: Way) -> Way:
-        """Re-route after mangle or nat OUTPUT changed what routing looks at (``ip_route_me_harder``); the source address stays."""
+    def _again(self, passage: Passage, before: Packet, way: Way, *, nat: bool) -> Way:
+        """Re-route after mangle OUTPUT changed what routing looks at (``ip_route_me_harder``), or nat the destination; the source address stays.
+
+        What else a nat chain changed, such as the mark, then counts as well, but is no reason by itself (``nf_nat_ipv4_local_fn``).
+        """
         now = passage.packet
-        if (now.dst, now.src, now.mark) == (before.dst, before.src, before.mark):
+        changed = now.dst != before.dst if nat else (now.dst, now.src, now.mark) != (before.dst, before.src, before.mark)
+        if not changed:
             return way
         # Groups and link-local addresses stay with their device (ip6_route_me_harder).
         bound = now.family == 6 and (now.dst >> 120 == 0xFF or now.dst >> 118 == LINK_LOCAL)

@@ -311,3 +311,26 @@ def test_rules_by_protocol_under_both_names() -> None:
     """ip(8) prints ICMPv6 as ``ipv6-icmp``."""
     model = fib("2001:db8:1::/64 dev eth0 metric 256 pref medium", "50: from all ipproto ipv6-icmp unreachable", family=6)
     assert [model.lookup(key("2001:db8:1::1", protocol=name)).type for name in ("icmpv6", "tcp")] == ["unreachable", "unicast"]
+
+
+@pytest.mark.parametrize(
+    ("dst", "one", "apart"),
+    [
+        ("172.18.5.1", "unicast 10.8.0.2 eth0 main", "local lo local"),
+        ("172.18.6.1", "unreachable main", "local lo local"),
+        ("172.18.4.1", "local lo local", "local lo local"),
+        ("172.17.0.1", "local lo main", "local lo main"),
+        ("10.8.0.1", "local eth0 local", "local eth0 local"),
+    ],
+)
+def test_local_and_main_are_one_until_a_rule_is_made(dst: str, one: str, apart: str) -> None:
+    """Measured with ``ip route get``: the longest prefix of both tables decides, and local wins among equals; a policy rule sets them apart."""
+    routes = """
+        local 172.18.0.0/16 dev lo table local scope host
+        local 10.8.0.1 dev eth0 table local proto kernel scope host src 10.8.0.1
+        10.8.0.1 via 10.8.0.9 dev eth0
+        172.18.5.0/24 via 10.8.0.2 dev eth0
+        unreachable 172.18.6.0/24
+        local 172.17.0.1 dev lo scope host
+    """
+    assert [way(fib(routes, *rules).lookup(key(dst))) for rules in ((), ("5000: from all lookup 100",))] == [one, apart]

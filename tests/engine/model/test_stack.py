@@ -169,3 +169,22 @@ def test_kinds_of_ipv6_addresses() -> None:
     assert list(kinds.values()) == [{"LOCAL"}, set(), {"ANYCAST"}, {"UNREACHABLE"}, {"UNREACHABLE"}]
     assert model.address_kinds(to_int("2001:db8:1::1"), "eth0") == {"LOCAL"}
     assert model.address_kinds(to_int("2001:db8:1::1"), "lo") == {"UNREACHABLE"}
+
+
+def test_address_types_by_routes_of_main() -> None:
+    """Measured: a local route of table main makes an address local as long as no policy rule exists; one that refuses leaves it a unicast address."""
+    world = card()
+    world.stack("n1").route("local 172.17.0.1 dev lo scope host", "unreachable 172.18.0.0/16")
+    kinds = [stack(world).address_type(4, to_int(address)) for address in ("172.17.0.1", "172.18.0.1")]
+    assert kinds == ["LOCAL", "UNICAST"]
+    world.stack("n1").rule("5000: from all lookup 100")
+    assert stack(world).address_type(4, to_int("172.17.0.1")) == "UNICAST"
+
+
+def test_sources_that_are_local_by_a_route_of_main() -> None:
+    """Measured: such an address connects to itself; once a policy rule parts the tables it is none of the stack's own: ENETUNREACH."""
+    world = card()
+    world.stack("n1").route("local 172.17.0.1 dev lo scope host").listens("tcp 0.0.0.0:80")
+    assert world.sees("n1", "172.17.0.1") == "connected"
+    world.stack("n1").rule("5000: from all lookup 100")
+    assert world.sees("n1", "172.17.0.1") == "ENETUNREACH"
