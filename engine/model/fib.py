@@ -182,7 +182,7 @@ class Fib:
                     self._add(route_of(fact))
         self.rules = {4: self._rules(rules, 4), 6: self._rules(rules, 6)}
         if not self.custom_rules:
-            # Until the first policy rule is made, IPv4 keeps the routes of local and main in one trie: the longest prefix of both decides (fib_unmerge).
+            # Until the first policy rule is made, IPv4 keeps local and main in one trie: the longest prefix of both decides (fib_unmerge).
             for route in list(self.routes):
                 if route.dst.family == 4 and route.table == "main":
                     self.tables[4, "local"].add(route)
