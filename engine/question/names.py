@@ -56,6 +56,8 @@ APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "name", "run",
 """Labels by which people call their pods."""
 GENERATED = re.compile(r"(?:-[a-z0-9]{6,10})?-[a-z0-9]{5}$|-\d+$")
 """What controllers add to the names of the pods that they make."""
+HOSTS_OWN = ("host", "container", "netfilter_table", "socket", "sysctl")
+"""Kinds of facts that tell of a machine without its devices."""
 ALL_KINDS = frozenset({"stack", "node", "container", "pod", "service", "device", "address"})
 LISTENING = frozenset({"LISTEN", "UNCONN"})
 
@@ -149,7 +151,7 @@ class Inventory:
         """Machines in the evidence, in the order they were read."""
         names = dict.fromkeys(node for node, _ in self.stacks)
         names.update(
-            dict.fromkeys(fact.node for kind in ("host", "container", "netfilter_table", "socket", "sysctl") for fact in self.facts.of_kind(kind))
+            dict.fromkeys(fact.node for kind in HOSTS_OWN for fact in self.facts.of_kind(kind))
         )
         names.update(dict.fromkeys(self.host(str(fact.get("name", ""))) for fact in self.facts.of_kind("k8s_node")))
         return tuple(name for name in names if name)
@@ -423,10 +425,19 @@ class Inventory:
             return ()
         for matches in _measures(asked, loose=loose):
             for tier in self.tiers:
-                found = [n.endpoint for n in tier if n.endpoint.kind in kinds and any(matches(alias) for alias in n.aliases)]
+                meant = (n for n in tier if n.endpoint.kind in kinds and (loose or asked in n.aliases or n.endpoint.name not in self._hollow))
+                found = [n.endpoint for n in meant if any(matches(alias) for alias in n.aliases)]
                 if found:
                     return distinct(found)
         return self._labelled(asked) if "pod" in kinds else ()
+
+    @cached_property
+    def _hollow(self) -> frozenset[str]:
+        """Machines of which only what is inside them was shown: whoever collected it chose their names, and pieces of these name nothing."""
+        told = {self.host(str(f.get("name", ""))) for f in self.facts.of_kind("k8s_node")}
+        shown = {node for node, stack in self.stacks if stack == HOST}
+        shown |= {f.node for kind in HOSTS_OWN for f in self.facts.of_kind(kind) if f.stack == HOST}
+        return frozenset(self.nodes) - told - shown
 
     def _labelled(self, word: str) -> tuple[Endpoint, ...]:
         """Pods by a label: ``app=web``, or the value of a label that tells applications apart; asked for where nothing has that name."""

@@ -184,6 +184,16 @@ def test_a_node_of_which_one_device_was_listed(scope: str, expected: tuple[str, 
     assert [e.addresses for e in Inventory(base).find("n1")] == [expected]
 
 
+def test_pieces_of_a_made_up_name_name_nothing() -> None:
+    """Who shows a container alone, in a folder, chose the folder's name: a piece of it names what is inside, never a machine of its own."""
+    inside = stack("case-with-macvlan", "web", "10.1.0.5/24")
+    for word in ("macvlan", "with-macvlan", "case"):
+        assert "node" not in {kind for kind, _ in _shown(Inventory(FactBase(inside)).find(word))}
+    assert _shown(Inventory(FactBase(inside)).find("case-with-macvlan")) == [("node", "case-with-macvlan")]
+    shown = [*inside, *stack("case-with-macvlan", HOST, "192.0.2.4/24")]
+    assert _shown(Inventory(FactBase(shown)).find("case")) == [("node", "case-with-macvlan")]
+
+
 def test_pods_by_label() -> None:
     """A label names pods where nothing else has that name: as ``key=value``, or by the value of a label that tells applications apart."""
     base = FactBase([
