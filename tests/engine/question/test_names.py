@@ -191,7 +191,7 @@ def test_pieces_of_a_made_up_name_name_nothing() -> None:
         assert "node" not in {kind for kind, _ in _shown(Inventory(FactBase(inside)).find(word))}
     assert _shown(Inventory(FactBase(inside)).find("case-with-macvlan")) == [("node", "case-with-macvlan")]
     shown = [*inside, *stack("case-with-macvlan", HOST, "192.0.2.4/24")]
-    assert _shown(Inventory(FactBase(shown)).find("case")) == [("node", "case-with-macvlan")]
+    assert _shown(Inventory(FactBase(shown)).find("macvlan")) == [("node", "case-with-macvlan")]
 
 
 def test_pods_by_label() -> None:
