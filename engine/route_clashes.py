@@ -1,4 +1,4 @@
-"""Routes of one table that take each other's packets: two devices that claim one subnet, and a container's device that took the default route.
+"""Routes of one table that take each other's packets: two devices or bridges that claim one subnet, and a container's device with the default route.
 
 Such a table is wrong by itself, whatever is asked for; nobody needs to name a destination.
 """
@@ -29,6 +29,7 @@ def route_clashes(base: FactBase) -> Iterator[Fact]:
     for node in dict.fromkeys(f.node for kind in ("route", "address") for f in base.of_kind(kind) if f.stack == HOST):
         routes = [f for f in base.at("route", node, HOST) if f.get("type", "unicast") == "unicast" and f.get("table", "main") == "main"]
         yield from _subnets(base, node, routes)
+        yield from _twins(base, node, routes)
         yield from _defaults(routes)
 
 
@@ -44,6 +45,20 @@ def _subnets(base: FactBase, node: str, routes: list[Fact]) -> Iterator[Fact]:
             if (NICS.fullmatch(card) or TUNNELS.fullmatch(card)) and masters.get(card) != device and _claims(net, around):
                 fields = {"what": "subnet" if net == around else "wider", "route": str(net), "device": device}
                 yield _clash(fact, fields, {"route": str(around), "device": card}, other)
+
+
+def _twins(base: FactBase, node: str, routes: list[Fact]) -> Iterator[Fact]:
+    """Two bridges of runtimes with one subnet, each a part of the node's own stack: all that is for it goes to the first."""
+    off = {f.get("name") for f in base.at("link", node, HOST) if f.get("up") is False}
+    first: dict[Prefix, tuple[str, Fact]] = {}
+    told: set[tuple[str, str]] = set()
+    for device, net, fact in _connected(base, node, routes):
+        if fact.kind == "container_network" or device in off or not runtime_of(device) or not _claims(net, net):
+            continue
+        chosen, own = first.setdefault(net, (device, fact))
+        if chosen != device and (chosen, device) not in told:
+            told.add((chosen, device))
+            yield _clash(own, {"what": "twins", "route": str(net), "device": chosen}, {"route": str(net), "device": device}, fact)
 
 
 def _connected(base: FactBase, node: str, routes: list[Fact]) -> Iterator[tuple[str, Prefix, Fact]]:

@@ -34,7 +34,7 @@ KINDS: Final[dict[str, Kind]] = {
         "A listing was seen as a whole: what it does not list does not exist (even if it lists nothing).",
         {
             "what": "str: links | addresses | routes | routing_rules | neighbors | fdb | bridge_ports | netfilter | ipsets | sysctls | sockets | "
-            "conntrack | ipvs | wireguard | modules | cni_configs | cni_leases | bgp | component_log | kernel_log | capture | containers | container_networks | dns_config | hosts | <k8s resource plural>",
+            "conntrack | ipvs | wireguard | xfrm_policies | xfrm_states | qdiscs | modules | cni_configs | cni_leases | bgp | component_log | kernel_log | capture | containers | container_networks | dns_config | hosts | <k8s resource plural>",
             "scope": "str: 'all', or the part seen: a table ('main', 'filter', 'nat'), a protocol ('tcp', 'udp'), a family ('4', '6'), "
             "its listening or unconnected sockets ('tcp-listen', 'udp-listen': also stated where 'tcp', 'udp' are), a device (links, addresses, neighbors, fdb), "
             "a namespace (pods …), 'running' or 'sandboxes' (containers), 'names' (cni_configs: some are there; what is in them is told elsewhere, or not), "
@@ -227,6 +227,23 @@ KINDS: Final[dict[str, Kind]] = {
         "A peer of a WireGuard device.",
         {"device": "str", "public_key": "str", "endpoint": "str: address, absent if none was set or learned", "endpoint_port": "int",
          "allowed": "tuple[str]: prefixes that are routed to it and accepted from it", "handshake": "int: seconds ago; absent = never"},
+    ),
+    "xfrm_policy": Kind(
+        "A policy of IPsec: what must be wrapped, or may not pass.",
+        {"dir": "str: in | out | fwd", "action": "str: allow | block", "priority": "int: the lowest counts", "src": "str: prefix", "dst": "str: prefix", "protocol": "str: of the packets",
+         "sport": "int", "dport": "int", "device": "str", "templates": "tuple[dict]: {src, dst, proto, mode, level, reqid} of each wrapping; none = passes as it is"},
+    ),
+    "xfrm_state": Kind("A security association of IPsec.", {"src": "str", "dst": "str", "proto": "str: esp | ah | comp", "mode": "str: tunnel | transport", "spi": "str", "reqid": "int"}),
+    "qdisc": Kind(
+        "A queueing discipline of a device (tc qdisc).",
+        {"device": "str", "kind": "str: netem | blackhole | tbf | ingress | clsact | fq_codel …", "handle": "str", "parent": "str: root, or the handle of its parent", "options": "str: as printed",
+         "loss": "float: percent of packets that netem drops", "corrupt": "float: percent that netem breaks"},
+    ),
+    "tc_filter": Kind(
+        "A filter of traffic control (tc filter).",
+        {"device": "str", "side": "str: ingress | egress | '' (of a root qdisc)", "kind": "str: u32 | flower | matchall | bpf …", "pref": "int", "protocol": "str: ip | ipv6 | all …", "handle": "str",
+         "src_ip": "str: prefix", "dst_ip": "str: prefix", "ip_proto": "str", "src_port": "int", "dst_port": "int", "actions": "tuple[str]: gact drop, police drop, mirred Egress …",
+         "whole": "bool: all that it matches was understood"},
     ),
     "conntrack": Kind(
         "A connection tracking entry.",
@@ -543,7 +560,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "route_clash": Kind(
         "Two routes of a node's main table of which one takes what the other is for, whatever is asked; placed on the node (computed).",
-        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | default (by a container's wire, before the gateway's)",
+        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | twins (of two runtimes' bridges) | default (by a container's wire, before the gateway's)",
          "route": "str: prefix of the one that takes", "device": "str", "gateway": "str: ''", "metric": "int", "other_route": "str", "other_device": "str", "other_gateway": "str"},
         "engine",
     ),

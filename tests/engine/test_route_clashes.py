@@ -36,6 +36,8 @@ CARD = route("192.168.1.0/24", "eth0", metric=100)
     ((CARD, route("192.168.1.0/24", "eth1")), []),
     ((route("fe80::/64", "eth0"), route("fe80::/64", "docker0")), []),
     ((route("fd00:1::/64", "eth0"), route("fd00:1::/64", "docker0")), [("subnet", "docker0", "fd00:1::/64", "eth0")]),
+    ((route("172.20.0.0/16", BRIDGE), route("172.20.0.0/16", "docker0")), [("twins", BRIDGE, "172.20.0.0/16", "docker0")]),
+    ((route("172.20.0.0/16", BRIDGE), route("172.20.0.0/17", "docker0")), []),
     ((PROPER, route("0.0.0.0/0", "veth12ab")), [("default", "veth12ab", "0.0.0.0/0", "eth0")]),
     ((PROPER, route("0.0.0.0/0", "veth12ab", metric=200)), []),
     ((PROPER, route("0.0.0.0/0", "tun0")), []),
@@ -50,6 +52,13 @@ def test_card_that_is_a_port_of_the_bridge() -> None:
     """A card whose address moved to its bridge leaves its route behind: both lead to one wire."""
     port = Fact("link", {"name": "eth0", "master": "docker0"}, "n1")
     assert not list(route_clashes(FactBase((CARD, route("192.168.1.0/24", "docker0"), port))))
+
+
+def test_bridges_by_their_addresses() -> None:
+    """Addresses alone tell that two bridges claim one subnet, unless one of them is switched off."""
+    own = [Fact("address", {"device": name, "address": "172.20.0.1", "prefixlen": 16, "family": 4}, "n1") for name in (BRIDGE, "docker0")]
+    assert [f.get("what") for f in route_clashes(FactBase(own))] == ["twins"]
+    assert not list(route_clashes(FactBase([*own, Fact("link", {"name": "docker0", "up": False}, "n1")])))
 
 
 def test_other_tables_and_stacks() -> None:
