@@ -207,6 +207,16 @@ def test_an_unknown_neighbour_may_be_outside() -> None:
     assert [unknown.what for unknown in trace.depends] == ["evidence of 10.2.0.77"]
 
 
+@pytest.mark.parametrize(("device", "sees"), [("wg0", "depends"), ("eth7", "EHOSTUNREACH")])
+def test_tunnel_of_a_type_that_nobody_showed(device: str, sees: str) -> None:
+    """``ip -br addr`` shows no types: on what is named like a tunnel nobody is asked for a MAC, on a card without a neighbour somebody is."""
+    world = lan()
+    world.stack("client").unseen("ip -d addr").shows("ip -br addr", f"lo UNKNOWN 127.0.0.1/8\neth0 UP 10.1.0.2/24\n{device} UNKNOWN 10.8.0.8/24")
+    world.stack("client").route("10.1.0.0/24 dev eth0 scope link", f"10.9.0.0/24 dev {device} scope link")
+    world.stack("client").shows("ip neigh", "10.9.0.5 dev eth7 FAILED")
+    assert world.sees("client", "10.9.0.5") == sees
+
+
 @pytest.mark.parametrize(
     ("field", "protocol", "sees"),
     [("up", "tcp", "ENETUNREACH"), ("up", "udp", "ENETUNREACH"), ("carrier", "tcp", "EHOSTUNREACH"), ("carrier", "udp", "timeout")],
