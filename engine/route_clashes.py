@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST, Fact
-from engine.inet import BITS, prefix
+from engine.inet import BITS, in_prefix, prefix
 from engine.suppose.clues import NICS, TUNNELS, runtime_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,20 @@ def _subnets(base: FactBase, node: str, routes: list[Fact]) -> Iterator[Fact]:
         for (card, around), other in claims.items():
             if (NICS.fullmatch(card) or TUNNELS.fullmatch(card)) and masters.get(card) != device and _claims(net, around):
                 fields = {"what": "subnet" if net == around else "wider", "route": str(net), "device": device}
-                yield _clash(fact, fields, {"route": str(around), "device": card}, other)
+                if net == around and _is_stray(base, other, fact):
+                    yield _clash(other, {"what": "stray", "route": str(net), "device": card}, {"route": str(net), "device": device}, fact)
+                else:
+                    yield _clash(fact, fields, {"route": str(around), "device": card}, other)
+
+
+def _is_stray(base: FactBase, route: Fact, bridges: Fact) -> bool:
+    """Whether a card has a subnet by no more than a route that somebody wrote, which stands before the bridge's own."""
+    if route.kind != "route" or route.get("protocol", "kernel") == "kernel" or route.get("src"):
+        return False
+    device, net = route.get("device"), str(route.get("dst"))
+    held = (f for f in base.at("address", route.node, HOST) if f.get("device") == device and f.get("family") == route.get("family"))
+    before = bridges.kind != "route" or (bridges.source is route.source and route.line < bridges.line)
+    return before and not any(in_prefix(str(f.get("address")), net) for f in held)
 
 
 def _twins(base: FactBase, node: str, routes: list[Fact]) -> Iterator[Fact]:

@@ -560,7 +560,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "route_clash": Kind(
         "Two routes of a node's main table of which one takes what the other is for, whatever is asked; placed on the node (computed).",
-        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | twins (of two runtimes' bridges) | default (by a container's wire, before the gateway's)",
+        {"what": "str: subnet (of a runtime's bridge and of a card or VPN) | wider (the bridge's holds the other) | twins (of two runtimes' bridges) | stray (a route by a card to a bridge's own subnet) | default (by a container's wire, before the gateway's)",
          "route": "str: prefix of the one that takes", "device": "str", "gateway": "str: ''", "metric": "int", "other_route": "str", "other_device": "str", "other_gateway": "str"},
         "engine",
     ),

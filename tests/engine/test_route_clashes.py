@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,3 +75,16 @@ def test_subnets_by_addresses_and_networks() -> None:
     bridge = Fact("address", {"device": BRIDGE, "address": "192.168.1.1", "prefixlen": 24, "family": 4}, "n1")
     for facts in ((card, network), (card, bridge), (card, CARD, bridge, network, route("192.168.1.0/24", BRIDGE))):
         assert [f.get("what") for f in route_clashes(FactBase(facts))] == ["subnet"]
+
+
+def test_a_route_by_the_card_to_the_bridges_own_subnet() -> None:
+    """One that somebody wrote and that comes first is stray; with an address of the card there, or behind the bridge's, it is another matter."""
+    stray, own = route("10.22.231.0/24", "eth0", protocol="boot"), route("10.22.231.0/24", "docker0", protocol="kernel", src="10.22.231.1")
+
+    def told(*facts: Fact) -> list[str]:
+        return [str(f.get("what")) for f in route_clashes(FactBase([replace(f, line=n) for n, f in enumerate(facts, 1)]))]
+
+    assert told(stray, own) == ["stray"]
+    held = Fact("address", {"device": "eth0", "address": "10.22.231.9", "prefixlen": 24, "family": 4}, "n1")
+    assert "stray" not in told(stray, own, held)
+    assert "stray" not in told(own, stray)
