@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from collectors.margins import without_margins
-from collectors.prompts import BANNER, TAG, announced, host_of
+from collectors.prompts import BANNER, PLACED, TAG, announced, host_of
 from collectors.shells import NEW_CONTAINER, shell_at
 from collectors.turns import TURN, asked_by_ssh, hostname, said, turn, unnamed
 
@@ -519,6 +519,8 @@ GLYPH: Final = r"[\u00b1\u00bb\u03bb\u203a\u2190-\u2bff\ue000-\uf8ff]\ufe0f?"
 HEADING: Final = (
     # A shell prompt, a banner, "set -x" …
     rf"^[ \t]*(?:{TAG}(?:[\[(]?[\w.-]+@[^\n#$>]{{1,80}}[#$>]|\[[^\]\n]{{1,80}}\][#$])|[\w./~-]{{0,40}}[#$]|/[\w./-]{{0,40}}[ ][#$]|"
+    # … a machine and a folder (root on Gentoo and Flatcar) …
+    rf"{PLACED}[ \t]|"
     # … a prompt of a theme ("me@box ⚙ ~  ", "➜  ~ ", "~/src ❯ ", "❯ ") …
     rf"(?:(?:[\w.-]+@[\w.-]+|[~/][\w./~-]{{0,40}})[ \t]+)?(?:{GLYPH}[ \t]+){{1,3}}(?:[\w./~-]{{1,40}}[ \t]+)?|"
     # … none, before a command line that leads into a container …

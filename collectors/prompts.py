@@ -18,6 +18,8 @@ TAG: Final = r"(?:\([\w./ -]{1,30}\)[ \t]*|[A-Za-z]{1,8}(?=\[))?"
 PROMPT: Final = re.compile(rf"[ \t]*{TAG}[\[(]?[\w.-]{{1,64}}@([A-Za-z0-9][\w.-]{{0,252}}?)[\])]?(?=[:\s#$>~])")
 """``root@n1:~#``, ``[root@n1 ~]#``, ``user@n1 $``."""
 
+PLACED: Final = r"[A-Za-z0-9][\w.-]{0,62} [~/][\w./~-]{0,60} #"
+"""``n1 ~ #``, root's prompt on Gentoo and what was made of it (Flatcar)."""
 
 BANNER: Final = (
     r"^(?:[=#*>-]{2,}[ \t]*(?:node |host |server )?\d{1,3}(?:\.\d{1,3}){3}[ \t]*:?[ \t]*[=#*<-]{2,}"
@@ -32,7 +34,8 @@ CONTAINER: Final = re.compile(r"[0-9a-f]{12}")
 def host_of(line: str) -> str:
     """The host that a line's prompt names; "" if there is none, or one that every machine may bear."""
     match = PROMPT.match(line)
-    return match[1] if match and short(match[1]) != "localhost" else ""
+    host = match[1] if match else line.partition(" ")[0] if re.match(PLACED, line) else ""
+    return host if short(host) != "localhost" else ""
 
 
 def announced(line: str) -> str:

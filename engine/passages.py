@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.bpf import Shown, shows
 from engine.facts import HOST, Fact
+from engine.inet import in_prefix, is_address, prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,8 +108,32 @@ def _lost(base: FactBase, one: _Capture, other: _Capture, packet: Fact) -> Fact:
     names = ("src", "dst", "sport", "dport", "protocol", "what", "outer_src", "outer_dst", "outer_dport", "src_mac", "dst_mac", "count")
     fields = {name: packet.get(name) for name in names if name in packet.fields}
     fields |= {"device": one.device, "to_node": other.fact.node, "to_device": other.device, "tunnelled": "outer_dst" in packet.fields}
+    fields |= {"behind": _behind(base, one, str(packet.get("src"))), "toward": _toward(base, one, other, str(packet.get("dst")))}
     macs = {"mac": _mac(base, one), "to_mac": _mac(base, other)}
     return Fact("lost_between", fields | {name: mac for name, mac in macs.items() if mac}, packet.node, packet.stack, packet.source, packet.line)
+
+
+def _way(base: FactBase, node: str, address: str) -> Fact | None:
+    """A machine's most specific route to an address, of its main table; ``None`` if none was seen."""
+    shown = (r for r in base.at("route", node, HOST) if r.get("table", "main") == "main" and r.get("dst"))
+    return max((r for r in shown if in_prefix(address, str(r.get("dst")))), key=lambda r: prefix(str(r.get("dst"))).length, default=None)
+
+
+def _behind(base: FactBase, one: _Capture, src: str) -> bool:
+    """Whether a source is no address of the machine that sent it on, but of somebody on a wire of its own there: a container."""
+    if not is_address(src) or any(f.get("address") == src for f in base.at("address", one.fact.node, HOST)):
+        return False
+    way = _way(base, one.fact.node, src)
+    return way is not None and not way.get("gateway") and way.get("type", "unicast") == "unicast" and way.get("device") not in {None, one.device}
+
+
+def _toward(base: FactBase, one: _Capture, other: _Capture, dst: str) -> bool:
+    """Whether the machine where a packet did not arrive is the one that the sender's route gave it to."""
+    way = _way(base, one.fact.node, dst) if is_address(dst) else None
+    if way is None or way.get("device") != one.device:
+        return False
+    hop = str(way.get("gateway") or dst)
+    return any(hop in {f.get("address"), f.get("src")} for kind in ("address", "route") for f in base.at(kind, other.fact.node, HOST))
 
 
 def _mac(base: FactBase, capture: _Capture) -> str:

@@ -298,7 +298,9 @@ KINDS: Final[dict[str, Kind]] = {
         "(computed from capture and sighting); placed on the machine that it left.",
         {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "what": "str: as in sighting", "count": "int",
          "tunnelled": "bool: it travels inside a tunnel's packet", "outer_src": "str", "outer_dst": "str", "outer_dport": "int", "device": "str: it left by",
-         "to_node": "str: where it did not arrive", "to_device": "str", "src_mac": "str", "dst_mac": "str", "mac": "str: of the device that it left by", "to_mac": "str: of the one where it did not arrive"},
+         "to_node": "str: where it did not arrive", "to_device": "str", "src_mac": "str", "dst_mac": "str", "mac": "str: of the device that it left by", "to_mac": "str: of the one where it did not arrive",
+         "behind": "bool: its source is of somebody behind the machine that it left, by a route on a wire of its own (a container)",
+         "toward": "bool: that machine's route leads to the very machine where it did not arrive"},
         "engine",
     ),
     "lost_inside": Kind(

@@ -46,6 +46,9 @@ def prompted(host: str, command: str, output: str) -> str:
     ("[root@localhost.localdomain ~]# ip a", ""),
     ("(venv) root@n1:~# ip a", "n1"),
     ("PRD[root@n1 ~]# ip a", "n1"),
+    ("n1 ~ # ip a", "n1"),
+    ("web-1 /var/log # ip a", "web-1"),
+    ("localhost ~ # ip a", ""),
     ("# ip a", ""),
     ("=== ip a ===", ""),
     ("~ # ip a", ""),
@@ -53,6 +56,13 @@ def prompted(host: str, command: str, output: str) -> str:
 def test_a_prompt_names_a_host(line: str, host: str) -> None:
     """The part behind ``@``, if it tells machines apart."""
     assert host_of(line) == host
+
+
+def test_a_prompt_of_machine_and_folder_begins_an_output() -> None:
+    """What root typed on Gentoo or Flatcar is read as a command line; a remark in the same form is none."""
+    (section,) = sections("post.txt", "n1 ~ # tcpdump -ni eth0 icmp\nlistening on eth0, link-type EN10MB (Ethernet)\n0 packets captured\n")
+    assert (section.command, section.host) == ("tcpdump -ni eth0 icmp", "n1")
+    assert [s.command for s in sections("post.txt", "look into /etc # then tell\n10.0.0.0/8 dev eth0 scope link\n")] == [""]
 
 
 def test_the_prompt_names_a_pasted_node(tmp_path: Path) -> None:

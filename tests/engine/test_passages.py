@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from collectors.parsers import iproute
 from collectors.parsers.tcpdump import parse
 from collectors.place import Place
 from engine.facts import HOST, Fact, FactBase, Source
@@ -22,6 +23,11 @@ NONE = "listening on eth0, link-type EN10MB (Ethernet)\n0 packets captured\n"
 def shown(node: str, text: str, command: str = "tcpdump -ni eth0 udp") -> list[Fact]:
     """Facts of a capture."""
     return parse(Source(node, text, command), Place(node))
+
+
+def read_routes(node: str, text: str) -> list[Fact]:
+    """Facts of a table of routes."""
+    return iproute.parse(Source(f"{node}/ip_route", text, "ip route"), Place(node))
 
 
 def between(*facts: Fact, heard: str = HEARD, command: str = BOTH, sent: str = SENT) -> list[tuple[str, str, Any, Any]]:
@@ -53,6 +59,22 @@ def test_a_packet_that_does_not_arrive() -> None:
 def test_a_capture_that_proves_nothing(heard: str, command: str) -> None:
     """Only a capture that would have shown the packet says that it did not arrive."""
     assert between(heard=heard, command=command) == []
+
+
+@pytest.mark.parametrize(("here", "there", "told"), [
+    ("10.1.1.7 dev cali1 scope link\n10.1.2.0/24 via 192.0.2.2 dev eth0\n", "default via 192.0.2.254 dev eth0 src 192.0.2.2\n", (True, True)),
+    ("10.1.1.0/24 dev cni0 scope link\n10.1.2.0/24 via 192.0.2.2 dev eth0\n", "default via 192.0.2.254 dev eth0 src 192.0.2.2\n", (True, True)),
+    ("10.1.1.0/24 dev eth0 scope link\n10.1.2.0/24 via 192.0.2.2 dev eth0\n", "default via 192.0.2.254 dev eth0 src 192.0.2.2\n", (False, True)),
+    ("10.1.1.7 dev cali1 scope link\n10.1.2.0/24 via 192.0.2.3 dev eth0\n", "default via 192.0.2.254 dev eth0 src 192.0.2.2\n", (True, False)),
+    ("", "default via 192.0.2.254 dev eth0 src 192.0.2.2\n", (False, False)),
+])
+def test_whose_packet_it_was_and_where_it_was_sent(here: str, there: str, told: tuple[bool, bool]) -> None:
+    """Routes of both machines tell whether the source is a container behind the sender, and whether the other machine is the next hop."""
+    command = "tcpdump -ni eth0 icmp"
+    ping = "09:12:01.000000 IP 10.1.1.7 > 10.1.2.9: ICMP echo request, id 1, seq 1, length 64\n"
+    routes = [*read_routes("n1", here), *read_routes("n2", there + "10.1.2.9 dev cali2 scope link\n")]
+    (lost,) = lost_between(FactBase([*shown("n1", ping, command), *shown("n2", NONE, command), *routes]))
+    assert (lost.get("behind"), lost.get("toward")) == told
 
 
 def test_a_try_that_was_answered() -> None:
