@@ -121,7 +121,10 @@ class NetStack:
 
     @cached_property
     def addresses(self) -> list[OwnAddress]:
-        """Addresses in the order they were listed (the kernel's own order of preference)."""
+        """Addresses in the kernel's own order of preference: those of one device as they were listed, devices in the order of their making.
+
+        Indices tell that order where nobody chooses them.  Listings of older kernels go by the last eight bits of the index.
+        """
         found = []
         for f in self.facts("address"):
             get = f.fields.get
@@ -132,7 +135,8 @@ class NetStack:
                 continue
             length = get("prefixlen", 32 if family == 4 else 128)
             found.append(OwnAddress(get("device", ""), value, family, length, get("scope", "global"), get("secondary", False), f))
-        return found
+        index = {name: link.index for name, link in self.links.items() if link.index is not None}
+        return sorted(found, key=lambda a: index[a.device]) if all(a.device in index for a in found) else found
 
     @cached_property
     def _by_value(self) -> dict[tuple[int, int], OwnAddress]:

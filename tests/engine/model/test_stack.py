@@ -62,6 +62,13 @@ def test_addresses() -> None:
     assert seen.addresses_of("eth0", 6) == []
 
 
+def test_addresses_of_devices_in_the_order_of_their_making() -> None:
+    """An older kernel lists device 300 before device 100 (300 & 255 = 44); the address of 100 is still the one that others borrow."""
+    world = card()
+    world.stack("n1").device("br0", "10.244.0.1/24", index=300).device("dummy0", "10.8.0.1/24", index=100)
+    assert [a.text for a in stack(world).addresses if a.scope == "global"] == ["10.1.0.1", "10.1.0.9", "10.8.0.1", "10.244.0.1"]
+
+
 @pytest.mark.parametrize(
     ("address", "right"),
     [
