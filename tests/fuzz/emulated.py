@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import pickle
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tests.fuzz.kernel import SHORT, Kernel, KernelError
@@ -82,7 +83,10 @@ class Emulated:
 
 def main() -> None:
     """Serve until the input ends."""
-    kernel = Kernel(SLOWNESS)
+    # Helpers are forked from here: what they all need is read once.
+    for module in ("collectors.live.netlink", "pyroute2"):
+        import_module(module)
+    kernel = Kernel(SLOWNESS, SECONDS)
     for line in sys.stdin:
         name, words = _unpacked(line)
         try:

@@ -68,9 +68,10 @@ class Target(Protocol):
 class Kernel:
     """Namespaces that are built, used and thrown away, one helper process each."""
 
-    def __init__(self, slowness: float = 1.0) -> None:
-        """``slowness``: how many times as long as on a computer that is not emulated everything may take."""
+    def __init__(self, slowness: float = 1.0, patience: float = PATIENCE) -> None:
+        """``slowness``: how many times as long as on a computer that is not emulated a client waits; ``patience``: seconds for anything else."""
         self._slowness = slowness
+        self._patience = patience
         self._helpers: dict[str, tuple[Any, Connection]] = {}
         # Other programs on this machine may hold the common lock.
         self._folder = tempfile.TemporaryDirectory(prefix="fz-")
@@ -103,10 +104,9 @@ class Kernel:
 
     def _answer(self, name: str, command: str) -> tuple[bool, Any]:
         connection = self._connection(name)
-        patience = PATIENCE * self._slowness
-        if not connection.poll(patience):
+        if not connection.poll(self._patience):
             self._end_helpers()
-            message = f"{command} in {name}: no answer within {patience:g} s"
+            message = f"{command} in {name}: no answer within {self._patience:g} s"
             raise KernelError(message)
         answer: tuple[bool, Any] = connection.recv()
         return answer

@@ -86,7 +86,7 @@ def predict(network: Network, probe: Probe, sport: int) -> Prediction:
 
 def _course(network: Network, run: Run, asked: list[Asked], family: int) -> Course:
     ended = frozenset(_place(f) for f in run.facts if f.kind == "drop" and f.get("table"))
-    translated = frozenset(_place(f) for f in run.facts if f.kind == "nat" and f.get("direction") == "request")
+    translated = frozenset(_place(f) for f in run.facts if f.kind == "nat" and f.get("direction") == "request" and f.get("table"))
     astray = any(f.kind == "drop" and f.get("by") == "socket" and f.get("direction") == "reply" for f in run.facts)
     chance = prod(map(_chance, asked), start=Fraction(1))
     sources = frozenset(_sources(run))

@@ -18,6 +18,7 @@ MODULES = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ipip", "ip_gre", "wireguard", "dum
 """Of the kernel; loaded first, so that all scenarios find the same devices."""
 FEATURES = frozenset({"filter", "nat", "mangle", "raw", "set", "routing", "sysctl", "native"})
 VIP = "10.96.0.10"
+# Devices have indices above those of the wires: they are then in the order in which they were made, as where nobody chooses indices.
 
 
 def generate_more(seed: int) -> Scenario:
@@ -65,7 +66,7 @@ def by_next_hop(world: World, node: str, number: int, other: int) -> None:
     name = world.pick(("tunl0", "ip0"))
     if name != "tunl0":
         local = "" if world.chance(0.1) else f" local 192.168.9.{number}"
-        world.run(node, f"link add ip0 type ipip{local or ' ttl 64'}")
+        world.run(node, f"link add ip0 index 401 type ipip{local or ' ttl 64'}")
     world.device(node, name, f"10.244.{number}.0/32")
     if not world.chance(0.05):
         world.run(node, f"route add 10.244.{other}.0/24 via 192.168.9.{other} dev {name} onlink")
@@ -74,7 +75,7 @@ def by_next_hop(world: World, node: str, number: int, other: int) -> None:
 def between_ends(kind: str, world: World, node: str, number: int, other: int) -> None:
     """IPIP or GRE with both ends, sometimes the wrong one."""
     remote = world.weighed({other: 20, 9: 1})
-    world.run(node, f"link add ip0 type {kind} local 192.168.9.{number} remote 192.168.9.{remote}")
+    world.run(node, f"link add ip0 index 401 type {kind} local 192.168.9.{number} remote 192.168.9.{remote}")
     world.device(node, "ip0", *([f"10.244.{number}.0/32"] if world.chance(0.5) else []))
     if not world.chance(0.05):
         world.run(node, f"route add 10.244.{other}.0/24 dev ip0")
@@ -82,7 +83,7 @@ def between_ends(kind: str, world: World, node: str, number: int, other: int) ->
 
 def by_wireguard(world: World, node: str, number: int, other: int) -> None:
     """WireGuard: what a peer may send, and where it is, is sometimes not said."""
-    world.run(node, "link add wg0 type wireguard")
+    world.run(node, "link add wg0 index 402 type wireguard")
     world.device(node, "wg0", *([f"10.244.{number}.0/32"] if world.chance(0.5) else []))
     allowed = world.weighed(
         {
@@ -110,7 +111,7 @@ def balanced(world: World) -> None:
     world.pick((routed, pods, pods))(world)
     world.clients += world.clients
     stack = world.stack("host")
-    world.run("host", "link add kube-ipvs0 type dummy")
+    world.run("host", "link add kube-ipvs0 index 500 type dummy")
     world.device("host", "kube-ipvs0", *([f"{VIP}/32"] if world.chance(0.9) else []))
     for other in world.stacks:
         if other not in {"host", *world.ports["host"]} and world.chance(0.3):
@@ -122,7 +123,7 @@ def balanced(world: World) -> None:
     if world.chance(0.6):
         which = world.pick(("", "ip daddr 10.0.0.0/8 ", "meta l4proto tcp "))
         # Not at the usual priority: the order among equals is not in the evidence.
-        stack.native += ["table ip kube {", "chain masquerade {", "type nat hook postrouting priority 95; policy accept;"]
+        stack.native += ["table ip kube {", "chain leaving {", "type nat hook postrouting priority 95; policy accept;"]
         stack.native += [f"{which}counter masquerade", "}", "}"]
     world.targets += [VIP, VIP, VIP]
 
@@ -133,7 +134,7 @@ def add_service(world: World, kind: str, servers: list[str]) -> None:
     own = world.pick(world.own["host"][1:])
     name = {"t": f"-t {VIP}:80", "u": f"-u {VIP}:80", "n": f"-t {own}:8080", "f": "-f 1"}[kind]
     if kind == "f":
-        chain = ["chain mark {", "type filter hook prerouting priority -145; policy accept;", f"ip daddr {VIP} counter meta mark set 0x1", "}"]
+        chain = ["chain arriving {", "type filter hook prerouting priority -145; policy accept;", f"ip daddr {VIP} counter meta mark set 0x1", "}"]
         world.stack("host").native += ["table ip marks {", *chain, "}"]
     persistent = " -p 300" if world.chance(0.2) else ""
     lines.append(f"-A {name} -s {world.weighed({'rr': 4, 'wrr': 1})}{persistent}")
@@ -157,9 +158,9 @@ def tagged(world: World) -> None:
     for number, far, device in ((1, "client", "eth0"), (2, "server", "eth1")):
         tag = world.pick((5, 7))
         other = tag if world.chance(0.85) else 12 - tag
-        world.run("host", f"link add link {device} name v{number} type vlan id {tag}")
+        world.run("host", f"link add link {device} name v{number} index 41{number} type vlan id {tag}")
         world.device("host", f"v{number}", f"10.{20 + number}.0.1/24")
-        world.run(far, f"link add link eth0 name v{number} type vlan id {other}")
+        world.run(far, f"link add link eth0 name v{number} index 41{number} type vlan id {other}")
         world.device(far, f"v{number}", f"10.{20 + number}.0.2/24")
     world.run("client", f"route add 10.22.0.0/24 via {world.pick(('10.21.0.1', '10.1.0.1'))}")
     world.run("server", f"route add 10.21.0.0/24 via {world.pick(('10.22.0.1', '10.2.0.1'))}")
@@ -167,7 +168,7 @@ def tagged(world: World) -> None:
 
 def add_dummy(world: World, stack: str) -> None:
     """A device that swallows what it is given; its address is the stack's own even while it is down."""
-    world.run(stack, "link add dum0 type dummy")
+    world.run(stack, "link add dum0 index 501 type dummy")
     world.device(stack, "dum0", "10.8.0.1/24")
     if world.chance(0.5):
         world.run(stack, f"route add {world.net()} dev dum0")
