@@ -6,10 +6,14 @@ kernel kills all that runs inside, and every namespace, bridge and rule of the m
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,17 +37,16 @@ XTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tab
 _INIT = """
 set -e
 mount -t tmpfs tmpfs /run
-mkdir -p /run/netns /run/lock /run/lab/bin /run/lab/cgroup
+mkdir -p /run/netns /run/lock /run/lab/bin /run/lab/cgroup /run/lab/tmp
+mkdir -p /run/lab/etc/up /run/lab/etc/work /run/lab/root/up /run/lab/root/work /run/lab/var/lib/up /run/lab/var/lib/work
 # In the first network namespace /sys is right as it is.
 if [ "$2" ]; then
   mount --rbind /sys/fs/cgroup /run/lab/cgroup
   mount -t sysfs sysfs /sys
   mount --move /run/lab/cgroup /sys/fs/cgroup
 fi
-mkdir /run/lab/tmp
 mount --bind "$1" /run/lab/tmp
 for dir in etc root var/lib; do
-  mkdir -p /run/lab/$dir/up /run/lab/$dir/work
   mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/lab/$dir/up,workdir=/run/lab/$dir/work /$dir
 done
 mount --move /run/lab/tmp "$1"
@@ -62,6 +65,25 @@ exec env --ignore-signal=CHLD cat > /dev/null
 
 class LabError(AssertionError):
     """A step of the lab did not do what it must; says what was run and what it printed."""
+
+
+@lru_cache(maxsize=8)
+def _programs(folder: str, backend: str) -> str:
+    """A folder with the lab's programs and an iptables, made once for all machines of a computer."""
+    made = tempfile.mkdtemp(prefix="noroute-programs-", dir=folder)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    for tool in XTABLES:
+        there = shutil.which(tool.replace("tables", f"tables-{backend}", 1))
+        if there:
+            (Path(made) / tool).symlink_to(there)
+    # Isolated and without site-packages: they need the standard library only, and start twice as fast.
+    starts = {program.stem: f"-I -S {shlex.quote(str(program))}" for program in PROGRAMS.glob("*.py")}
+    starts["diagnose"] = "-c 'from engine.cli import main; main()'"
+    for name, start in starts.items():
+        starter = Path(made) / name
+        starter.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {start} "$@"\n')
+        starter.chmod(0o755)
+    return made
 
 
 def _told(command: str, place: str, result: Ran) -> str:
@@ -90,14 +112,7 @@ class Machine:
 
     def _install(self, backend: str) -> None:
         """Put the lab's programs and the wanted iptables first on the machine's PATH."""
-        lines = [f"ln -s $(command -v {tool.replace('tables', f'tables-{backend}', 1)}) /run/lab/bin/{tool}" for tool in XTABLES]
-        # Isolated and without site-packages: they need the standard library only, and start twice as fast.
-        starts = {program.stem: f"-I -S {shlex.quote(str(program))}" for program in PROGRAMS.glob("*.py")}
-        starts["diagnose"] = "-c 'from engine.cli import main; main()'"
-        for name, start in starts.items():
-            starter = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {start} "$@"\n'
-            lines.append(f"printf %s {shlex.quote(starter)} > /run/lab/bin/{name}; chmod +x /run/lab/bin/{name}")
-        self.must("\n".join(lines))
+        self.must(f"cp -a {shlex.quote(_programs(self.computer.folder, backend))}/. /run/lab/bin")
 
     @property
     def environment(self) -> dict[str, str]:

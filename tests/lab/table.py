@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = (
     "ip -d addr", "ip route show table all", "ip rule", "ip neigh", "bridge fdb show", "iptables-save", "ipset save",
-    "sysctl -a -r '^net.(ipv4.(conf|ip_forward|vs)|bridge)'", "ss -lntup", "ipvsadm -Ln", "wg show",
+    "sysctl net.ipv4.conf net.ipv4.ip_forward net.ipv4.vs net.bridge", "ss -lntup", "ipvsadm -Ln", "wg show",
 )
 """What is asked of every stack."""
 _MARK = "#=#"

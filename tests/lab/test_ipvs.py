@@ -271,6 +271,14 @@ class TestSchedulers:
         ((_, share, other),) = trace.branches
         assert (share, other in seen) == ("1/2", True)
 
+    def test_persistence(self, net: Table) -> None:
+        """A persistent service gives a client's next connections to the server of its first; the walk, knowing no past, names what each would do."""
+        net.run("node1", f"{TCP} -p 300\nipvsadm -a -t {VIP}:80 -r 10.244.1.10:8080 -m\nipvsadm -a -t {VIP}:80 -r 10.244.1.10:9999 -m")
+        seen = {net.send("client", VIP, 80, "tcp", 8.0)[0] for _ in range(3)}
+        trace = net.walk("client", VIP, 80, "tcp")
+        assert (len(seen), trace.client_sees) == (1, "depends")
+        assert seen <= {"connected", "ECONNREFUSED"}
+
     def test_kube_proxy(self, net: Table) -> None:
         """kube-proxy's own chains and sets: what does not come from a pod is marked on its way in and masqueraded on its way out."""
         net.run("node1", f"""{REMOTE}

@@ -212,6 +212,7 @@ def _start(exchange: Path) -> str:
     return "\n".join([
         *lines,
         f"/run/busybox modprobe -a {' '.join(LOADED)}",
+        "ln -s /proc/self/fd /dev/fd; ln -s fd/0 /dev/stdin; ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr",
         f"mkdir -p {same}; mount --bind /run/exchange {same}; cd {shlex.quote(str(ROOT))}",
         f"{shlex.join([sys.executable, '-I', '-S', str(AGENT), PORT, str(ROOT)])} < /dev/null > /run/exchange/told 2>&1",
         "/run/busybox poweroff -f", "",
