@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.facts import HOST, Fact
+from engine.suppose.clues import NICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.facts import FactBase
 
+WIRES: Final = re.compile(r"(?:cali|veth|lxc|eni|azv|gke|ve-|vb-)[\w.-]*")
+"""Host's ends of containers' wires."""
 GONE: Final = frozenset({"FAILED", "INCOMPLETE"})
 """States of neighbours whose MAC is none, or an old one."""
 
@@ -41,6 +45,7 @@ def contested(base: FactBase) -> Iterator[Fact]:
     yield from _twins(held)
     yield from _answers(base)
     yield from _strangers(base, held)
+    yield from _given_away(base)
 
 
 def _held(base: FactBase) -> dict[tuple[str, str], list[_Held]]:
@@ -84,6 +89,24 @@ def _strangers(base: FactBase, held: dict[tuple[str, str], list[_Held]]) -> Iter
         if mac and fact.get("state") not in GONE and len(holders) == 1 and holders[0].mac and holders[0].mac != mac:
             fields = {"what": "stranger", "address": fact.get("address"), "one": holders[0].mac, "other": mac, "network": holders[0].network}
             yield _fact({**fields, "holder": holders[0].name}, fact.node, fact)
+
+
+def _given_away(base: FactBase) -> Iterator[Fact]:
+    """An address of a node's own that a pod there was given as well: what is for the pod ends on the node, whose local table is asked first."""
+    own = {(f.node, str(f.get("address"))): str(f.get("device")) for f in base.of_kind("address") if f.stack == HOST}
+    told: set[tuple[str, str]] = set()
+    for fact in base.of_kind("route"):
+        address, _, length = str(fact.get("dst", "")).partition("/")
+        device, wire = own.get((fact.node, address), ""), str(fact.get("device", ""))
+        if fact.stack == HOST and length in {"32", "128"} and not fact.get("gateway") and device not in {"", wire} and WIRES.fullmatch(wire):
+            told.add((fact.node, address))
+            yield _fact({"what": "own", "address": address, "one": device, "other": wire}, fact.node, fact)
+    for fact in base.of_kind("pod"):
+        node = str(fact.get("node_name", ""))
+        for address in fact.get("ips", ()) if not fact.get("host_network") else ():
+            device = own.get((node, str(address)), "")
+            if device and not NICS.fullmatch(device) and (node, str(address)) not in told:
+                yield _fact({"what": "own", "address": address, "one": device, "other": str(fact.get("full", ""))}, node, fact)
 
 
 def _fact(fields: dict[str, Any], node: str, origin: Fact) -> Fact:

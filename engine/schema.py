@@ -568,8 +568,9 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "contested_address": Kind(
         "An address that two stations hold or answer for, told without a walk; placed on the node where that was seen (computed).",
-        {"what": "str: containers (a runtime gave it away twice) | answers (two stations answered ARP) | taken (the kernel met it when it took it) | stranger (a neighbour's MAC is not its container's)",
-         "address": "str", "one": "str: name or MAC", "other": "str", "network": "str: of containers", "holder": "str: container that has it"},
+        {"what": "str: containers (a runtime gave it away twice) | answers (two stations answered ARP) | taken (the kernel met it when it took it) | stranger (a neighbour's MAC is not its container's) | "
+         "own (a pod was given an address that its node has on a device)",
+         "address": "str", "one": "str: name or MAC (of own: the device)", "other": "str", "network": "str: of containers", "holder": "str: container that has it"},
         "engine",
     ),
     "path_mismatch": Kind(

@@ -50,3 +50,33 @@ STRANGE = ("stranger", "172.17.0.2", MAC, RIVAL)
 def test_claims(facts: tuple[Fact, ...], told: list[tuple[str, ...]]) -> None:
     """One address on one network of one machine, held or answered for by two; what shares a namespace is one."""
     assert [tuple(f.get(n) for n in ("what", "address", "one", "other")) for f in contested(FactBase(facts))] == told
+
+
+def own(device: str, address: str = "10.70.1.9") -> Fact:
+    """An address of the machine's own."""
+    return Fact("address", {"device": device, "address": address, "prefixlen": 32, "family": 4}, "n1")
+
+
+def wired(device: str, **more: Any) -> Fact:
+    """A route to one pod."""
+    return Fact("route", {"dst": "10.70.1.9/32", "device": device, "table": "main", "type": "unicast", "family": 4, **more}, "n1")
+
+
+POD = Fact("pod", {"namespace": "shop", "name": "web", "full": "shop/web", "ips": ("10.70.1.9",), "node_name": "n1"})
+
+
+@pytest.mark.parametrize(("facts", "told"), [
+    ((own("tunl0"), wired("cali12345")), [("own", "10.70.1.9", "tunl0", "cali12345")]),
+    ((own("tunl0"), wired("cali12345"), POD), [("own", "10.70.1.9", "tunl0", "cali12345")]),
+    ((own("tunl0"), POD), [("own", "10.70.1.9", "tunl0", "shop/web")]),
+    # Pods in the node's network have its card's address; a wire may have the address of its own end; others are routed to.
+    ((own("eth0"), POD), []),
+    ((own("tunl0"), POD.having(host_network=True)), []),
+    ((own("cali12345"), wired("cali12345")), []),
+    ((own("tunl0"), wired("eth0")), []),
+    ((own("tunl0"), wired("cali12345", gateway="10.0.0.2")), []),
+    ((own("tunl0", "10.70.1.8"), wired("cali12345"), POD), []),
+])  # fmt: skip
+def test_an_address_of_the_nodes_own_that_a_pod_got(facts: tuple[Fact, ...], told: list[tuple[str, ...]]) -> None:
+    """By the route to the pod, or by the API: what is for it ends on the node."""
+    assert [tuple(f.get(name) for name in ("what", "address", "one", "other")) for f in contested(FactBase(facts))] == told
