@@ -475,6 +475,15 @@ def test_re_route_that_fails() -> None:
     assert [world.sees("client", "10.2.0.2", protocol=protocol) for protocol in ("tcp", "udp")] == ["timeout", "EACCES"]
 
 
+@pytest.mark.parametrize(("translation", "sees"), [("", "connected"), ("-A OUTPUT -j DNAT --to-destination 10.2.0.2\n", "timeout")])
+def test_mark_in_nat_output(translation: str, sees: str) -> None:
+    """A mark from nat OUTPUT is no reason to route again; a new destination is, and then the mark is seen (measured)."""
+    world = lan()
+    rules = f"*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j MARK --set-xmark 0x1/0xffffffff\n{translation}COMMIT\n"
+    world.stack("client").iptables(rules).rule("100:\tfrom all fwmark 0x1 prohibit")
+    assert world.sees("client", "10.2.0.9" if translation else "10.2.0.2") == sees
+
+
 def test_mark_ends_with_the_namespace() -> None:
     """A mark is not seen by the next machine."""
     world = lan()
