@@ -285,10 +285,10 @@ def asked_from(start: Port, next_hop: int, family: int, source: int) -> int | No
     """Address that a device asks from: the packet's if it is the stack's own, else the device's first in the next hop's subnet, else its first.
 
     A device without any borrows the first global one of another (``arp_solicit``, ``inet_select_addr``).
-    IPv6: the packet's if the device has it, else the device's link-local one (``ndisc_solicit``).
+    IPv6: the packet's if the device has it, else the oldest link-local one, which is listed last (``ndisc_solicit``, ``ipv6_get_lladdr``).
     """
     if family == 6:
-        mine = start.stack.addresses_of(start.link.name, 6)
+        mine = start.stack.addresses_of(start.link.name, 6)[::-1]
         return next((a.value for a in sorted(mine, key=lambda a: (a.value != source, a.scope != "link"))), None)
     if family == 4 and source and start.stack.address_type(4, source) == "LOCAL":
         return source
