@@ -308,6 +308,11 @@ KINDS: Final[dict[str, Kind]] = {
         {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "what": "str: as in sighting", "device": "str: it came in by", "count": "int"},
         "engine",
     ),
+    "untranslated": Kind(
+        "A packet that a capture shows leaving a card for the internet with the address of a container behind that machine, and that was not answered (computed).",
+        {"src": "str", "dst": "str", "in_device": "str: the runtime's bridge", "out_device": "str", "network": "str: of the bridge", "protocol": "str"},
+        "engine",
+    ),
     "grown": Kind(
         "A counter, or that of a rule or policy, that is larger in the later of two listings of one text (computed).",
         {"what": "str: counter | rule | policy", "name": "str: of the counter", "table": "str", "chain": "str", "number": "int: of the rule", "spec": "str: of the rule", "target": "str",
@@ -795,6 +800,19 @@ KINDS: Final[dict[str, Kind]] = {
          "default (no route is left, and this device with an address is down)", "type": "str", "master": "str", "address": "str: of the device", "ports": "int: of a bridge",
          "peer_stack": "str: stack of the other end", "peer_device": "str", "seen_on": "str: device by which the packet was to leave",
          "gateway": "str: role default: gateway that others in its subnet name"},
+        "walk",
+    ),
+    "transform_lost": Kind(
+        "An IPsec policy ended a walked packet (drop.by xfrm); placed on the stack that has it, with the policy's line.",
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "how": "str: block | no-state | plain (it came without the wrapping that the policy wants)", "dir": "str",
+         "policy_src": "str: of the selector", "policy_dst": "str", "protocol": "str", "sport": "int", "dport": "int", "policy_device": "str", "priority": "int", "family": "int",
+         "peer_src": "str: ends of the lacking association", "peer_dst": "str"},
+        "walk",
+    ),
+    "traffic_controlled": Kind(
+        "Traffic control drops, thins out or polices a walked packet; placed on the stack, with the line of the queue or filter.",
+        {"flow": "int", "direction": "str", "src": "str", "dst": "str", "device": "str", "how": "str: queue (drops all) | lossy (drops a part) | filter (drops) | police", "type": "str: netem, blackhole, u32 …",
+         "side": "str: of a filter: ingress | egress", "loss": "float: percent", "handle": "str", "pref": "int", "protocol": "str", "options": "str", "spec": "str: the line"},
         "walk",
     ),
     "arp_ignored": Kind(

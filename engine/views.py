@@ -236,6 +236,15 @@ def lost_inside(base: FactBase) -> Iterable[Fact]:
     return found(base)
 
 
+def untranslated(base: FactBase) -> Iterable[Fact]:
+    """See :func:`engine.untranslated.untranslated`."""
+    if not base.of_kind("sighting"):
+        return ()
+    from engine.untranslated import untranslated as found
+
+    return found(base)
+
+
 def grown(base: FactBase) -> Iterable[Fact]:
     """See :func:`engine.growth.grown`."""
     from engine.growth import grown as found
@@ -376,6 +385,7 @@ EXPANDERS: Final[Mapping[str, Callable[[FactBase], Iterable[Fact]]]] = {
     "contested_address": contested_addresses,
     "lost_between": lost_between,
     "lost_inside": lost_inside,
+    "untranslated": untranslated,
     "grown": grown,
     "resolver": resolvers,
     "dns_loop": dns_loops,

@@ -131,6 +131,7 @@ NAMES: Final[dict[str, Text]] = {
     "dns_upstream": ("the server that a server of names asks", "DNS 服务器所询问的上游服务器"),
     "lost_between": ("a packet that one capture shows and the other lacks", "一侧抓包可见而另一侧抓不到的包"),
     "lost_inside": ("a packet that came in and did not leave", "进入本机却没有发出的包"),
+    "untranslated": ("a container's packet that left the card as it was", "未经转换就从网卡发出的容器包"),
     "grown": ("a counter that grew between two listings", "两次列出之间增长的计数器"),
     "icmp_report": ("an ICMP error that a capture or ping shows", "抓包或 ping 显示的 ICMP 错误"),
     "service_half": ("which half of a Service is broken", "Service 断在哪一段"),
