@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 FALLBACKS = frozenset({"flow-stopped", "dns-service-unreachable"})
 """Rules that say where a packet ends, and for whom, where no failure mode explains it; they give way to every other finding on the same drop."""
 
+RELAYED = "[resolver]"
+"""How docker begins what it says of a look-up that it passed on for a container."""
+
 DATA = 200
 """Octets of the first data packet that is walked after a handshake: any network passes it by size."""
 
@@ -545,7 +548,10 @@ def _of_objects(main: Fact) -> bool:
 
 
 def _is_told(match: Match) -> bool:
-    """Whether a match repeats what a client was told, and knows no more."""
+    """Whether a match repeats what a client was told, or docker's resolver for it, and knows no more."""
+    logs = [f for f in match.facts() if f.kind == "component_log"]
+    if logs and all(RELAYED in str(f.get("text")) for f in logs) and {f.kind for f in match.facts()} <= {"component_log", "symptom"}:
+        return True
     reports = [f for f in match.facts() if f.kind == "icmp_report"]
     more = {f.kind for f in match.facts()} - {"icmp_report", "flow", "symptom"}
     return bool(reports) and not more and all(f.get("seen_by") == "ping" for f in reports)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.facts import HOST, ChainText, Fact, FactBase, RuleLine
 from engine.findings import Assumption
-from engine.inet import in_prefix, is_address, prefix, to_text
+from engine.inet import in_prefix, is_address, prefix, to_int, to_text
 from engine.suppose import pods
 from engine.suppose.clues import (
     BRIDGES,
@@ -33,11 +33,11 @@ from engine.suppose.clues import (
 )
 from engine.suppose.firewall import entered, entries, gathered, with_interfaces
 from engine.suppose.said import FIRST_TENANT, OLD_DOCKER0, OVER_VPN, holds_containers, published_port, vpn_server
-from engine.suppose.tenants import PORTS, Tenants
+from engine.suppose.tenants import FIRST, PORTS, Tenants
 from engine.suppose.tenants import inside as _inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 
 LAN: Final = "192.0.2"
@@ -45,6 +45,8 @@ LAN: Final = "192.0.2"
 RESOLVER: Final = "8.8.8.8"
 """A name server outside, where nobody showed one."""
 USUAL_CARD: Final = "eth0"
+DOCKERS: Final = "172.16.0.0/12"
+"""Range of most of docker's own address pools."""
 SCHEMES: Final = {"http": 80, "https": 443}
 """Ports of URLs that name none."""
 
@@ -243,12 +245,17 @@ class _Node:
             said = any(_inside(address, own) for address in (*inner, *self.named)) if own else False
             if name in USUAL_BRIDGES and runtime not in shown and (said or runtime in spoken):
                 self.clues.devices.setdefault(name, None)
-        for number, own in enumerate(within):
+        for number, own in enumerate((*within, *self._called(spoken))):
             known = [default_address(d) or net for d in self.clues.devices for net in (self.clues.subnets.get(d, ""),)]
             held = [own for owns in self.addresses.values() for own in owns]
             if not any(_inside(own.partition("/")[0], net) for net in (*known, *held) if net):
                 self.clues.devices.setdefault(f"{UNSEEN_BRIDGE}{number}", None)
                 self.clues.subnets.setdefault(f"{UNSEEN_BRIDGE}{number}", str(prefix(own)))
+
+    def _called(self, spoken: Collection[str | None]) -> list[str]:
+        """Addresses with length that the symptom names and that docker gives to containers, where it is about docker's."""
+        given = [a for a in self.named if in_prefix(a, DOCKERS) and to_int(a) - prefix(f"{a}/{usual_length(a)}").value <= FIRST]
+        return [f"{a}/{usual_length(a)}" for a in given] if "docker" in spoken else []
 
     def _pods(self) -> None:
         """The bridge of a cluster node's pods, and those that the API lists."""

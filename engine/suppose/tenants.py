@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.facts import HOST, NOWHERE, Fact
 from engine.inet import in_prefix, is_address, prefix, to_int, to_text
-from engine.suppose.clues import runtime_of
+from engine.suppose.clues import TUNNELS, runtime_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,12 +93,10 @@ class Tenants:
         return (f for f in self.facts.at(kind, self.node, stack) if f.get("family", 4) == 4)
 
     def _addresses(self, stack: str) -> list[tuple[str, str]]:
-        """(device, address with length) of all that a stack was shown to have."""
-        return [
-            (str(fact.get("device", DEVICE)), f"{fact.get('address')}/{fact.get('prefixlen', 32)}")
-            for fact in self._of("address", stack)
-            if fact.get("device") != "lo" and fact.get("scope") != "link" and is_address(str(fact.get("address", "")))
-        ]
+        """(device, address with length) of all that a stack was shown to have on bridges: a tunnel that ends in it is none's."""
+        shown = [f for f in self._of("address", stack) if f.get("scope") != "link" and is_address(str(f.get("address", "")))]
+        held = [(str(f.get("device", DEVICE)), f"{f.get('address')}/{f.get('prefixlen', 32)}") for f in shown]
+        return [(device, own) for device, own in held if device != "lo" and not TUNNELS.fullmatch(device)]
 
     def _address(self, stack: str) -> tuple[str, str]:
         """(device, address with length) of a stack, shown or told by a route."""

@@ -9,7 +9,7 @@ from engine.facts import HOST
 from engine.inet import BITS, family_of, to_int, to_text
 from engine.model.fib import Key
 from engine.model.ipvs import KUBE_DEVICE
-from engine.model.links import UNREAL
+from engine.model.links import UNREAL, is_overlay
 from engine.model.network import Network, Port
 from engine.model.packet import ICMP, Packet
 from engine.phrases import phrase
@@ -261,11 +261,14 @@ class Journey:
         """
         best: tuple[int, bool, bool, NetStack, str] | None = None
         for stack in self.network.stacks.values():
-            if not stack.is_host or (self.flow.node and stack.node != self.flow.node):
+            if self.flow.node and stack.node != self.flow.node:
                 continue
             found = stack.fib.lookup(Key(packet.family, packet.src))
             route = found.route
             if route is None or route.type != "unicast" or route.hops[0].gateway or not route.dst.length or not route.hops[0].device:
+                continue
+            # Others than the machine itself have a neighbour outside by the tunnel alone that ends in them.
+            if not stack.is_host and not is_overlay(stack.link(route.hops[0].device)):
                 continue
             forwards = forwarding(stack, route.hops[0].device, packet.family).on is not False
             rank = (route.dst.length, stack.own(packet.dst, packet.family) is not None, forwards)

@@ -464,3 +464,13 @@ def test_filter_that_refuses_the_tunnel(tmp_path: Path, ports: str, cause: list[
     text = f"# firewall-cmd --list-all\n{zone}# docker network ls\n{networks}"
     report = asked(tmp_path, "containers of one overlay network on different nodes cannot ping each other: timeout", **{"post.txt": text})
     assert [f.id for f in report.findings] == cause
+
+
+@pytest.mark.parametrize(("banned", "cause"), [("172.19.0.4", ["firewall-drop"]), ("198.51.100.9", ["dns-upstream-broken"])])
+def test_container_known_by_its_address_alone(tmp_path: Path, banned: str, cause: list[str]) -> None:
+    """An address that docker gives is a container's, on a bridge that nobody showed; a rule that drops it explains what docker's resolver saw."""
+    log = 'level=warning msg="[resolver] read from DNS server failed, read udp 172.19.0.4:42216->9.9.9.9:53: i/o timeout"\n'
+    rules = f"-A INPUT -j f2b-mail\n-A FORWARD -j f2b-mail\n-A f2b-mail -s {banned}/32 -j DROP\n-A f2b-mail -j RETURN\n"
+    text = f"dockerd log:\n{log}# iptables-save | grep f2b\n:f2b-mail - [0:0]\n{rules}"
+    symptom = "containers can't resolve anything outside: [resolver] read from DNS server failed, read udp 172.19.0.4:42216->9.9.9.9:53: i/o timeout"
+    assert [f.id for f in asked(tmp_path, symptom, **{"post.txt": text}).findings] == cause

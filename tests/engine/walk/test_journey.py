@@ -422,3 +422,15 @@ def test_a_port_that_is_only_kept_free_answers_nobody() -> None:
     trace = walk(build(facts.plus([Fact("container", {"name": "web", "state": "running", "ports": ports}, "server")])), flow)
     assert trace.client_sees == "timeout"
     assert [(f.get("by"), f.get("effect")) for f in trace.facts if f.kind == "drop"] == [("socket", "dropped")]
+
+
+def test_client_of_a_tunnel_that_ends_in_a_container() -> None:
+    """A VPN server in a container: who is on its tunnel's subnet enters there; who is on a container's ordinary device's, does not."""
+    world = World()
+    world.host("n1", "192.0.2.1/24", gateway="192.0.2.254").device("br0", "172.18.0.1/16", kind="bridge").router()
+    vpn = world.pod("n1", "vpn", "172.18.0.3/16", "br0", gateway="172.18.0.1").device("wg0", "10.8.0.1/24", kind="wireguard").router()
+    vpn.nat("-A POSTROUTING -s 10.8.0.0/24 -o eth9 -j MASQUERADE")
+    trace = walk(world.network(), Flow("", "", "10.8.0.2", "1.1.1.1", 0, "icmp"))
+    first = next(f for f in trace.facts if f.kind == "hop")
+    assert (first.stack, first.get("in_device"), first.get("out_device")) == ("vpn", "wg0", "eth0")
+    assert not any(f.stack == "vpn" for f in walk(world.network(), Flow("", "", "172.18.0.9", "1.1.1.1", 0, "icmp")).facts)
