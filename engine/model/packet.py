@@ -96,6 +96,8 @@ class Packet:
     """Source address of the frame that bears it; "" = not known, or it is in no frame."""
     listener: int = 0
     """Port of the local socket that TPROXY gave it to; 0 = the packet's own."""
+    operation: int = 0
+    """Of ARP: 1 = a question, 2 = an answer."""
     inner: Tuple | None = None
     """Of an ICMP error: the tuple of the packet it speaks of, as it was where the error was made."""
     error: str = ""

@@ -89,7 +89,7 @@ def read(wanted: ast.Field, scene: Scene) -> Single:
 
 def _ip(wanted: ast.Field, scene: Scene) -> Single:
     packet = scene.packet
-    if packet.family != 4:
+    if packet.family != 4 or packet.operation:
         return ABSENT
     found: Single | None = {
         "saddr": packet.src,
@@ -123,7 +123,33 @@ def _ip6(wanted: ast.Field, scene: Scene) -> Single:
     return Doubt(phrase("ip6-field-not-modelled", name=wanted.name)) if found is None else found
 
 
+def _arp(wanted: ast.Field, scene: Scene) -> Single:
+    """Fields of a question or an answer for an IPv4 address on Ethernet; whom an answer is for on layer 2 is not followed."""
+    packet = scene.packet
+    if not packet.operation:
+        return ABSENT
+    mac = int(packet.mac.replace(":", ""), 16) if packet.mac else None
+    found: Single | None = {
+        "operation": packet.operation,
+        "htype": 1,
+        "ptype": 0x0800,
+        "hlen": 6,
+        "plen": 4,
+        "saddr ip": packet.src,
+        "daddr ip": packet.dst,
+        "saddr ether": mac,
+        "daddr ether": 0 if packet.operation == 1 else None,
+    }.get(wanted.name)
+    return Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name)) if found is None else found
+
+
+def _ethertype(packet: Packet) -> int:
+    return 0x0806 if packet.operation else 0x0800 if packet.family == 4 else 0x86DD
+
+
 def _protocol(packet: Packet) -> Single:
+    if packet.operation:
+        return ABSENT
     known = PROTOCOL_NUMBERS.get(packet.protocol)
     if known is not None:
         return known
@@ -147,7 +173,7 @@ def _any_transport(wanted: ast.Field, scene: Scene) -> Single:
     packet = scene.packet
     if packet.protocol in PORTS and wanted.name in {"sport", "dport"}:
         return packet.sport if wanted.name == "sport" else packet.dport
-    return Doubt(phrase("th-not-modelled", name=wanted.name, protocol=packet.protocol))
+    return ABSENT if packet.operation else Doubt(phrase("th-not-modelled", name=wanted.name, protocol=packet.protocol))
 
 
 def _icmp(wanted: ast.Field, scene: Scene) -> Single:
@@ -162,11 +188,13 @@ def _icmp(wanted: ast.Field, scene: Scene) -> Single:
 
 
 def _ether(wanted: ast.Field, scene: Scene) -> Single:
-    """Type of a frame without tags, and the address that it came from."""
+    """Type of a frame without tags, the address that it came from, and of ARP's questions whom they are for."""
     if wanted.name == "type" and scene.context.hook in {"INGRESS", "EGRESS", "BRIDGE"}:
-        return 0x0800 if scene.packet.family == 4 else 0x86DD
+        return _ethertype(scene.packet)
     if not scene.context.in_device:
         return ABSENT
+    if wanted.name == "daddr" and scene.packet.operation == 1:
+        return 0xFFFFFFFFFFFF
     if wanted.name == "saddr" and scene.packet.mac:
         return int(scene.packet.mac.replace(":", ""), 16)
     return Doubt(phrase("field-not-modelled", base=wanted.base, name=wanted.name))
@@ -185,7 +213,7 @@ def _meta(wanted: ast.Field, scene: Scene) -> Single:
     simple: Single | None = {
         "mark": packet.mark,
         "nfproto": 2 if packet.family == 4 else 10,
-        "protocol": 0x0800 if packet.family == 4 else 0x86DD,
+        "protocol": _ethertype(packet),
         "length": packet.size,
         "l4proto": _protocol(packet),
     }.get(name)
@@ -201,6 +229,8 @@ def _pkttype(name: str, scene: Scene) -> Single:
     """What the frame was addressed to; packets made here count as ``host``."""
     del name
     packet = scene.packet
+    if packet.operation == 1 and scene.context.in_device:
+        return 1  # questions of ARP are for everybody
     if scene.context.hook == "BRIDGE":
         return Doubt(phrase("meta-not-modelled", name="pkttype"))
     if not scene.context.in_device:
@@ -288,6 +318,8 @@ def _ct(wanted: ast.Field, scene: Scene) -> Single:
 
 def _fib(wanted: ast.Field, scene: Scene) -> Single:
     packet, context = scene.packet, scene.context
+    if packet.operation:
+        return ABSENT
     value = packet.dst if "daddr" in wanted.also else packet.src
     device = context.in_device if "iif" in wanted.also else context.out_device if "oif" in wanted.also else ""
     if wanted.name == "type":
@@ -345,6 +377,7 @@ _READERS: dict[str, Callable[[ast.Field, Scene], Single]] = {
     "ip": _ip,
     "ip6": _ip6,
     "ether": _ether,
+    "arp": _arp,
     **dict.fromkeys(("tcp", "udp", "udplite", "sctp", "dccp", "esp", "ah", "gre"), _transport),
     "th": _any_transport,
     "icmp": _icmp,

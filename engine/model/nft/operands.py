@@ -318,6 +318,8 @@ def _field(head: str, at: Cursor, depth: int) -> Expression:
         return Field("rt", at.word(), (family,) if family else ())
     if head == "exthdr":
         return Field(head, at.word())
+    if head == "arp" and at.peek() in {"saddr", "daddr"}:
+        return Field(head, f"{at.word()} {at.word()}")
     if head == "socket" and at.accept("cgroupv2"):
         at.expect("level")
         return Field(head, "cgroupv2", (at.word(),))

@@ -194,9 +194,9 @@ class NftRuleset:
             if chain.hook is not None and (not chain.hook.device or any(_named(device, name) for name in chain.hook.device.split()))
         )
 
-    def on_bridge(self, hook: str) -> list[NftChain]:
-        """Chains of family bridge on a hook in the order they run."""
-        return _ordered(self._hooked({"bridge"}, hook))
+    def on_family(self, family: str, hook: str) -> list[NftChain]:
+        """Chains of family bridge or arp on a hook in the order they run."""
+        return _ordered(self._hooked({family}, hook))
 
     def _hooked(self, families: set[str], hook: str) -> Iterator[NftChain]:
         for table in self.evaluated:

@@ -34,6 +34,10 @@ TYPE_OF: Mapping[tuple[str, str], str] = {
     ("ether", "type"): "ethertype",
     ("ether", "saddr"): "mac",
     ("ether", "daddr"): "mac",
+    **{("arp", f"{side} ether"): "mac" for side in ("saddr", "daddr")},
+    **{("arp", f"{side} ip"): "address" for side in ("saddr", "daddr")},
+    ("arp", "operation"): "operation",
+    ("arp", "ptype"): "ethertype",
     ("meta", "pkttype"): "pkttype",
     ("ct", "state"): "state",
     ("ct", "status"): "status",
@@ -139,6 +143,7 @@ NAMES: Mapping[str, Mapping[str, int]] = {
         "va": 44,
         "ef": 46,
     },
+    "operation": {"request": 1, "reply": 2, "rrequest": 3, "rreply": 4, "inrequest": 8, "inreply": 9, "nak": 10},
     "ecn": {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3},
 }
 """Names of constants by type, as nft prints them without ``-n``."""
