@@ -79,7 +79,7 @@ def learned(walker: Walker, at: At, outer: Packet, end: End, name: str) -> End |
 
 
 def _heard(walker: Walker, at: At, end: End) -> bool:
-    """Whether the near end of the tunnel learns that its packet was too big."""
+    """Whether the near end of the tunnel learns what became of its packet."""
     if not end.error:
         return end.at_sender and bool(end.errno)
     before, walker.recorder.direction = walker.recorder.direction, "error"
@@ -153,17 +153,23 @@ def carried(walker: Walker, at: At, outer: Packet, kind: str, name: str, told: C
     """
     end = nested(walker, at, outer, name)
     if end.disposition is not Disposition.DELIVERED:
-        return learned(walker, at, outer, end, name) or died(walker, at, end, name, told(end.error) if end.error else "")
+        return learned(walker, at, outer, end, name) or died(walker, at, end, name, _passed_on(walker, at, end, told))
     far = unpacking(end.stack, end.packet, kind)
     if far is None:
         error = refusal(end.stack, kind)
         end = walker.stop(
             At(end.stack, end.device, end.packet, "frame"), "device", Disposition.DROPPED, phrase("no-tunnel-device", kind=kind), error=error
         )
-        return died(walker, at, end, name, told(error))
+        return died(walker, at, end, name, _passed_on(walker, at, end, told))
     walker.recorder.enter(end.stack, end.device, end.packet)
     walker.recorder.step("decapsulate", f"{far.name}: {kind}", "rewrite")
     return At(end.stack, far.name, replace(at.packet, mark=end.packet.mark), "frame", Port(end.stack, far))
+
+
+def _passed_on(walker: Walker, at: At, end: End, told: Callable[[str], str]) -> str:
+    """ICMP error that the inner packet's sender gets; "" for one that the near end of the tunnel itself never hears of."""
+    error = told(end.error) if end.error else ""
+    return error if error and _heard(walker, at, end) else ""
 
 
 def to_program(walker: Walker, at: At, link: Link, way: Way) -> At | End:

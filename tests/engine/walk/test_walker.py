@@ -382,7 +382,8 @@ def overlay(kind: str = "vxlan id 1 local {local} dev eth0 dstport 8472 nolearni
     world = World()
     for n, other in ((1, 2), (2, 1)):
         node = world.host(f"n{n}", f"192.0.2.{n}/24").router()
-        node.device("flannel.1", f"10.244.{n}.0/32", kind=kind.format(local=f"192.0.2.{n}"), mac=f"02:00:00:00:ff:0{n}", mtu=mtu)
+        ends = kind.format(local=f"192.0.2.{n}", remote=f"192.0.2.{other}")
+        node.device("flannel.1", f"10.244.{n}.0/32", kind=ends, mac=f"02:00:00:00:ff:0{n}", mtu=mtu)
         node.device("cni0", f"10.244.{n}.1/24", kind="bridge")
         node.route(f"10.244.{other}.0/24 via 10.244.{other}.0 dev flannel.1 onlink")
         if kind.startswith("vxlan"):
@@ -492,6 +493,17 @@ def test_ipip() -> None:
     assert world.sees("n1/p", "10.244.2.2") == "timeout"
     world.stack("n2").filter().devices["flannel.1"].up = False
     assert world.sees("n1/p", "10.244.2.2") == "timeout"
+
+
+@pytest.mark.parametrize(("filtered", "sees"), [("-p 4", "EHOSTUNREACH"), ("-p icmp", "timeout")])
+def test_error_about_an_ipip_packet(filtered: str, sees: str) -> None:
+    """Measured: a tunnel with a fixed remote end hands on what it hears of its packets, so an INPUT that drops the ICMP error keeps it silent."""
+    world = overlay("ipip remote {remote} local {local}", mtu=1480)
+    for n, other in ((1, 2), (2, 1)):
+        world.stack(f"n{n}").routing[:] = [f"10.244.{other}.0/24 dev flannel.1"]
+    world.stack("n2").filter("-A INPUT -p 4 -j REJECT")
+    world.stack("n1").filter(f"-A INPUT {filtered} -j DROP")
+    assert world.sees("n1", "10.244.2.2", protocol="icmp") == sees
 
 
 def test_tun() -> None:
