@@ -49,7 +49,7 @@ MEMORY = "2G"
 PROCESSOR = "Nehalem,+rdrand"
 """One, and without wide vectors: emulated, a second one makes either wait for the other (twice the work, measured), and vectors are slow."""
 QEMU = "qemu-system-x86_64"
-PROGRAMS = (QEMU, "apt-get", "apt-cache", "dpkg-deb", "busybox")
+PROGRAMS = (QEMU, "setpriv", "apt-get", "apt-cache", "dpkg-deb", "busybox")
 KEPT = (
     "arch", "crypto", "lib", "net", "fs/9p", "fs/fscache", "fs/netfs", "fs/overlayfs", "drivers/net/*.ko", "drivers/net/wireguard",
     "drivers/net/ipvlan", "drivers/net/vxlan", "drivers/virtio", "drivers/char",
@@ -257,7 +257,10 @@ class Guest:
             door.bind(str(exchange / SOCKET))
             door.listen()
             door.settimeout(QUIET)
-            self._qemu = subprocess.Popen(_qemu(kernel(), exchange), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+            # However this process ends, the machine ends with it.
+            self._qemu = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *_qemu(kernel(), exchange)], stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+            )
             atexit.register(self.close)
             self._port, _ = door.accept()
         self._answer(QUIET)
