@@ -202,6 +202,7 @@ class _Asking:
         pairs, ask = at_nodes(self.inventory, self.cast.hosts(), pairs, self._asked(goals))
         made = flows_of(self.inventory, pairs, ask, self.notes)
         made = (*made, *self._proxied(made), *self._forwarded(made), *self._underneath())
+        made = (*made, *self._arrived(made))
         if not made:
             self._lack(senders, goals)
         return made
@@ -263,6 +264,21 @@ class _Asking:
             self.notes.assume(
                 f"Packets between nodes travel in UDP {flow.port}: whether {flow.to_name} takes that from another node is asked too.",
                 f"节点之间的包封装在 UDP {flow.port} 中：同时检查 {flow.to_name} 是否接收来自其他节点的这类包。",
+            )
+        return flows
+
+    def _arrived(self, made: Sequence[Flow]) -> tuple[Flow, ...]:
+        """What captures show arriving where it is for, if it may be what is complained of."""
+        from engine.question.arrivals import arrived
+
+        if self.options.to or self.heard.names or self.heard.error not in {"", "timeout", "EHOSTUNREACH", "ECONNREFUSED"}:
+            return ()
+        known = {(flow.src, flow.dst, flow.port) for flow in made}
+        flows = tuple(flow for flow in arrived(self.inventory.facts) if (flow.src, flow.dst, flow.port) not in known)
+        for flow in flows:
+            self.notes.assume(
+                f"A capture shows {flow.src} arriving at {flow.to_name} for {flow.dst}, unanswered: what becomes of it there is asked too.",
+                f"抓包显示 {flow.src} 发往 {flow.dst} 的包到达了 {flow.to_name} 而没有应答：同时检查它在那里的去向。",
             )
         return flows
 
