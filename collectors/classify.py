@@ -31,6 +31,8 @@ PARSERS: Final = {
     "counters": "counters:parse",
     "ipvs": "ipvs:parse",
     "wireguard": "wireguard:parse",
+    "xfrm": "xfrm:parse",
+    "tc": "trafficcontrol:parse",
     "xtmonitor": "xtmonitor:parse",
     "cards": "cards:parse",
     "kernel_log": "kernellog:parse",
@@ -130,7 +132,8 @@ IP_OBJECTS: Final = (
     ("route", re.compile(r"r(?:o(?:u(?:t(?:es?)?)?)?)?")),
     ("rule", re.compile(r"ru(?:l(?:es?)?)?")),
     ("neigh", re.compile(r"n(?:e(?:i(?:gh(?:bou?rs?)?)?)?)?")),
-    (IGNORED, re.compile(r"netns|maddress?|tunnel|xfrm|nexthop|ntable|tuntap|vrf|mptcp|monitor|tcp_metrics")),
+    ("xfrm", re.compile(r"xfrm")),
+    (IGNORED, re.compile(r"netns|maddress?|tunnel|nexthop|ntable|tuntap|vrf|mptcp|monitor|tcp_metrics")),
 )
 """Objects of ``ip`` with their abbreviations; the first that fits wins, as in iproute2."""
 
@@ -194,6 +197,8 @@ WORDS: Final = {
     "podman": "docker",
     "nerdctl": "docker",
     "crictl": "crictl",
+    "xfrm": "xfrm",
+    "tc": "tc",
     "kubectl": "kubernetes",
     "calicoctl": "kubernetes",
     "pods": "kubernetes",
@@ -251,6 +256,7 @@ KNOWN_FILES: Final = (
 
 PROGRAMS: Final = (
     "ip",
+    "tc",
     "ss",
     "nft",
     "ipset",
@@ -493,13 +499,14 @@ STATES: Final = r"(?:REACHABLE|STALE|DELAY|PROBE|FAILED|INCOMPLETE|PERMANENT|NOA
 TCP_STATES: Final = r"(?:LISTEN|UNCONN|ESTAB|TIME-WAIT|CLOSE-WAIT|SYN-SENT|SYN-RECV|FIN-WAIT-[12]|LAST-ACK|CLOSING)"
 OPTIONS: Final = r"(?:[ \t]+-[^ \t\n]+){0,6}"
 IP_LINE: Final = (
-    rf"ip{OPTIONS}(?:[ \t]+[^ \t\n-][^ \t\n]*{OPTIONS})?[ \t]+(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|netns[ \t]+exec)\b"
+    rf"ip{OPTIONS}(?:[ \t]+[^ \t\n-][^ \t\n]*{OPTIONS})?[ \t]+"
+    r"(?:l|li|link|a|addr|address|r|ro|route|ru|rule|n|neigh|neighbou?r|xfrm|netns[ \t]+exec)\b"
 )
 THEN: Final = r"(?:[ \t]*(?:;|&&|\|\|)[^\n]{0,80})?"
 """Another command behind the first."""
 OWN_LINE: Final = (
     rf"(?:{IP_LINE}|tcpdump[ \t]|ip6?tables(?:-legacy|-nft)?(?:-save)?\b|nft[ \t]+(?:-\w+[ \t]+){{0,4}}list\b|ipset[ \t]+(?:list|save|-[LS])|"
-    r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|ethtool[ \t]+-\w|dmesg\b|"
+    r"ipvsadm[ \t]+-\w|wg[ \t]+show\b|tc[ \t]+(?:-\w+[ \t]+){0,4}(?:qdisc|filter)\b|ethtool[ \t]+-\w|dmesg\b|"
     r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|lsof[ \t]+-\w|"
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
@@ -567,6 +574,8 @@ SIGNATURES: Final = (
     ),
     ("nft", r"^[ \t]*table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{|^[ \t]*chain [\w.-]+ \{[ \t\r]*$"),
     ("rule", r"^\d+:[ \t]+(?:not[ \t]+)?from\s"),
+    ("xfrm", r"^src \S+ dst \S+[^\n]*$(?=\n[ \t]+(?:dir|socket|proto) )"),
+    ("tc", r"^qdisc [\w-]+ [0-9a-f]+: |^filter (?:\S+ ){0,3}protocol \S+ pref \d"),
     ("fdb", rf"^{MAC} d(?:ev|st) \S+"),
     ("brctl", r"^bridge name[ \t]+bridge id"),
     ("port", r"^\d+: \S+ .*\bstate (?:forwarding|disabled|blocking|listening|learning) priority \d+"),

@@ -68,6 +68,25 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "{device} of {bridge} is locked, and {bridge} knows no {mac} there: what that sends is dropped",
         "{bridge} 的端口 {device} 已锁定（locked），且 {bridge} 不知道 {mac} 在那里：它发出的帧会被丢弃",
     ),
+    "xfrm-blocks": ("an IPsec policy ({dir}) blocks {src} → {dst}", "IPsec 策略（{dir}）阻止 {src} → {dst}"),
+    "xfrm-no-state": (
+        "an IPsec policy wants {src} → {dst} wrapped ({ends}), and no security association does that",
+        "IPsec 策略要求封装 {src} → {dst}（{ends}），但没有对应的安全关联（SA）",
+    ),
+    "xfrm-plain": (
+        "an IPsec policy ({dir}) takes {src} → {dst} only wrapped ({ends}), and it came as it is",
+        "IPsec 策略（{dir}）只接受经过封装的 {src} → {dst}（{ends}），而它是明文到达的",
+    ),
+    "xfrm-wrapped": (
+        "IPsec wraps {src} → {dst}: it was taken to arrive, what the outer packet meets was not walked",
+        "{src} → {dst} 由 IPsec 封装：假定能够到达，未推演外层包的路径",
+    ),
+    "queue-drops": ("the queue of {device} ({kind}) drops all that it is given", "{device} 的队列（{kind}）丢弃所有的包"),
+    "filter-drops": ("a tc filter ({side}, pref {pref}) of {device} drops it", "{device} 上的 tc 过滤器（{side}，pref {pref}）将其丢弃"),
+    "filter-unread": (
+        "what a tc filter ({kind}, {side}) of {device} does is not walked; it was taken to let the packet pass",
+        "未推演 {device} 上的 tc 过滤器（{kind}，{side}），假定放行",
+    ),
     "isolated": ("{one} and {other} are isolated ports", "{one} 与 {other} 是相互隔离的端口"),
     "equal-priority": (
         "chains of legacy iptables and of nftables have equal priority on {hook}: which of them runs first is not told",

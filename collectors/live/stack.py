@@ -173,6 +173,35 @@ def wireguard(options: CollectOptions) -> Iterator[Got]:
         yield program("wg show", "wireguard", options)
 
 
+# --- IPsec and traffic control ---------------------------------------------------------------------------------------
+
+
+def transforms(options: CollectOptions) -> Iterator[Got]:
+    """IPsec's policies and states; ``nokeys`` leaves the secrets where they are."""
+    if os.path.exists(f"{PROC_NET}/xfrm_stat") or facility("xfrm_user") is Facility.PRESENT:
+        yield guarded("ip xfrm policy", "xfrm_policies", "xfrm_user", options)
+        yield guarded("ip xfrm state list nokeys", "xfrm_states", "xfrm_user", options)
+
+
+FILTERED: Final = ("ingress", "clsact")
+"""Kinds of qdiscs that filters hang on, besides those at a device's root."""
+MAX_FILTERED: Final = 64
+
+
+def queues(options: CollectOptions) -> Iterator[Got]:
+    """Queueing disciplines, and the filters of the devices that have some; asking loads nothing."""
+    got = program("tc -s qdisc show", "qdiscs", options)
+    yield got
+    found: list[str] = []
+    for line in got.output.data.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if words[:1] == ["qdisc"] and "dev" in words[:-1] and words[1] in FILTERED:
+            device = words[words.index("dev") + 1]
+            found += [f"tc -s filter show dev {device} ingress", *([f"tc -s filter show dev {device} egress"] if words[1] == "clsact" else [])]
+    for command in found[:MAX_FILTERED]:
+        yield program(command, "", options)
+
+
 # --- sysctls -----------------------------------------------------------------------------------------------------------
 
 SECRETS: Final = frozenset({"stable_secret", "tcp_fastopen_key"})
@@ -295,6 +324,6 @@ def offloads(options: CollectOptions) -> Iterator[Got]:
 
 
 PARTS: Final[tuple[Callable[[CollectOptions], Iterator[Got]], ...]] = (
-    rtnetlink, netfilter, ipsets, virtual_services, wireguard, sysctls, sockets, connections, counters, offloads,
+    rtnetlink, netfilter, ipsets, virtual_services, wireguard, transforms, queues, sysctls, sockets, connections, counters, offloads,
 )
 """In the order in which a person would look."""

@@ -11,7 +11,7 @@ _IP_VALUED = {"-n", "-netns", "-f", "-family", "-l", "-loops", "-rc", "-rcvbuf",
 
 _PROGRAMS = frozenset({
     "ip", "bridge", "ss", "netstat", "route", "ifconfig", "arp", "brctl", "docker", "podman", "nerdctl", "crictl", "kubectl", "oc", "calicoctl",
-    "uname", "hostname", "hostnamectl", "cat",
+    "uname", "hostname", "hostnamectl", "cat", "tc",
 })
 """Programs whose output is understood here; the first one in a command line is the one that ran."""
 

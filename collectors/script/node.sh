@@ -210,6 +210,9 @@ without_secrets() {
         -e 's/\("kubectl\.kubernetes\.io\/last-applied-configuration": \)".*"/\1"<redacted>"/'
 }
 
+# IPsec's keys, where "nokeys" is not known.
+without_keys() { grep -Ev '^[[:space:]]*(auth|auth-trunc|enc|aead|comp)[[:space:]]'; }
+
 only_net() { grep -E '^(net\.|kernel\.(hostname|osrelease) |user\.max_net_namespaces )' | grep -Ev '(stable_secret|tcp_fastopen_key) '; }
 
 # --- one network namespace ------------------------------------------------------------------------------------------------
@@ -346,9 +349,26 @@ other_tables() {
     if [ -d /sys/module/wireguard ] && have wg; then
         item wireguard cat wg show
     fi
+    # shellcheck disable=SC2086
+    if have ip && loaded xfrm_user && $enter test -e /proc/net/xfrm_stat; then
+        item xfrm_policies cat ip xfrm policy
+        item xfrm_states without_keys ip xfrm state list nokeys
+    fi
+    queues
     for name in snmp snmp6 netstat softnet_stat stat/nf_conntrack stat/arp_cache stat/ndisc_cache; do
         proc_file "$name" ''
     done
+}
+
+# Queueing disciplines, and the filters of devices that have a place for some.
+queues() {
+    item qdiscs cat tc -s qdisc show
+    have tc || return 0
+    ask tc qdisc show 2>/dev/null | sed -n 's/^qdisc \(ingress\|clsact\) .* dev \([^ ]*\) .*/\2 \1/p' | head -n 64 >"$work/filtered"
+    while read -r device kind; do
+        item '' cat tc -s filter show dev "$device" ingress
+        [ "$kind" = ingress ] || item '' cat tc -s filter show dev "$device" egress
+    done <"$work/filtered"
 }
 
 # read_stack NAME FOLDER ENTRY PREFIX PID INODE ROLE

@@ -10,6 +10,7 @@ from engine.inet import BITS, family_of
 from engine.matrix.items import ANYWHERE, Device, Item, Listing, Mac, Net, host, net, rule_item, span
 from engine.model.network import Port
 from engine.walk.entered import incoming
+from engine.walk.traffic import drops
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,7 @@ ATTRIBUTES = (
 FAR = frozenset({"route", "neighbor", "fdb"})
 UNHEARD = frozenset({"FAILED", "INCOMPLETE"})
 KEPT = frozenset({"PERMANENT", "NOARP"})
-OPAQUE = frozenset({"ipvs_service", "ipvs_server", "wireguard_device", "wireguard_peer"})
+OPAQUE = frozenset({"ipvs_service", "ipvs_server", "wireguard_device", "wireguard_peer", "xfrm_policy", "tc_filter"})
 """Kinds whose facts are not taken apart: two stacks that have any are never taken for equal."""
 
 
@@ -253,7 +254,7 @@ class Observer:
         stack = self.stack
         if any(stack.facts(kind) for kind in OPAQUE) or incoming(stack) or (stack.facts("nft_ruleset") and stack.nftables.evaluated):
             return True
-        if self.family == 6 or any(link.type == "tun" for link in stack.links.values()):
+        if self.family == 6 or any(link.type == "tun" for link in stack.links.values()) or any(map(drops, stack.facts("qdisc"))):
             return True
         others = [str(f.fields.get("gateway") or "") for f in stack.facts("route") if f.fields.get("family", 4) == self.family]
         others += [text for link in stack.links.values() for text in (link.vxlan_local, link.tunnel_local)]

@@ -10,14 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.phrases import phrase
+from engine.walk import traffic
 from engine.walk.hooks import Call
+from engine.walk.place import At
 from engine.walk.trace import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from engine.model.nft.ruleset import NftChain
-    from engine.walk.place import At, End
+    from engine.walk.place import End
     from engine.walk.walker import Walker
 
 BRIDGE = "BRIDGE"
@@ -26,12 +28,13 @@ BRIDGE = "BRIDGE"
 
 def ingress(walker: Walker, at: At) -> At | End:
     """A frame comes in by a device, before anything else sees it."""
-    return _device(walker, at, "INGRESS", at.device)
+    return traffic.arrived(walker, at, at.device) or _device(walker, at, "INGRESS", at.device)
 
 
 def egress(walker: Walker, at: At, device: str) -> At | End:
     """A frame goes out by a device, after all else but its queue."""
-    return _device(walker, at, "EGRESS", device)
+    passed = _device(walker, at, "EGRESS", device)
+    return (traffic.leaving(walker, passed, device) or passed) if isinstance(passed, At) else passed
 
 
 def _device(walker: Walker, at: At, hook: str, device: str) -> At | End:
@@ -55,21 +58,9 @@ def bridge(walker: Walker, at: At, hook: str, ports: tuple[str, str], *, late: b
 
     ``late``: only chains that run after bridge-nf (True) or before it (False), which is at priority 0, registered first and so last of its equals.
     """
-    found = (c for c in at.stack.nftables.on_family("bridge", hook) if c.hook is not None and late in {None, c.hook.priority > 0})
+    found = (c for c in at.stack.nftables.on_bridge(hook) if c.hook is not None and late in {None, c.hook.priority > 0})
     chains = list(found)
     return _run(walker, at, chains, BRIDGE, in_device=ports[0], out_device=ports[1]) if chains else at
-
-
-def bare(walker: Walker, at: At, hook: str, in_device: str, out_device: str) -> At | End:
-    """A hook that ARP passes; ``hook``: ``ingress`` or ``egress`` of a device, or the family (arp, bridge) and its hook."""
-    ruleset = at.stack.nftables
-    family, _, name = hook.rpartition(" ")
-    if family:
-        return _run(walker, at, ruleset.on_family(family, name), BRIDGE, in_device=in_device, out_device=out_device)
-    device = in_device or out_device
-    # Chains of family inet see no ARP.
-    chains = [c for c in ruleset.on_device(name.upper(), device) if c.table.kind == "netdev" and _is_there(walker, at, c, device)]
-    return _run(walker, at, chains, name.upper(), in_device=in_device, out_device=out_device)
 
 
 def _run(walker: Walker, at: At, chains: Iterable[NftChain], hook: str, **devices: str) -> At | End:

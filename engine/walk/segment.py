@@ -13,7 +13,7 @@ from engine.inet import to_text
 from engine.model.links import is_overlay
 from engine.model.packet import ICMP
 from engine.phrases import phrase
-from engine.walk import arp, frames, mtu, ndp, ports, vxlan
+from engine.walk import frames, mtu, ndp, ports, traffic, vxlan
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, silent, source_prefix, usable
 from engine.walk.misled import misled
 from engine.walk.place import At, End, unheard
@@ -91,10 +91,10 @@ def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: 
     if closed is not None:
         ports.note(walker.recorder, closed, packet)
         return unanswered(walker, at, closed.port, Checked(ok=False, by="bridge", summary=closed.summary, lines=line_of(closed.fact)))
-    ended = (ndp if packet.family == 6 else arp).unanswered(walker, at, path, next_hop)
+    ended = ndp.unanswered(walker, at, path, next_hop) if packet.family == 6 else None
     if ended is None:
         return None
-    return told_of(at, replace(ended, packet=packet, errno="", error=unheard(packet.family)[1]))
+    return told_of(at, replace(ended, packet=packet, errno="", error=unheard(6)[1]))
 
 
 def unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
@@ -199,6 +199,9 @@ def _leaves(walker: Walker, at: At, here: Port, there: Port, *, made_here: bool)
     if not isinstance(passed, At):
         raw = made_here and at.packet.protocol in ICMP and not at.packet.error
         return replace(passed, at_sender=True, errno="ENOBUFS") if raw else passed  # as where the frame is too big
+    lost = traffic.queued(walker, passed, here.link.name)
+    if lost is not None:
+        return lost
     for hook in ("output", "postrouting") if there.link.master == here.link.name and there.stack is here.stack else ():
         passed = frames.bridge(walker, passed, hook, ("", there.link.name))
         if not isinstance(passed, At):
@@ -211,7 +214,8 @@ def _gone(walker: Walker, at: At, port: Port, end: Port) -> At | End:
     passed = _leaves(walker, at, port, end, made_here=at.how == "output")
     if not isinstance(passed, At) or end.key == port.key or end.stack is not at.stack:
         return passed
-    return frames.egress(walker, passed, end.link.name)
+    out = frames.egress(walker, passed, end.link.name)
+    return (traffic.queued(walker, out, end.link.name) or out) if isinstance(out, At) else out
 
 
 def _cut(port: Port, packet: Packet) -> Packet:

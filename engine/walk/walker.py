@@ -15,7 +15,7 @@ from engine.model.links import VIRTUAL_TYPES, is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.phrases import phrase, spoken
-from engine.walk import bridges, frames, ipvs, limits, mtu, otherwise, segment, tunnels, vxlan, wireguard
+from engine.walk import bridges, frames, ipvs, limits, mtu, otherwise, segment, traffic, transforms, tunnels, vxlan, wireguard
 from engine.walk.errors import FORWARD_ICMP, FORWARD_ICMP6, LOCAL_ERRNO, reject_name
 from engine.walk.hooks import calls, late
 from engine.walk.layer2 import on_link, source_prefix
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from engine.facts import Fact
     from engine.model.links import Link
-    from engine.model.packet import Entry, Packet, State
+    from engine.model.packet import Entry, Packet, State, Tuple
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
     from engine.walk.ipvs import Connection
@@ -90,6 +90,8 @@ class Walker:
     """The walk is about sizes: drops tell how big the packet was."""
     large: bool = False
     """Large packets are what was complained of: a card that may lose them is taken to do so."""
+    wrapped: set[Tuple] = field(default_factory=set)
+    """Packets that IPsec carries: policies of the receiver take them."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
     """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 
@@ -351,7 +353,7 @@ class Walker:
         refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None, made_here=True)
         if refused is not None:
             return refused
-        refused = self._portless(at, way, packet)
+        refused = self._portless(at, way, packet) or transforms.sent(self, at, packet, self._out(way), made_here=True)
         if refused is not None:
             return refused
         passage = self.passage(at)
@@ -644,6 +646,9 @@ class Walker:
     # --- forward and send -----------------------------------------------------------------------------------------
 
     def _forward(self, at: At, passage: Passage, way: Way) -> At | End:
+        refused = transforms.checked(self, at, at.packet, "fwd")
+        if refused is not None:
+            return refused
         if at.packet.ttl <= 1:
             text = phrase("circles")
             error = "icmp-time-exceeded" if at.packet.family == 4 else "icmp6-time-exceeded"
@@ -652,7 +657,8 @@ class Walker:
             text = phrase("proxy-missed", port=at.packet.listener)
             return self.stop(at, "socket", Disposition.DROPPED, text, way.lines, packet=at.packet, state=passage.state)
         passage.way = way
-        refused = self._too_big(at, way, at.packet, passage.state, made_here=False)
+        refused = transforms.sent(self, at, at.packet, way.device, made_here=False)
+        refused = refused or self._too_big(at, way, at.packet, passage.state, made_here=False)
         if refused is not None:
             return refused
         passage.packet = replace(passage.packet, ttl=passage.packet.ttl - 1)
@@ -734,6 +740,7 @@ class Walker:
             self.sent_by = (stack, out)
         if link.up is not False and (out == "lo" or link.type in VIRTUAL_TYPES - {"bridge"}):
             passed = frames.egress(self, at, out)  # others send frames to a wire (segment.cross)
+            passed = (traffic.queued(self, passed, out) or passed) if isinstance(passed, At) else passed
             if not isinstance(passed, At):
                 return passed
             at, packet = passed, passed.packet
@@ -776,6 +783,9 @@ class Walker:
         ended = self.hook(at, passage, "INPUT", in_device=at.device, physin=at.physin)
         if ended is not None:
             return ended
+        refused = transforms.checked(self, at, passage.packet, "in")
+        if refused is not None:
+            return refused
         passage.confirm()
         packet = passage.packet
         if way.found.type == "anycast" and packet.tcp_flags == {"SYN"}:
