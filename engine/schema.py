@@ -308,6 +308,11 @@ KINDS: Final[dict[str, Kind]] = {
         {"src": "str", "dst": "str", "sport": "int", "dport": "int", "protocol": "str", "what": "str: as in sighting", "device": "str: it came in by", "count": "int"},
         "engine",
     ),
+    "untranslated": Kind(
+        "A packet that a capture shows leaving a card for the internet with the address of a container behind that machine, and that was not answered (computed).",
+        {"src": "str", "dst": "str", "in_device": "str: the runtime's bridge", "out_device": "str", "network": "str: of the bridge", "protocol": "str"},
+        "engine",
+    ),
     "grown": Kind(
         "A counter, or that of a rule or policy, that is larger in the later of two listings of one text (computed).",
         {"what": "str: counter | rule | policy", "name": "str: of the counter", "table": "str", "chain": "str", "number": "int: of the rule", "spec": "str: of the rule", "target": "str",

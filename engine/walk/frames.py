@@ -58,9 +58,21 @@ def bridge(walker: Walker, at: At, hook: str, ports: tuple[str, str], *, late: b
 
     ``late``: only chains that run after bridge-nf (True) or before it (False), which is at priority 0, registered first and so last of its equals.
     """
-    found = (c for c in at.stack.nftables.on_bridge(hook) if c.hook is not None and late in {None, c.hook.priority > 0})
+    found = (c for c in at.stack.nftables.on_family("bridge", hook) if c.hook is not None and late in {None, c.hook.priority > 0})
     chains = list(found)
     return _run(walker, at, chains, BRIDGE, in_device=ports[0], out_device=ports[1]) if chains else at
+
+
+def bare(walker: Walker, at: At, hook: str, in_device: str, out_device: str) -> At | End:
+    """A hook that ARP passes; ``hook``: ``ingress`` or ``egress`` of a device, or the family (arp, bridge) and its hook."""
+    ruleset = at.stack.nftables
+    family, _, name = hook.rpartition(" ")
+    if family:
+        return _run(walker, at, ruleset.on_family(family, name), BRIDGE, in_device=in_device, out_device=out_device)
+    device = in_device or out_device
+    # Chains of family inet see no ARP.
+    chains = [c for c in ruleset.on_device(name.upper(), device) if c.table.kind == "netdev" and _is_there(walker, at, c, device)]
+    return _run(walker, at, chains, name.upper(), in_device=in_device, out_device=out_device)
 
 
 def _run(walker: Walker, at: At, chains: Iterable[NftChain], hook: str, **devices: str) -> At | End:

@@ -1,6 +1,6 @@
 """Who answers ARP for a next hop, and through which bridge ports a frame gets there.
 
-Source: Linux ``net/ipv4/arp.c`` (arp_process, arp_ignore), ``net/bridge/br_forward.c``.
+Source: Linux ``net/ipv4/arp.c`` (arp_process, arp_ignore), ``net/bridge/br_forward.c``, ``drivers/net/macvlan.c``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FELIX = "cali"
 """Begins the names of calico's workload devices, on which felix switches proxy_arp on."""
+TALKING = frozenset({"", "bridge"})
+"""Modes of macvlan devices that send to each other without the wire ("" = ipvlan, or not shown)."""
 DEAD_PORT_STATES = frozenset({"disabled", "blocking", "listening", "learning"})
 
 
@@ -38,6 +40,8 @@ class Domain:
     """Devices by which frames leave the evidence."""
     asked: set[tuple[str, str, str]] = field(default_factory=set)
     """Devices (or their bridges) whose outside wire was looked at: the other ports of a bridge lead to the same."""
+    shared: set[tuple[str, str, str]] = field(default_factory=set)
+    """Lower devices by which macvlan or ipvlan devices sent: no wire gives a frame back to the device that it came by."""
 
     def path(self, goal: Port) -> list[Port]:
         """Devices from the start to ``goal``, both included."""
@@ -66,7 +70,7 @@ def explore(network: Network, start: Port, next_hop: int, family: int, *, dead: 
         if not dead and not usable(here):
             continue
         for there in _adjacent(network, here, domain, next_hop, family):
-            if there.key not in domain.reached and (dead or usable(there)):
+            if there.key not in domain.reached and there.key not in domain.shared and (dead or usable(there)):
                 domain.reached[there.key] = there
                 domain.came_from[there.key] = here.key
                 queue.append(there)
@@ -74,6 +78,29 @@ def explore(network: Network, start: Port, next_hop: int, family: int, *, dead: 
 
 
 def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, family: int) -> Iterator[Port]:
+    lower = network.lower(here)
+    if lower is not None:
+        yield from _sharing(network, here, lower, domain)
+        if usable(lower):
+            domain.shared.add(lower.key)
+            yield from _wired(network, lower, here, domain, next_hop, family)
+        return
+    if here.key in domain.came_from:
+        yield from network.sharers(here)  # what a device itself sends goes to the wire alone
+    yield from _wired(network, here, here, domain, next_hop, family)
+
+
+def _sharing(network: Network, here: Port, lower: Port, domain: Domain) -> Iterator[Port]:
+    """Devices on the same lower device to which this one's frames go without the wire: both of mode bridge, as all of ipvlan are.
+
+    The stack of the lower device itself is none of them (``macvlan_queue_xmit``).
+    """
+    if here.link.macvlan_mode in TALKING and here.key not in domain.came_from:
+        yield from (port for port in network.sharers(lower) if port.link.macvlan_mode in TALKING)
+
+
+def _wired(network: Network, here: Port, asker: Port, domain: Domain, next_hop: int, family: int) -> Iterator[Port]:  # noqa: PLR0917 - private; what is looked for
+    """What hangs on a device's wire; ``asker``: who sends by it, itself or a device that shares it."""
     stack, link = here.stack, here.link
     if stack.is_bridge(link.name):
         for port in stack.ports.get(link.name, ()):
@@ -90,11 +117,11 @@ def _adjacent(network: Network, here: Port, domain: Domain, next_hop: int, famil
     if peer is not None:
         yield peer
     elif network.is_external(here):
-        domain.open_ends.append(here)
+        domain.open_ends.append(asker)
         wire = (stack.node, stack.name, link.master or link.name)
         if wire not in domain.asked:
             domain.asked.add(wire)
-            yield from _same_wire(network, here, next_hop, family)
+            yield from _same_wire(network, here, asker, next_hop, family)
 
 
 def _same_overlay(network: Network, here: Port, domain: Domain) -> Iterator[Port]:
@@ -110,18 +137,21 @@ def _same_overlay(network: Network, here: Port, domain: Domain) -> Iterator[Port
     yield from mates
 
 
-def _same_wire(network: Network, here: Port, next_hop: int, family: int) -> Iterator[Port]:
-    """Outside devices of other stacks that may be on the same wire: theirs (or their bridge's) subnet holds the next hop, or their stack owns it."""
+def _same_wire(network: Network, here: Port, asker: Port, next_hop: int, family: int) -> Iterator[Port]:
+    """Outside devices of other stacks that may be on the same wire: theirs (or their bridge's) subnet holds the next hop, or their stack owns it.
+
+    Where macvlan or ipvlan devices share a wire, theirs count as well.
+    """
     near: dict[tuple[str, str, str], bool] = {}
     for other in network.external_ports():
-        if other.stack is here.stack:
+        if other.stack in {here.stack, asker.stack} or network.lower(other) is not None:
             continue
         if None not in {here.link.vlan_id, other.link.vlan_id} and here.link.vlan_id != other.link.vlan_id:
             continue  # different tags; an untagged end may be an access port of the other's VLAN
         device = other.link.master or other.link.name
         key = (other.stack.node, other.stack.name, device)
         if key not in near:
-            near[key] = _near(network, here, other, next_hop, family)
+            near[key] = any(_near(network, asker, each, next_hop, family) for each in (other, *network.sharers(other)))
         if near[key]:
             yield other
 
@@ -152,6 +182,16 @@ def _mute(here: Port, holder: NetStack, value: int, family: int) -> bool:
     own = holder.own(value, family)
     mine = here.stack.addresses_of(here.link.master or here.link.name, family)
     return own is not None and any(a.network == own.network for a in mine) and not usable(Port(holder, holder.link(own.device)))
+
+
+def _on_own_wire(network: Network, here: Port, holder: NetStack, value: int, family: int) -> bool:
+    """Whether the holder of an address sends by the very device that this one sends by: only a switch that VEPA asks for sends frames back there."""
+    own = holder.own(value, family)
+    if own is None:
+        return False
+    there = Port(holder, holder.link(own.device))
+    lower, other = network.lower(here) or here, network.lower(there) or there
+    return lower.key == other.key and here.key != there.key and "vepa" not in {here.link.macvlan_mode, there.link.macvlan_mode}
 
 
 def _shares_subnet(here: Port, other: Port, device: str, family: int) -> bool:
@@ -242,7 +282,10 @@ def resolve(network: Network, start: Port, next_hop: int, family: int, source: i
         same = [p for p in found if p.link.mac == mac]
         found = same or found or [p for k, p in domain.reached.items() if k != start.key and p.link.mac == mac and p.stack is not start.stack]
     holders = [] if found else network.holders(next_hop, family)
-    known = any(_apart(start, holder, next_hop, family) or _mute(start, holder, next_hop, family) for holder in holders)
+    known = any(
+        _apart(start, holder, next_hop, family) or _mute(start, holder, next_hop, family) or _on_own_wire(network, start, holder, next_hop, family)
+        for holder in holders
+    )
     known = known or any(port.stack in holders and ignored(port) for port in domain.reached.values())
     # Whoever has the address was collected, and is elsewhere: nobody beyond the evidence answers for it.
     stations = tuple(_distinct(found))

@@ -13,7 +13,7 @@ from engine.inet import to_text
 from engine.model.links import is_overlay
 from engine.model.packet import ICMP
 from engine.phrases import phrase
-from engine.walk import frames, mtu, ndp, ports, traffic, vxlan
+from engine.walk import arp, frames, mtu, ndp, ports, traffic, vxlan
 from engine.walk.layer2 import asked_from, on_link, refusal, resolve, silent, source_prefix, usable
 from engine.walk.misled import misled
 from engine.walk.place import At, End, unheard
@@ -91,10 +91,10 @@ def unheard_of(walker: Walker, at: At, path: list[Port], next_hop: int, packet: 
     if closed is not None:
         ports.note(walker.recorder, closed, packet)
         return unanswered(walker, at, closed.port, Checked(ok=False, by="bridge", summary=closed.summary, lines=line_of(closed.fact)))
-    ended = ndp.unanswered(walker, at, path, next_hop) if packet.family == 6 else None
+    ended = (ndp if packet.family == 6 else arp).unanswered(walker, at, path, next_hop)
     if ended is None:
         return None
-    return told_of(at, replace(ended, packet=packet, errno="", error=unheard(6)[1]))
+    return told_of(at, replace(ended, packet=packet, errno="", error=unheard(packet.family)[1]))
 
 
 def unanswered(walker: Walker, at: At, station: Port, refused: Checked) -> End:
