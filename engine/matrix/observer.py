@@ -252,7 +252,7 @@ class Observer:
     def opaque(self) -> bool:
         """Whether something here is not taken apart into items, so that nobody is taken for equal to it."""
         stack = self.stack
-        if any(stack.facts(kind) for kind in OPAQUE) or incoming(stack) or (stack.facts("nft_ruleset") and stack.nftables.evaluated):
+        if any(stack.facts(kind) for kind in OPAQUE) or incoming(self.network, stack) or (stack.facts("nft_ruleset") and stack.nftables.evaluated):
             return True
         if self.family == 6 or any(link.type == "tun" for link in stack.links.values()) or any(map(drops, stack.facts("qdisc"))):
             return True
@@ -263,7 +263,8 @@ class Observer:
     @cached_property
     def texts(self) -> list[str]:
         """All that is not taken apart, as text."""
-        told = [str(dict(fact.fields)) for facts in (*map(self.stack.facts, OPAQUE), incoming(self.stack)) for fact in facts]
+        told = [str(dict(fact.fields)) for kind in OPAQUE for fact in self.stack.facts(kind)]
+        told += map(str, incoming(self.network, self.stack))
         rulesets = self.stack.facts("nft_ruleset")
         return [*told, *(str(fact.fields.get("text", "")) for fact in rulesets)] if rulesets and self.stack.nftables.evaluated else told
 

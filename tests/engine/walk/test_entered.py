@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engine.facts import HOST, Fact, FactBase
 from engine.matrix.observer import Observer
 from engine.model import build
@@ -41,6 +43,21 @@ def test_what_the_kernel_saw_beats_the_route_back() -> None:
     for kind in ("kernel_trace", "kernel_message"):
         assert drops(seen("n3", "eth0", kind)) == [("rp-filter", "eth0")]
     assert drops(seen("n3", "tunl0")) == []
+
+
+CARD = "09:12:01.000000 IP 10.68.1.9.39122 > 10.64.0.3.9091: Flags [S], seq 1, win 29200, length 0\n"
+
+
+@pytest.mark.parametrize(("command", "text", "dies"), [
+    ("tcpdump -ni eth0 port 9091", CARD, True),
+    ("tcpdump -ni tunl0 port 9091", CARD, False),
+    ("tcpdump -ni any port 9091", CARD.replace(" IP ", " eth0  In  IP "), True),
+    ("tcpdump -ni any port 9091", CARD.replace(" IP ", " tunl0 In  IP "), False),
+    ("tcpdump -ni eth0 port 9091", CARD.replace("10.64.0.3.9091", "10.64.0.5.9091"), False),
+])
+def test_captures_tell_it_as_well(command: str, text: str, dies: bool) -> None:
+    """A capture on the machine that a packet is for shows by which device it came; one on all devices says so itself."""
+    assert drops(*parsed(command, text, "n3")) == ([("rp-filter", "eth0")] if dies else [])
 
 
 def test_what_tells_nothing_of_this_flow() -> None:
