@@ -86,6 +86,8 @@ class Packet:
     mark: int = 0
     size: int = 60
     """Octets of the IP packet."""
+    loose: bool = False
+    """The size stands for whatever the program sends: nobody said how much that is."""
     df: bool = True
     mss: int = 0
     """Of a SYN on walks about sizes: the largest segment that its sender wants to get; 0 = not followed."""

@@ -63,6 +63,7 @@ def error_packet(end: End) -> Packet:
         icmp_type=kind,
         icmp_code=code,
         size=ERROR_HEADERS[packet.family] + min(packet.size, QUOTED[packet.family]),
+        loose=packet.loose,
         inner=packet.tuple(),
         error=end.error,
         tos=packet.tos & RT_TOS | INTERNETWORK_CONTROL if packet.family == 4 else 0,

@@ -201,10 +201,18 @@ class Journey:
         sport = flow.sport or CLIENT_PORT
         if flow.protocol == "icmp":
             return Packet(
-                family, source, to_int(flow.dst), "icmp" if family == 4 else "icmpv6", sport, 0, icmp_type=8 if family == 4 else 128, size=size
+                family,
+                source,
+                to_int(flow.dst),
+                "icmp" if family == 4 else "icmpv6",
+                sport,
+                0,
+                icmp_type=8 if family == 4 else 128,
+                size=size,
+                loose=not flow.size,
             )
         flags = frozenset({"SYN"}) if flow.protocol == "tcp" else frozenset()
-        return Packet(family, source, to_int(flow.dst), flow.protocol, sport, flow.port, flags, size=size)
+        return Packet(family, source, to_int(flow.dst), flow.protocol, sport, flow.port, flags, size=size, loose=not flow.size and not flags)
 
     def _start(self) -> At | None:
         packet = self._packet()
@@ -343,7 +351,8 @@ class Journey:
         # The kernel's own echo replies may be fragmented (icmp_sk_init); they and its resets bear the type of service of what they answer.
         free = packet.protocol in ICMP
         tos = packet.tos if free or reset else 0
-        return Packet(packet.family, packet.dst, packet.src, packet.protocol, *ports, flags, kind, size=size, df=not free, tos=tos)
+        ends = packet.family, packet.dst, packet.src, packet.protocol
+        return Packet(*ends, *ports, flags, kind, size=size, df=not free, tos=tos, loose=packet.loose)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Tri = bool | None
 
+BARE = {4: 28, 6: 48}
+"""Octets of the headers of an IPv4 and IPv6 packet of UDP or ICMP."""
+MOST = 65535
+"""Octets of the largest packet."""
+
 
 class Surroundings(Protocol):
     """What matches ask of the stack they are evaluated on."""
@@ -416,9 +421,12 @@ class Length(NamedTuple):
     high: int
 
     def holds(self, packet: Packet, context: HookContext, around: Surroundings) -> Tri:
-        """Whether the packet's size is in the range."""
+        """Whether the packet's size is in the range; where nobody said how much is sent, anything from the bare headers on may be."""
         del context, around
-        return self.low <= packet.size <= self.high
+        if not packet.loose:
+            return self.low <= packet.size <= self.high
+        least = BARE[packet.family]
+        return False if self.high < least else True if self.low <= least and self.high >= MOST else None
 
 
 class HopLimit(NamedTuple):

@@ -97,13 +97,18 @@ def _ip(wanted: ast.Field, scene: Scene) -> Single:
         "protocol": _protocol(packet),
         "version": 4,
         "hdrlength": 5,
-        "length": packet.size,
+        "length": _length(packet),
         "ttl": packet.ttl,
         "dscp": packet.tos >> 2,
         "ecn": packet.tos & 3,
         "frag-off": 0x4000 if packet.df else 0,
     }.get(wanted.name)
     return Doubt(phrase("ip-field-not-modelled", name=wanted.name)) if found is None else found
+
+
+def _length(packet: Packet, header: int = 0) -> Single:
+    """Octets without those of ``header``; of a packet whose size nobody told they are in doubt."""
+    return Doubt(phrase("size-open")) if packet.loose else packet.size - header
 
 
 def _ip6(wanted: ast.Field, scene: Scene) -> Single:
@@ -115,7 +120,7 @@ def _ip6(wanted: ast.Field, scene: Scene) -> Single:
         "daddr": packet.dst,
         "nexthdr": _protocol(packet),
         "version": 6,
-        "length": packet.size - 40,
+        "length": _length(packet, 40),
         "hoplimit": packet.ttl,
         "dscp": packet.tos >> 2,
         "ecn": packet.tos & 3,
@@ -214,7 +219,7 @@ def _meta(wanted: ast.Field, scene: Scene) -> Single:
         "mark": packet.mark,
         "nfproto": 2 if packet.family == 4 else 10,
         "protocol": _ethertype(packet),
-        "length": packet.size,
+        "length": _length(packet),
         "l4proto": _protocol(packet),
     }.get(name)
     if simple is not None:

@@ -434,3 +434,15 @@ def test_client_of_a_tunnel_that_ends_in_a_container() -> None:
     first = next(f for f in trace.facts if f.kind == "hop")
     assert (first.stack, first.get("in_device"), first.get("out_device")) == ("vpn", "wg0", "eth0")
     assert not any(f.stack == "vpn" for f in walk(world.network(), Flow("", "", "172.18.0.9", "1.1.1.1", 0, "icmp")).facts)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "size", "sees"),
+    [("udp", 0, "depends"), ("icmp", 0, "depends"), ("udp", 40, "connected"), ("udp", 60, "timeout"), ("tcp", 0, "timeout")],
+)
+def test_sizes_that_rules_ask_for(protocol: str, size: int, sees: str) -> None:
+    """A SYN has 60 octets; how much is sent by UDP or ping is up to the program, so that what hangs on it depends."""
+    world = lan()
+    world.stack("router").filter("-A FORWARD -i eth0 -m length --length 60 -j DROP")
+    world.stack("server").listens("udp 0.0.0.0:80", "tcp 0.0.0.0:80")
+    assert world.sees("client", "10.2.0.2", protocol=protocol, size=size) == sees

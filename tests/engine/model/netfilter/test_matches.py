@@ -401,3 +401,12 @@ def test_source_address_of_the_frame() -> None:
 def test_nobody_expected_the_packet() -> None:
     """``-m helper`` speaks of connections that a helper saw coming; a packet sent on its own account belongs to none."""
     assert (holds("-m helper --helper ftp"), holds("-m helper ! --helper ftp")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"), [("0:27", False), ("0:65535", True), ("28:65535", True), ("60", None), ("100:1500", None), ("0:100", None)]
+)
+def test_length_that_nobody_told(words: str, answer: bool | None) -> None:
+    """How much a program sends by UDP or ping is not known unless it was said: only what holds for every size is decided."""
+    packet = replace(UDP, loose=True)
+    assert holds(f"-m length --length {words}", packet) is answer
