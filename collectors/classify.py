@@ -194,6 +194,7 @@ WORDS: Final = {
     "lsof": "lsof",
     "listeners": "socket",
     "docker": "docker",
+    "docker-compose": "docker",
     "podman": "docker",
     "nerdctl": "docker",
     "crictl": "crictl",
@@ -271,6 +272,7 @@ PROGRAMS: Final = (
     "ifconfig",
     "lsmod",
     "docker",
+    "docker-compose",
     "podman",
     "nerdctl",
     "crictl",
@@ -486,7 +488,7 @@ def _format_of(program: str, arguments: list[str]) -> str:
     # Bare names.
     if program == "ipset" and "-n" in arguments:
         return IGNORED
-    if program in {"docker", "podman", "nerdctl"} and not {"inspect", "ps"} & set(arguments):
+    if program in {"docker", "podman", "nerdctl", "docker-compose"} and not {"inspect", "ps", "port"} & set(arguments):
         return IGNORED
     return WORDS[program]
 
@@ -510,7 +512,7 @@ OWN_LINE: Final = (
     r"sysctl[ \t]+-?\w|ss[ \t]+-\w|ss$|lsof[ \t]+-\w|"
     r"nstat\b|netstat[ \t]+-\w|route(?:[ \t]+-\w+)?$|"
     r"arp(?:[ \t]+-\w+)?$|ifconfig|bridge[ \t]+(?:-\w+[ \t]+){0,4}(?:fdb|link|vlan)|brctl[ \t]+show|conntrack[ \t]+-\w|"
-    r"docker[ \t]+(?:network[ \t]+)?(?:inspect|ps)|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps)|"
+    r"docker[ \t]+(?:network[ \t]+|compose[ \t]+)?(?:inspect|ps|port)\b|podman[ \t]+(?:network[ \t]+)?(?:inspect|ps|port)\b|docker-compose[ \t]+ps\b|"
     r"journalctl\b|ufw[ \t]+status|firewall-cmd[ \t]+--(?:list-all|zone)|docker[ \t]+info\b|(?:tail|head|less|grep)[ \t][^\n]{1,60}/var/log/|"
     r"grep[ \t][^\n]{1,40}[ \t]/proc/sys/|"
     r"crictl[ \t]+\w|(?:(?:microk8s[. ]|k3s )?kubectl|oc|k)(?:[ \t]+[^ \t\n]+){0,8}?[ \t]+(?:get|describe)\b|calicoctl[ \t]+(?:get|node)\b|birdcl?\b|"
@@ -540,7 +542,8 @@ HEADING: Final = (
 RANGE_OPTION: Final = r"--(?:cluster-cidr|service-cluster-ip-range|service-cidr|pod-network-cidr)"
 """Options by which a cluster is given its ranges."""
 BARE_PROMPT: Final = (
-    rf"^[ \t]*{TAG}(?:[\[(]?[\w.-]{{1,64}}@[^\n#$>]{{1,80}}[#$]|\[[^\]\n]{{1,80}}\][#$])(?:[ \t\r]*|[ \t](?![^\n]{{0,400}}{RANGE_OPTION})[^\n]{{0,400}})$"
+    rf"^[ \t]*{TAG}(?:[\[(]?[\w.-]{{1,64}}@[^\n#$>]{{1,80}}[#$]|\[[^\]\n]{{1,80}}\][#$])"
+    rf"(?:[ \t\r]*|[ \t](?![^\n]{{0,400}}{RANGE_OPTION})[^\n]{{0,400}})$"
     r"|^[ \t]*(?:/[\w./-]{0,40} [#$]|(?:ba)?sh-\d\.\d{1,2}[#$])(?:[ \t\r]*|[ \t][^\n]{0,400})$|^(?:exit|logout)[ \t\r]*$"
 )
 """A prompt at which nothing was typed, or nothing whose output is of use: the output above ends there."""
@@ -697,7 +700,7 @@ SIGNATURES: Final = (
         "docker",
         (
             r"^CONTAINER ID[ \t]+(?:IMAGE|NAMES)|^NETWORK ID[ \t]+NAME|^NAMES {2,}(?:IMAGE|STATUS|PORTS)\b|"
-            r"^(?:IMAGE|STATUS|PORTS) {2,}[^\n]{0,80}NAMES\b"
+            r"^(?:IMAGE|STATUS|PORTS) {2,}[^\n]{0,80}NAMES\b|^NAME {2,}[A-Z ]{0,60}SERVICE\b|^ {0,40}Name {2,}Command {2,}State {2,}Ports\b"
         ),
     ),
 )
@@ -724,6 +727,7 @@ KEYS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ("docker", frozenset({"Id", "Config"})),
     ("docker", frozenset({"Name", "Driver"})),
     ("docker", frozenset({"name", "driver", "id"})),
+    ("docker", frozenset({"EndpointID", "IPAddress"})),
     ("docker", frozenset({"Id", "Image", "State"})),
     ("crictl", frozenset({"containerId"})),
     ("crictl", frozenset({"status", "info"})),

@@ -32,7 +32,7 @@ def entered(facts: Sequence[Fact]) -> list[Fact]:
 
 def _named(facts: list[Fact]) -> list[Fact]:
     """The facts, what was told of a container by its name alone joined to the one that bears it."""
-    loose = [f for f in facts if f.kind == "container" and not f.get("id") and (f.get("endpoints") or f.get("pid")) and not f.get("ports")]
+    loose = [f for f in facts if f.kind == "container" and not f.get("id") and (f.get("endpoints") or f.get("pid") or f.get("ports"))]
     change: dict[int, Fact | None] = {}
     for fact in loose:
         name = str(fact.get("name", ""))
@@ -41,6 +41,7 @@ def _named(facts: list[Fact]) -> list[Fact]:
             whole = change.get(id(known[0])) or known[0]
             ends = [e for e in fact.get("endpoints", ()) if e.get("address") not in {k.get("address") for k in whole.get("endpoints", ())}]
             joined = {"endpoints": (*(k for k in whole.get("endpoints", ()) if k.get("address")), *ends)} if ends else {}
+            joined |= {"ports": fact.get("ports")} if fact.get("ports") and not whole.get("ports") else {}
             change[id(known[0])] = whole.having(**joined, **({"pid": fact.get("pid")} if fact.get("pid") else {}))
             change[id(fact)] = None
     return [made for f in facts if (made := change.get(id(f), f)) is not None]

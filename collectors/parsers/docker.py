@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from collectors.parsers import composed
 from collectors.parsers.cni import read_config
 from collectors.parsers.emit import Emitter
 from collectors.parsers.invocation import invocation
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 _BRIDGE_OPTION = "com.docker.network.bridge."
 _ANY = "0.0.0.0"  # noqa: S104  how runtimes print "every address"; nothing listens on it here
-_COLUMNS = frozenset({"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "CREATED AT", "STATUS", "STATE", "PORTS", "NAMES", "SIZE", "NETWORKS"})
+_COLUMNS = frozenset({
+    "CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "CREATED AT", "STATUS", "STATE", "PORTS", "NAMES", "SIZE", "NETWORKS", "SERVICE",
+})
 """Columns of ``docker ps``; ``--format 'table …'`` prints some of them in any order."""
 _NETWORKS = re.compile(
     r"(?P<id>[0-9a-z]{12,64})\s+(?P<name>\S+)\s+(?P<driver>bridge|overlay|macvlan|ipvlan|host|null)(?:\s+(?:local|swarm|global))?\s*\Z"
@@ -50,6 +53,8 @@ def parse(source: Source, place: Place) -> list[Fact]:
             _podman_network(out, number, entry)
         elif "cniVersion" in entry and "plugins" in entry:
             _podman_cni_network(out, number, entry)
+        elif entry and all(isinstance(each, dict) and "EndpointID" in each for each in entry.values()):
+            _networks_of(out, number, entry, source.command)
     _claim(out, source.command, whole=read.complete)
     return out.done()
 
@@ -75,6 +80,17 @@ def _claim(out: Emitter, command: str, whole: bool) -> None:
         out.collected("container_networks")
     elif re.search(r"(?:\$\(|`)\s*(?:docker|podman) ps -(?:aq|qa|a -q|q -a)\s*[)`]", command):
         out.collected("containers")
+
+
+def _networks_of(out: Emitter, number: int, entry: dict[str, Any], command: str) -> None:
+    """The networks of one container, cut out of what ``inspect`` printed."""
+    from collectors.parsers import inspected
+
+    call = inspected.asked(command)
+    ends = tuple(_endpoint(name, each) for name, each in entry.items())
+    if call is not None and len(call.names) == 1 and not call.network:
+        fields = {"id": "", "name": call.names[0], "runtime": call.runtime, "state": "running", "endpoints": ends}
+        out.add("container", fields, number, f"container {call.names[0]} {' '.join(str(e.get('address', '-')) for e in ends)}")
 
 
 def _container(out: Emitter, number: int, entry: dict[str, Any], runtime: str) -> None:
@@ -236,6 +252,8 @@ def parse_ps(source: Source, place: Place) -> list[Fact]:
     out = Emitter(source, place)
     call = invocation(source.command, "docker", "podman", "nerdctl")
     runtime = "podman" if call and call.program == "podman" else "docker"
+    if composed.parse(out, source.command, runtime):
+        return out.done()
     starts: dict[str, int] = {}
     whole = False
     for number, line in clean_lines(source.text):
@@ -273,6 +291,8 @@ def _listed_network(out: Emitter, number: int, row: re.Match[str], runtime: str)
 def _columns(line: str) -> dict[str, int]:
     """Column → where it begins, if a line is the heading of ``docker ps``."""
     found = {match[1]: match.start(1) for match in re.finditer(r"(?:^|(?<=\s\s))([A-Z]+(?: [A-Z]+)?)(?=\s{2,}|\s*$)", line)}
+    if "NAME" in found and "SERVICE" in found:
+        found["NAMES"] = found.pop("NAME")  # docker compose ps
     return found if "NAMES" in found and len(found) > 1 and found.keys() <= _COLUMNS else {}
 
 

@@ -55,7 +55,7 @@ def asked(command: str) -> Asked | None:
             template = value if option != "--type" else template
         elif not word.startswith("-"):
             names.append(word)
-    if not template and not re.search(r"\|\s*e?grep\b", command):
+    if not template and not re.search(r"\|\s*(?:e?grep|jq)\b", command):
         return None
     return Asked(runtime, "network" in words[:at], template, () if _SHELL.search(command) else tuple(names))
 
