@@ -270,7 +270,12 @@ class Helper:
         """Forget neighbours and connections, so that all is as in the beginning."""
         _run(["ip", "neigh", "flush", "all"])
         _run(["conntrack", "-F"])
-        self.sysctls({"net.ipv4.route.flush": 1, "net.ipv6.route.flush": 1})
+        self.forget_sizes()
+
+    def forget_sizes(self) -> None:
+        """Forget what is known of paths' MTUs: IPv6 keeps that through a flush by its parameter (``rt6_age_examine_exception``)."""
+        self.sysctls({"net.ipv4.route.flush": 1})
+        _run(["ip", "-6", "route", "flush", "cache"])
 
     # --- counters -------------------------------------------------------------------------------------------------
 
@@ -342,7 +347,6 @@ class Helper:
                     client.setsockopt(*_RECVERR[family], 1)
                 if probe.size:
                     client.setsockopt(*_MTU_DISCOVER[family], _PMTUDISC_DO)
-                    self.sysctls({"net.ipv4.route.flush": 1, "net.ipv6.route.flush": 1})
                 if probe.protocol == "tcp":
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     # A soft error while the SYN is still being sent is only told with the first repetition; the error queue has it at once.

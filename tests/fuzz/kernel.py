@@ -145,7 +145,9 @@ class Kernel:
         return files
 
     def send(self, probe: Probe, sport: int, seconds: float = SHORT) -> Outcome:
-        """Send one probe and see what the client and the counters tell."""
+        """Send one probe and see what the client and the counters tell; a large one finds nobody who knows how little fits."""
+        if probe.size:
+            self._all("forget_sizes", dict.fromkeys(self._stacks, ()))
         sees, _, source = self._all("probe", {probe.stack: (probe, sport, seconds * self._slowness)})[probe.stack]
         moved: set[Moved] = set()
         for counted, accepted in self._all("after", dict.fromkeys(self._stacks, ())).values():
