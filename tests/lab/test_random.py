@@ -19,8 +19,8 @@ from tests.lab import vm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS = range(9_500_000, 9_500_012)
-"""Scenarios of the fixed round: 180 probes."""
+SEEDS = range(95_000_000, 95_000_013)
+"""Scenarios of the fixed round: 195 probes."""
 CASES = sorted((Path(__file__).parents[1] / "fuzz" / "cases" / "debian").glob("*.yaml"))
 
 pytestmark = [pytest.mark.lab, pytest.mark.vm, pytest.mark.xdist_group("vm")]
