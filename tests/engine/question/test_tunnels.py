@@ -16,6 +16,7 @@ NODE = (
     fact("address", "n1", device="eth0", address="192.0.2.10", prefixlen=24, scope="global", family=4),
 )
 OVERLAY = fact("container_network", "n1", name="app", driver="overlay", runtime="docker")
+OTHER = fact("address", "n2", device="eth0", address="192.0.2.55", prefixlen=24, scope="global", family=4)
 ACROSS = "containers on the overlay on different nodes cannot ping each other"
 
 
@@ -38,12 +39,15 @@ SWARM, FLANNEL = [("192.0.2.11", "192.0.2.10", 4789)], [("192.0.2.11", "192.0.2.
     ((filtering("-p tcp -m tcp --dport 2377 -j ACCEPT"),), ACROSS, SWARM),
     ((filtering(), vxlan(type="vxlan", vxlan_port=8472)), ACROSS, FLANNEL),
     ((filtering(), vxlan()), "pods time out across nodes", FLANNEL),
+    ((filtering("-s 192.0.2.77/32 -p udp -m udp --dport 4789 -j ACCEPT"), OVERLAY), ACROSS, [("192.0.2.77", "192.0.2.10", 4789)]),
+    ((filtering(), OVERLAY, OTHER), ACROSS, [("192.0.2.55", "192.0.2.10", 4789)]),
+    ((filtering("-m set --match-set nodes src -j ACCEPT"), OVERLAY), ACROSS, []),
     ((OVERLAY,), ACROSS, []),
     ((filtering("-p tcp -m tcp --dport 22 -j ACCEPT"),), ACROSS, []),
     ((filtering(), OVERLAY), "the container cannot reach the internet", []),
 ])  # fmt: skip
 def test_flows_underneath(facts: tuple[Fact, ...], symptom: str, asked: list[tuple[str, str, int]]) -> None:
-    """The overlay's own UDP port is asked for by a neighbour where a node has an overlay and a filter, and the question is about several nodes."""
+    """The overlay's own UDP port is asked for by another node where a node has an overlay and a filter, and the question is about several nodes."""
     flows = [f for f in understand(symptom, FactBase([*NODE, *facts])).flows if f.outer]
     assert [(f.src, f.dst, f.port) for f in flows] == asked
     assert all(f.protocol == "udp" for f in flows)
