@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SLACK: Final = 0.05
 """Seconds by which clocks may differ, and a packet may be under way."""
 ALL_DEVICES: Final = "any"
+MOST: Final = 40
+"""Captures that are held against each other; a person pastes fewer."""
 _Key = tuple[Any, ...]
 
 
@@ -29,6 +31,10 @@ class _Capture(NamedTuple):
 
     fact: Fact
     packets: Sequence[Fact]
+    keys: frozenset[_Key]
+    """What tells one of its packets from another."""
+    pairs: frozenset[frozenset[str]]
+    """Ends between which it shows packets, on the wire."""
 
     @property
     def device(self) -> str:
@@ -62,7 +68,12 @@ def _captures(base: FactBase) -> list[_Capture]:
     shown: dict[tuple[str, int], list[Fact]] = defaultdict(list)
     for fact in base.of_kind("sighting"):
         shown[fact.node, id(fact.source)].append(fact)
-    return [_Capture(f, shown[f.node, id(f.source)]) for f in base.of_kind("capture") if f.stack == HOST]
+    return [_capture(f, shown[f.node, id(f.source)]) for f in base.of_kind("capture") if f.stack == HOST][:MOST]
+
+
+def _capture(fact: Fact, packets: Sequence[Fact]) -> _Capture:
+    pairs = frozenset(frozenset({header.src, header.dst}) for header in map(_header, packets))
+    return _Capture(fact, packets, frozenset(map(_key, packets)), pairs)
 
 
 def _header(packet: Fact) -> Shown:
@@ -79,12 +90,11 @@ def _key(packet: Fact) -> _Key:
 
 def _missed(base: FactBase, packet: Fact, other: _Capture) -> bool:
     """Whether another machine's capture lacks a packet that it would show, had it arrived."""
-    pair = {_header(packet).src, _header(packet).dst}
-    near = any({_header(p).src, _header(p).dst} == pair for p in other.packets)
-    if not near and not (other.fact.get("empty") and _holds(base, other, _header(packet).dst)):
+    header = _header(packet)
+    near = {header.src, header.dst} in other.pairs
+    if not near and not (other.fact.get("empty") and _holds(base, other, header.dst)):
         return False
-    seen = any(_key(p) == _key(packet) for p in other.packets)
-    return not seen and other.ran(packet) and other.would_show(packet)
+    return _key(packet) not in other.keys and other.ran(packet) and other.would_show(packet)
 
 
 def _answered(base: FactBase, packet: Fact) -> bool:
