@@ -49,27 +49,43 @@ def _handle(walker: Walker, at: At, port: Link) -> At | End:
             return ended
         if passage.packet.dst != before.dst:
             at = replace(at, packet=passage.packet, state=passage.state, device=bridge)
-            way = _way(walker, at, bridge)
-            if way is not None and way.type != "unicast":
-                # IPv6 frames that lead nowhere are dropped without a word (br_nf_pre_routing_finish_ipv6).
-                return replace(walker.unroutable(at, way, passage.packet, passage.state), error="")
-            station = None
-            if way is not None:
-                start = Port(stack, stack.link(bridge))
-                found = resolve(walker.network, start, way.next_hop, passage.packet.family)
-                station = segment.heard_from(walker, start, way.next_hop, found)
-                if station is None:
-                    return segment.unresolved(walker, at, start, way, found.open_ends)
-                ended = segment.unheard_of(walker, at, found.domain.path(station), way.next_hop, passage.packet)
-                if ended is not None:
-                    return ended
+            found = _readdressed(walker, at, bridge)
+            if isinstance(found, End):
+                return found
+            station = found
     passed = frames.bridge(walker, replace(at, packet=passage.packet), "prerouting", (port.name, ""), late=True)
     if not isinstance(passed, At):
         return passed
     passage.packet = passed.packet
-    if station is None or (station.stack is stack and station.link.name == bridge):
+    if station is None or _is_own(station, at, bridge):
         return _up(walker, at, passage, port, called=called)
     return _out(walker, at, passage, bridge, port, station, called=called)
+
+
+def _is_own(station: Port, at: At, bridge: str) -> bool:
+    """Whether a frame is for the bridge itself."""
+    return station.stack is at.stack and station.link.name == bridge
+
+
+def _readdressed(walker: Walker, at: At, bridge: str) -> Port | End | None:
+    """Whom a frame is for after DNAT: the neighbour that the bridge's stack finds for it on the bridge; ``None`` = the stack routes it."""
+    way = _way(walker, at, bridge)
+    if way is None:
+        return None
+    if way.type != "unicast":
+        # IPv6 frames that lead nowhere are dropped without a word (br_nf_pre_routing_finish_ipv6).
+        return replace(walker.unroutable(at, way, at.packet, at.state), error="")
+    start = Port(at.stack, at.stack.link(bridge))
+    found = resolve(walker.network, start, way.next_hop, at.packet.family)
+    station = segment.heard_from(walker, start, way.next_hop, found)
+    if station is None:
+        ended: End | None = segment.unresolved(walker, at, start, way, found.open_ends)
+    else:
+        ended = segment.unheard_of(walker, at, found.domain.path(station), way.next_hop, at.packet)
+    if ended is None:
+        return station
+    # A stack tells only of frames that were for itself (PACKET_HOST in __icmp_send and icmp6_send).
+    return ended if at.station is None or _is_own(at.station, at, bridge) else replace(ended, error="")
 
 
 def _up(walker: Walker, at: At, passage: Passage, port: Link, *, called: bool) -> At | End:
