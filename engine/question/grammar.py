@@ -77,7 +77,14 @@ def read(folded: str, original: str, known: Callable[[str], bool]) -> Roles:
     if not any(m.known for m in failing) and not mutual:
         # Nothing is said to fail: what is said to work is what was asked about.
         targets, loose = targets or [m for m in working if m.side == TARGET], loose or [m for m in working if not m.side]
+    elif not targets and not loose and any(_is_loopback(m) for m in working):
+        # "curl localhost:8080 works, from other machines it is refused": the machine that answers itself is asked by others.
+        targets = [Mention(0, 0, m.text, role="node", port=m.port) for m in working if _is_loopback(m)][:1]
     return _settle(senders, targets, loose, mutual=mutual)
+
+
+def _is_loopback(mention: Mention) -> bool:
+    return mention.role in {"localhost", "itself"} or mention.host.startswith("127.") or mention.host == "::1"
 
 
 def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention], *, mutual: bool) -> Roles:

@@ -130,6 +130,8 @@ def _ask(folded: str, masked: str, error: str, options: Options) -> Ask:
         raise QuestionError(message, f"--port takes a number from 1 to {MAX_PORT}")
     failing = _failing(masked, folded)
     port, spoken = spoken_port(failing)
+    if not port and not any(token.port for token in tokens(failing)):
+        port = _port_that_works(masked, folded)
     hint, hinted = protocol_hint(failing)
     protocol = options.protocol or ("" if options.port and hint == "icmp" else spoken or hint)
     if protocol == "icmp" and (port or options.port) and not options.protocol:
@@ -142,6 +144,17 @@ def _ask(folded: str, masked: str, error: str, options: Options) -> Ask:
         packet_size(folded),
         names_both=bool(options.from_ and options.to),
     )
+
+
+def _port_that_works(masked: str, folded: str) -> int:
+    """The one port that the clauses name that tell what works, where they speak of the machine itself: the same is asked for from elsewhere."""
+    from engine.question.tokens import clauses
+
+    working = ", ".join(folded[a:b] for a, b in clauses(masked) if works(masked, (a, b)))
+    near = any(word in working for word in ("localhost", "127.0.0.1", "[::1]", "itself", "本机", "自己"))
+    ports = {token.port for token in tokens(working) if token.port} | {spoken_port(working)[0]} if near else set()
+    ports.discard(0)
+    return ports.pop() if len(ports) == 1 else 0
 
 
 def _failing(masked: str, folded: str) -> str:
@@ -287,7 +300,9 @@ class _Asking:
         ask = self.heard.ask
         beside = any(m.port for m in goals)
         # "the host can't reach its own 192.168.1.5:3333": both ends were named, one machine though they are.
-        own = any(m.role in {"own-host", "node"} for m in self.heard.roles.senders) and any(m.address and m.port for m in goals)
+        own = any(m.role in {"own-host", "node"} for m in self.heard.roles.senders) and any(m.address and (m.port or ask.port) for m in goals)
+        # "works on localhost:8080, not via the node IP".
+        own = own or (any(m.role == "localhost" for m in self.heard.roles.senders) and any(m.role in {"own-host", "node"} for m in goals))
         named = ask.names_both or own or any(m.role in ("itself", "localhost") for m in goals)
         return ask._replace(port=0 if beside and not self.options.port and not self.heard.names else ask.port, names_both=named)
 

@@ -513,6 +513,29 @@ def test_machines_behind_a_node(device: str, asks: str) -> None:
     assert ask(FactBase(facts), "wifi clients cannot reach the internet") == [f"/[{asks}] > 8.8.8.8:0/icmp"]
 
 
+@pytest.mark.parametrize(
+    ("symptom", "flow"),
+    [
+        ("curl localhost:8080 works but the node's IP 192.168.0.1 does not", "n1/host > 192.168.0.1:8080/tcp"),
+        ("works on localhost:8080, does not work via the node IP", "n1/host > 192.168.0.1:8080/tcp"),
+        (
+            "port 8080 is reachable from the machine itself with 127.0.0.1 but connection refused from other machines",
+            "/[8.8.8.8] > 192.168.0.1:8080/tcp",
+        ),
+        ("curl 127.0.0.1:8080 works, curl from another host is refused", "/[8.8.8.8] > 192.168.0.1:8080/tcp"),
+        ("curl localhost:8080 works, port 9090 of n1 is refused", "/[203.0.113.10] > 192.168.0.1:9090/tcp"),
+        ("curl db:5432 works, 192.168.0.1 does not answer", "/[203.0.113.10] > 192.168.0.1:0/icmp"),
+    ],
+)
+def test_what_works_on_the_machine_itself(symptom: str, flow: str) -> None:
+    """The port that its loopback answers is asked for from elsewhere, unless another one is named; what another machine answers is no such hint."""
+    facts = [
+        fact("netns", "n1", name="host", role="host"),
+        fact("address", "n1", device="eth0", address="192.168.0.1", prefixlen=24, scope="global", family=4),
+    ]
+    assert flow in ask(FactBase(facts), symptom)
+
+
 def test_large_packets_fit_the_device_that_they_leave_by() -> None:
     """A machine knows the MTU of a tunnel that it sends into, and makes no packets that are larger, whatever its card takes."""
     facts = [
