@@ -109,6 +109,17 @@ def test_bystanders(kernel: Kernel) -> None:
     assert judge(probe, prediction, further) != AGREE
 
 
+@pytest.mark.lab
+def test_large_probes_find_no_memory(kernel: Kernel) -> None:
+    """What one large packet taught a stack on its way (its tunnel's MTU) is forgotten before the next is sent."""
+    if why_not():
+        pytest.skip(why_not())
+    scenario = load(next(path for path in CASES if path.stem == "vxlan6-sizes-of-first-packets"))
+    kernel.build(scenario)
+    kernel.collect()
+    assert [kernel.send(scenario.probes[0], FIRST_SPORT + at).sees for at in range(2)] == ["timeout", "timeout"]
+
+
 def test_disagreement_is_seen_and_reduced(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that is wrong (here: one that knows no listeners) is caught, and the scenario shrinks to what shows it."""
     if why_not():
