@@ -30,6 +30,7 @@ WHERE: Final = {
     "link.master": "links:LinkMaster",
     "link.hairpin": "links:LinkHairpin",
     "bridge.port": "links:BridgePort",
+    "vxlan.recreate": "vxlan:VxlanRecreate",
     "xfrm.delete": "transforms:XfrmDelete",
     "tc.qdisc-delete": "traffic:QdiscDelete",
     "tc.filter-delete": "traffic:FilterDelete",

@@ -33,6 +33,7 @@ PARAMETERS = {
     "xfrm.delete": {"dir": "out", "src": "10.1.0.0/24", "dst": "10.2.0.0/24"},
     "tc.qdisc-delete": {"dev": "eth0"},
     "tc.filter-delete": {"dev": "eth0", "side": "ingress", "pref": "1", "type": "u32", "handle": "800::800"},
+    "vxlan.recreate": {"dev": "vx0", "vni": "42", "port": "4789"},
     "bridge.port": {"dev": "eth0", "attribute": "flood", "value": "on"},
     "address.add": {"dev": "eth0", "address": "10.0.0.1/8"},
     "address.delete": {"dev": "eth0", "address": "10.0.0.1/8"},
