@@ -330,6 +330,7 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
     "protocol-number": ("the protocol's number", "协议号"),
     "th-not-modelled": ("th {name} of {protocol} is not modelled", "{protocol} 的 th {name} 未建模"),
     "meta-not-modelled": ("meta {name} is not modelled", "meta {name} 未建模"),
+    "echo-ignored": ("{key} = 1: pings are not answered", "{key} = 1：不应答 ping"),
     "size-open": ("nobody said how many octets are sent", "没有说明发送多少字节"),
     "meta-user": ("meta {name}: the user of the sending program", "meta {name}：发送程序的用户"),
     "device-type": ("the type of device {device}", "设备 {device} 的类型"),

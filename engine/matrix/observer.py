@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.facts import HOST
 from engine.inet import BITS, family_of
 from engine.matrix.items import ANYWHERE, Device, Item, Listing, Mac, Net, host, net, rule_item, span
+from engine.model.links import SHARING_TYPES
 from engine.model.network import Port
 from engine.walk.entered import incoming
 from engine.walk.traffic import drops
@@ -253,6 +254,8 @@ class Observer:
         """Whether something here is not taken apart into items, so that nobody is taken for equal to it."""
         stack = self.stack
         if any(stack.facts(kind) for kind in OPAQUE) or incoming(self.network, stack) or (stack.facts("nft_ruleset") and stack.nftables.evaluated):
+            return True
+        if any(link.type in SHARING_TYPES or self.network.sharers(Port(stack, link)) for link in stack.links.values()):
             return True
         if self.family == 6 or any(link.type == "tun" for link in stack.links.values()) or any(map(drops, stack.facts("qdisc"))):
             return True

@@ -24,6 +24,9 @@ TABLE_NAMES = {"255": "local", "254": "main", "253": "default"}
 PLAIN = frozenset({"0", "0x0", "0x00", "default", "CS0"})
 """Type of service of ordinary packets, as tools print it."""
 
+ROUTED_TOS = 0x1C
+"""Bits of the type of service that routes and policy rules compare."""
+
 ENDING_TYPES = frozenset({"unreachable", "prohibit", "blackhole"})
 """Route types that end a lookup with an error."""
 
@@ -84,6 +87,7 @@ class Key(NamedTuple):
     dport: int = 0
     kernel: bool = False
     """The packet is the kernel's own: no user's socket sends it."""
+    tos: int = 0
 
 
 class Found(NamedTuple):
@@ -106,10 +110,10 @@ class Table:
     by_length: dict[int, dict[int, list[Route]]] = field(default_factory=dict)
 
     def add(self, route: Route) -> None:
-        """Insert a route; of equal prefixes table local's come first, then the lower metric (stable otherwise: ``fib_find_alias``)."""
+        """Insert a route; of equal prefixes table local's come first, then the larger type of service and the lower metric (``fib_find_alias``)."""
         same = self.by_length.setdefault(route.dst.length, {}).setdefault(route.dst.value, [])
         same.append(route)
-        same.sort(key=lambda r: (r.table != "local", r.metric))
+        same.sort(key=lambda r: (r.table != "local", -_service(r.tos), r.metric))
 
     def matches(self, value: int, family: int) -> Iterable[Route]:
         """Routes that cover an address, most specific first, then by metric."""
@@ -244,7 +248,7 @@ class Fib:
             return None
         shortest = rule.fact.fields.get("suppress_prefixlength", -1) if rule.fact else -1
         for route in table.matches(key.dst, key.family) if key.family == 4 else _scored(table, key):
-            if route.tos and route.tos not in PLAIN:
+            if route.tos and not _served(route.tos, key):
                 continue
             if skip is not None and skip(route):
                 continue
@@ -294,11 +298,28 @@ def _rule_matches(rule: PolicyRule, key: Key, sender: Sender | None) -> bool:
         and _port(get("sport"), key.sport)
         and _port(get("dport"), key.dport)
         and not get("l3mdev")
-        and (not get("tos") or get("tos") in PLAIN)
+        and (not get("tos") or _served(str(get("tos")), key))
     )
     # Asked last, and only if all else holds: the answer may be a choice.
     holds = holds and (not get("uidrange") or _of_user(rule, str(get("uidrange")), key, sender))
     return holds != bool(get("invert"))
+
+
+def _service(text: str) -> int:
+    """Type of service as a number; -1 for a name, which rt_dsfield gives and nobody collected."""
+    if not text or text in PLAIN:
+        return 0
+    try:
+        return int(text, 0)
+    except ValueError:
+        return -1
+
+
+def _served(wanted: str, key: Key) -> bool:
+    """Whether a type of service is the wanted one, as far as routes look at it (``fib_dscp_masked_match``); names of rt_dsfield are not known."""
+    if wanted in PLAIN:
+        return True
+    return _service(wanted) == key.tos & ROUTED_TOS
 
 
 def _of_user(rule: PolicyRule, users: str, key: Key, sender: Sender | None) -> bool:

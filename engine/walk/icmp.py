@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.model.packet import Packet, State
+from engine.model.packet import ICMP, Packet, State
 from engine.walk.trace import Disposition
 
 if TYPE_CHECKING:
+    from engine.model.stack import NetStack
     from engine.walk.place import End
 
 RESET_SIZE = 40
@@ -45,6 +46,13 @@ CODES = {
 """Name of an error → ICMP type and code."""
 
 
+def answer_mark(stack: NetStack, packet: Packet, *, kernel: bool) -> int:
+    """Mark of an answer: that of the question where a parameter says so; ``kernel``: no program's socket answers (``IP4_REPLY_MARK``)."""
+    if kernel or packet.protocol in ICMP:
+        return packet.mark if stack.sysctl(f"net.ipv{packet.family}.fwmark_reflect") else 0
+    return packet.mark if packet.protocol == "tcp" and stack.sysctl("net.ipv4.tcp_fwmark_accept") else 0
+
+
 def error_packet(end: End) -> Packet:
     """The answer to a packet that ended with an error."""
     packet, stack = end.packet, end.stack
@@ -52,8 +60,9 @@ def error_packet(end: End) -> Packet:
     taken = end.local or bool(end.turned) or end.disposition is Disposition.DELIVERED
     source = packet.dst if taken or stack.address_type(packet.family, packet.dst) in {"LOCAL", "ANYCAST"} else 0
     if end.error == "tcp-reset":
-        flags = frozenset({"RST", "ACK"})
-        return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, flags, size=RESET_SIZE + 20 * (packet.family == 6))
+        flags, size = frozenset({"RST", "ACK"}), RESET_SIZE + 20 * (packet.family == 6)
+        mark = answer_mark(stack, packet, kernel=True)
+        return Packet(packet.family, packet.dst, packet.src, "tcp", packet.dport, packet.sport, flags, mark=mark, size=size)
     kind, code = CODES.get(end.error, (3, 0) if packet.family == 4 else (1, 0))
     return Packet(
         packet.family,
@@ -63,6 +72,7 @@ def error_packet(end: End) -> Packet:
         icmp_type=kind,
         icmp_code=code,
         size=ERROR_HEADERS[packet.family] + min(packet.size, QUOTED[packet.family]),
+        mark=answer_mark(stack, packet, kernel=True),
         loose=packet.loose,
         inner=packet.tuple(),
         error=end.error,

@@ -18,7 +18,7 @@ from engine.walk.choices import Asked, Choices, replays
 from engine.walk.complained import settled
 from engine.walk.entered import seen_entering
 from engine.walk.errors import seen_as
-from engine.walk.icmp import RESET_SIZE, attached, error_packet
+from engine.walk.icmp import RESET_SIZE, answer_mark, attached, error_packet
 from engine.walk.layer2 import source_prefix
 from engine.walk.place import At, End
 from engine.walk.recorder import Recorder, line_of
@@ -308,6 +308,8 @@ class Journey:
             # The reset to ::1 is routed out by the device of the address that was asked, and ::1 is not there (tcp_v6_send_response).
             self._note_closed(end)
             return "timeout", None
+        if packet.protocol in ICMP and self._echo_ignored(end):
+            return "timeout", None
         self.delivered = end
         answer = self._reply_to(packet, end.stack, reset=closed)
         if answer.icmp_type == 129 and end.stack.fib.lookup(Key(6, packet.dst, iif=end.device)).type == "anycast":
@@ -343,7 +345,7 @@ class Journey:
         self.recorder = self.walker.recorder = kept
         return reset
 
-    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:  # noqa: ARG002 - walks about sizes ask the stack
+    def _reply_to(self, packet: Packet, stack: NetStack, *, reset: bool) -> Packet:
         flags = frozenset({"RST", "ACK"} if reset else {"SYN", "ACK"}) if packet.protocol == "tcp" else frozenset()
         kind = {8: 0, 128: 129}.get(packet.icmp_type, -1)
         ports = (packet.sport, packet.dport) if packet.protocol in {"icmp", "icmpv6"} else (packet.dport, packet.sport)
@@ -352,7 +354,8 @@ class Journey:
         free = packet.protocol in ICMP
         tos = packet.tos if free or reset else 0
         ends = packet.family, packet.dst, packet.src, packet.protocol
-        return Packet(*ends, *ports, flags, kind, size=size, df=not free, tos=tos, loose=packet.loose)
+        mark = answer_mark(stack, packet, kernel=reset)
+        return Packet(*ends, *ports, flags, kind, mark=mark, size=size, df=not free, tos=tos, loose=packet.loose)
 
     def _arrived(self, back: End, good: str) -> str:
         """What the client sees when the answer ended so."""
@@ -512,6 +515,17 @@ class Journey:
         text = phrase("queue-full", port=packet.dport, waiting=waiting, backlog=backlog)
         self.recorder.step("socket", text, "drop", line_of(fitting[0]))
         self._note_socket(end, fitting[0], "queue", "dropped")
+        return True
+
+    def _echo_ignored(self, end: End) -> bool:
+        """Whether a parameter has the stack answer no pings (``icmp_echo``, ``icmpv6_rcv``)."""
+        key = "net.ipv4.icmp_echo_ignore_all" if end.packet.family == 4 else "net.ipv6.icmp.echo_ignore_all"
+        if not end.stack.sysctl(key):
+            return False
+        fact = end.stack.sysctls.get(key)
+        self.recorder.direction = "request"
+        self.recorder.step("socket", phrase("echo-ignored", key=key), "drop", line_of(fact))
+        self._note_socket(end, fact, "echo-ignored", "dropped")
         return True
 
     def _note_closed(self, end: End) -> None:

@@ -225,7 +225,16 @@ def answers(port: Port, value: int, family: int, asker: int | None = None) -> st
     ignore = max(ignored(port).values(), default=0)
     near = asker is None or own.network.holds(asker)
     replies = {1: here, 2: here and near, 3: own.scope != "host", 8: False}.get(ignore, True) and value >> 24 != 127
-    return ("own" if here else "local") if replies else ""
+    return ("own" if here else "local") if replies and not _filtered(stack, name, value, asker) else ""
+
+
+def _filtered(stack: NetStack, device: str, value: int, asker: int | None) -> bool:
+    """Whether arp_filter keeps an answer back: what is sent to who asks would leave by another device, or not at all (``arp_filter``)."""
+    on = stack.sysctl("net.ipv4.conf.all.arp_filter") or stack.device_sysctl(4, device, "arp_filter")[0]
+    if not on or not asker:
+        return False
+    found = stack.fib.lookup(Key(4, asker, value))
+    return found.type != "unicast" or found.route is None or all(h.device != device for h in found.route.hops)
 
 
 def ignored(port: Port) -> dict[str, int]:

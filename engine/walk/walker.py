@@ -44,6 +44,11 @@ MAX_HOPS = 200
 """Stack traversals of one packet, whatever its TTL: bridges do not count it down, and tunnels start anew."""
 
 
+def _first_ttl(stack: NetStack, family: int, device: str) -> int | None:
+    """TTL or hop limit of what a stack sends (``ip4_dst_hoplimit``, ``ip6_dst_hoplimit``), ``None`` if it was not seen."""
+    return stack.sysctl("net.ipv4.ip_default_ttl") if family == 4 else stack.device_sysctl(6, device, "hop_limit")[0]
+
+
 def _described(packet: Packet) -> dict[str, object]:
     """Fields of a ``drop`` fact that tell the packet as it is there."""
     src, dst = to_text(packet.src, packet.family), to_text(packet.dst, packet.family)
@@ -349,6 +354,7 @@ class Walker:
         if packet.error and packet.family == 6 and anycast(way.found, packet.dst):
             text = phrase("anycast-error", dst=to_text(packet.dst, 6))
             return self.stop(at, "socket", Disposition.DROPPED, text, way.lines)
+        packet = replace(packet, ttl=_first_ttl(stack, packet.family, self._out(way)) or packet.ttl)
         at = replace(at, packet=packet)
         refused = self._foreign(at, way) or self._loopback_source(at, way, packet) or self._too_big(at, way, packet, None, made_here=True)
         if refused is not None:
@@ -441,7 +447,7 @@ class Walker:
         What else a nat chain changed, such as the mark, then counts as well, but is no reason by itself (``nf_nat_ipv4_local_fn``).
         """
         now = passage.packet
-        changed = now.dst != before.dst if nat else (now.dst, now.src, now.mark) != (before.dst, before.src, before.mark)
+        changed = now.dst != before.dst if nat else (now.dst, now.src, now.mark, now.tos) != (before.dst, before.src, before.mark, before.tos)
         if not changed:
             return way
         # Groups and link-local addresses stay with their device (ip6_route_me_harder).
@@ -452,7 +458,7 @@ class Walker:
     @staticmethod
     def key(packet: Packet, iif: str = "") -> Key:
         """What the FIB is asked for a packet."""
-        key = Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport)
+        key = Key(packet.family, packet.dst, packet.src or None, iif, "", packet.mark, packet.protocol, packet.sport, packet.dport, tos=packet.tos)
         return key._replace(kernel=True) if packet.error else key
 
     def unroutable(self, at: At, way: Way, packet: Packet, state: State | None) -> End:

@@ -334,3 +334,12 @@ def test_local_and_main_are_one_until_a_rule_is_made(dst: str, one: str, apart: 
         local 172.17.0.1 dev lo scope host
     """
     assert [way(fib(routes, *rules).lookup(key(dst))) for rules in ((), ("5000: from all lookup 100",))] == [one, apart]
+
+
+@pytest.mark.parametrize(("tos", "route", "rule"), [(0, "eth0", "eth0"), (0x10, "eth1", "eth2"), (0xD0, "eth1", "eth2"), (0x18, "eth0", "eth0")])
+def test_type_of_service_of_packets(tos: int, route: str, rule: str) -> None:
+    """Measured: routes and rules compare three bits of it, so that precedence does not count."""
+    found = fib("default dev eth0\n10.2.0.0/16 dev eth0\n10.2.0.0/16 tos 0x10 dev eth1").lookup(key("10.2.0.1", tos=tos))
+    assert way(found).split()[1] == route
+    ruled = fib("default dev eth0\ndefault dev eth2 table 7", "100: from all tos 0x10 lookup 7").lookup(key("10.2.0.1", tos=tos))
+    assert way(ruled).split()[1] == rule

@@ -446,3 +446,51 @@ def test_sizes_that_rules_ask_for(protocol: str, size: int, sees: str) -> None:
     world.stack("router").filter("-A FORWARD -i eth0 -m length --length 60 -j DROP")
     world.stack("server").listens("udp 0.0.0.0:80", "tcp 0.0.0.0:80")
     assert world.sees("client", "10.2.0.2", protocol=protocol, size=size) == sees
+
+
+def test_pings_that_a_stack_ignores() -> None:
+    """Measured: icmp_echo_ignore_all leaves pings unanswered, and nothing else; the parameter is named."""
+    world = lan()
+    world.stack("server").sysctl(icmp_echo_ignore_all=1).listens("tcp 0.0.0.0:80")
+    trace = world.walk("client", "10.2.0.2", protocol="icmp")
+    assert trace.client_sees == "timeout"
+    assert found(trace, "drop", by="echo-ignored").text == "net.ipv4.icmp_echo_ignore_all = 1"
+    assert world.sees("client", "10.2.0.2") == "connected"
+
+
+@pytest.mark.parametrize(("who", "ttl", "sees"), [("client", 1, "EHOSTUNREACH"), ("client", 2, "connected"), ("server", 1, "timeout")])
+def test_ttl_of_what_a_stack_sends(who: str, ttl: int, sees: str) -> None:
+    """Measured: packets start with ip_default_ttl; one that is used up on the way is told to whom sent it, the client or the server."""
+    world = lan()
+    world.stack("server").listens("tcp 0.0.0.0:80")
+    world.stack(who).sysctl(ip_default_ttl=ttl)
+    assert world.sees("client", "10.2.0.2") == sees
+
+
+@pytest.mark.parametrize(
+    ("parameter", "protocol", "port", "sees"),
+    [
+        ("fwmark_reflect", "icmp", 0, "timeout"),
+        ("fwmark_reflect", "tcp", 81, "timeout"),
+        ("fwmark_reflect", "tcp", 80, "connected"),
+        ("tcp_fwmark_accept", "tcp", 80, "timeout"),
+        ("tcp_fwmark_accept", "tcp", 81, "ECONNREFUSED"),
+    ],
+)
+def test_marks_of_answers(parameter: str, protocol: str, port: int, sees: str) -> None:
+    """Measured: answers of the kernel bear the mark of the question with fwmark_reflect, connections with tcp_fwmark_accept; rules then see it."""
+    world = lan()
+    server = world.stack("server").listens("tcp 0.0.0.0:80").sysctl(**{parameter: 1})
+    server.iptables("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j MARK --set-xmark 0x7/0xffffffff")
+    server.rule("5: from all fwmark 0x7 iif lo unreachable")
+    assert world.sees("client", "10.2.0.2", port=port, protocol=protocol) == sees
+
+
+def test_type_of_service_routes_again() -> None:
+    """Measured: what mangle OUTPUT writes into the type of service routes the packet anew; a SYN that is refused then is lost."""
+    world = lan()
+    client = world.stack("client").rule("5: from all tos 0x10 prohibit")
+    client.iptables("*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j TOS --set-tos 0x10/0xff")
+    world.stack("server").listens("tcp 0.0.0.0:80")
+    assert world.sees("client", "10.2.0.2") == "timeout"
+    assert world.sees("client", "10.2.0.2", protocol="icmp") == "connected"

@@ -303,3 +303,15 @@ def test_a_node_with_a_macvlan_device_of_its_own() -> None:
     """By such a device a node reaches containers on the same card, and they answer there."""
     assert shared("bridge", shim=True).sees("n1", "10.1.0.5", protocol="icmp") == "connected"
     assert shared("private", shim=True).sees("n1", "10.1.0.5", protocol="icmp") == "EHOSTUNREACH"
+
+
+def test_arp_filter() -> None:
+    """Measured: with arp_filter a device answers only whom it would send to; a rule that refuses what the answer is for silences it."""
+    world = World()
+    world.stack("n1").device("eth0", "10.1.0.1/24").device("eth1", "10.1.0.7/24").sysctl(conf__all__arp_filter=1)
+    asker = to_int("10.1.0.2")
+    assert [answers(port(world, "n1", device), to_int("10.1.0.1"), 4, asker) for device in ("eth0", "eth1")] == ["own", ""]
+    world.stack("n1").sysctl(conf__all__arp_filter=0)
+    assert answers(port(world, "n1", "eth1"), to_int("10.1.0.1"), 4, asker) == "local"
+    world.stack("n1").sysctl(conf__eth0__arp_filter=1).rule("5: from 10.1.0.0/24 to 10.1.0.0/24 iif lo blackhole")
+    assert answers(port(world, "n1", "eth0"), to_int("10.1.0.1"), 4, asker) == ""
