@@ -82,8 +82,8 @@ class VxlanRecreate(Operation):
                 yield self.site.shell("bridge", "fdb", "append", str(fact.get("mac")), "dev", self.text("dev"), "dst", str(fact.get("dst")))
 
     def commands(self) -> tuple[str, ...]:
-        """``ip link del`` and ``ip link add``, then all that went with the device."""
-        return self._made(self.text("vni"), self.text("port"))
+        """``ip link del`` and ``ip link add``, then all that went with the device; of one that was not seen, first what it has."""
+        return self._made(self.text("vni"), self.text("port")) or self.verify()
 
     def undo(self) -> tuple[str, ...]:
         """The same with the values that it had."""

@@ -70,9 +70,9 @@ def test_the_device_and_all_that_goes_with_it() -> None:
 
 
 def test_a_device_that_was_not_seen() -> None:
-    """Nothing is printed for a device whose options nobody knows."""
+    """A device whose options nobody knows is not taken away: it is looked at."""
     made, base = recreated(*REST)
-    assert (made.commands(), made.undo(), made.apply(base)) == ((), (), None)
+    assert (made.commands(), made.undo(), made.apply(base)) == (("ip -d link show dev vx0",), (), None)
 
 
 @pytest.mark.parametrize(("vni", "port"), [("0", "4789"), ("42", "65536"), ("x", "4789"), ("16777216", "4789")])
