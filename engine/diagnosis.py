@@ -167,6 +167,8 @@ class Diagnoser:
         kept = [m for i, m in enumerate(matches) if i not in gone]
         explained = {id(f) for m in kept if m.rule.id not in FALLBACKS for f in m.facts() if f.kind == "drop"}
         spoken = {n for m in kept if m.rule.id not in FALLBACKS and _on_path(m) for n in _flows(m)}
+        # Of what another node would send through a tunnel only a known fault counts: its answers and listeners are nobody's complaint.
+        spoken |= {n for n, flow in enumerate(self.question.flows) if flow.outer}
         return [m for m in kept if m.rule.id not in FALLBACKS or not (explained & {id(f) for f in m.facts()} or spoken & set(_flows(m)))]
 
     # --- the answer -----------------------------------------------------------------------------------------------
@@ -453,7 +455,8 @@ class Diagnoser:
     def _verdict(self, findings: Sequence[Finding]) -> Verdict:
         if any(f.standing is Standing.ROOT_CAUSE for f in findings):
             return Verdict.CAUSE_FOUND
-        if not self.start.traces or any(t.client_sees != "connected" for t in self.start.traces):
+        asked = [t for t in self.start.traces if not t.flow.outer] or self.start.traces
+        if not asked or any(t.client_sees != "connected" for t in asked):
             return Verdict.INSUFFICIENT_EVIDENCE
         return Verdict.NO_FAULT_FOUND
 

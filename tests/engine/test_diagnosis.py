@@ -450,3 +450,10 @@ def test_which_half_of_a_service_fails() -> None:
     assert "10.2.0.2:80" in first(asked).explanation["en"]
     assert "Service shop/web" in first(asked).explanation["zh"]
     assert "Service" not in first(diagnosed(filtered(FORWARD="DROP"), POLICY)).explanation["en"]
+
+
+@pytest.mark.parametrize(("outer", "found"), [(False, ["flow-stopped"]), (True, [])])
+def test_what_carries_other_flows(outer: bool, found: list[str]) -> None:
+    """A tunnel's own packet that ends somewhere for no known reason is no cause: nobody complained of it."""
+    diagnosis = diagnosed(filtered(FORWARD="DROP"), rule("flow-stopped"), error="timeout", flows=(FLOW._replace(outer=outer),))
+    assert [finding.id for finding in diagnosis.findings] == found
