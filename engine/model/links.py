@@ -25,6 +25,9 @@ SHARING_TYPES = frozenset({"macvlan", "macvtap", "ipvlan", "ipvtap"})
 UNREAL = frozenset({"dummy", "loopback"})
 """Types of devices that hold addresses for their stack, not for a wire."""
 
+UNWALKED = frozenset({"vrf", "macsec"})
+"""Types of devices that do with packets what the walk does not follow: another table for what comes in and goes out, encryption."""
+
 TUNNEL_TYPES = frozenset({"vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "sit"})
 """Device types that carry an overlay."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.inet import to_text
 from engine.model.fib import Key, anycast
-from engine.model.links import VIRTUAL_TYPES, is_overlay
+from engine.model.links import UNWALKED, VIRTUAL_TYPES, is_overlay
 from engine.model.netfilter.ruleset import HOOK_TABLES
 from engine.model.network import Network, Port
 from engine.phrases import phrase, spoken
@@ -512,9 +512,18 @@ class Walker:
 
     # --- arrival --------------------------------------------------------------------------------------------------
 
+    def _say_unwalked(self, stack: NetStack, device: str) -> None:
+        """A device, or the one that it is enslaved to, does what the walk does not follow: said, and passed over."""
+        link = stack.link(device)
+        for each in (link, *([stack.link(link.master)] if link.master else [])):
+            if each.type in UNWALKED:
+                why = phrase("not-modelled", what=f"{each.type} {each.name} ({device})")
+                self.recorder.assume(Unknown(stack.node, stack.name, f"{each.type} {each.name}", f"ip -d link show dev {each.name}", why))
+
     def _arrive(self, at: At) -> At | End:
         stack = at.stack
         link = stack.link(at.device)
+        self._say_unwalked(stack, at.device)
         if at.how == "frame":
             self.recorder.enter(stack, at.device, at.packet)
             if link.up is False:
@@ -738,6 +747,7 @@ class Walker:
     def _transmit(self, at: At, out: str, way: Way) -> At | End:
         stack, packet = at.stack, at.packet
         link = stack.link(out)
+        self._say_unwalked(stack, out)
         limit = mtu.way_limit(stack, way, packet.family)
         if limit is not None and packet.size > limit.octets:
             packet = replace(packet, size=limit.octets)  # the first fragment

@@ -20,7 +20,8 @@ LINK = Fact(
     "link",
     {
         "name": "vx0", "type": "vxlan", "vxlan_id": 42, "vxlan_port": 8472,
-        "vxlan_local": "10.0.0.1", "vxlan_remote": "239.1.1.1", "vxlan_device": "eth0", "vxlan_learning": False, "mac": "02:00:00:00:00:42", "mtu": 1450, "master": "br0",
+        "vxlan_local": "10.0.0.1", "vxlan_remote": "239.1.1.1", "vxlan_device": "eth0", "vxlan_learning": False,
+        "mac": "02:00:00:00:00:42", "mtu": 1450, "master": "br0",
     },
     *HERE,
 )  # fmt: skip

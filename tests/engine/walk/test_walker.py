@@ -590,3 +590,13 @@ def test_unseen_routes_are_named() -> None:
     trace = world.walk("client", "10.2.0.2")
     assert trace.client_sees == "depends"
     assert [(u.node, u.what, u.command) for u in trace.depends] == [("server", "routes", "ip route show table all")]
+
+
+@pytest.mark.parametrize("kind", ["vrf table 10", "macsec sci 2ee94c38dc630001"])
+def test_devices_that_are_not_followed_are_said(kind: str) -> None:
+    """A packet that goes by a VRF's or macsec's device goes on, and the device is named with the command that shows it."""
+    world = lan()
+    router = world.stack("router").device("red", kind=kind)
+    router.devices["eth1"].master = "red"
+    trace = world.walk("client", "10.2.0.2")
+    assert [one.command for one in trace.assumed if one.what.endswith(" red")] == ["ip -d link show dev red"]
