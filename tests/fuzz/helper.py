@@ -57,8 +57,6 @@ NEIGHBOURS = {"retrans_time_ms": 15, "proxy_delay": 0, "delay_first_probe_time":
 """Per device: neighbour failure after 45 ms instead of 3 s, proxies answer at once instead of within 0.8 s, and what was learned is not asked about
 anew 5 s after it was used, amid another probe."""
 NATIVE = "nft list ruleset"
-OCTETS = 60
-"""Size of probes: that of a SYN with the usual options."""
 _PR_SET_PDEATHSIG = 1
 _IP_RECVERR = 11
 _IP_PKTINFO = 8
@@ -91,6 +89,11 @@ class Moved:
 
     def __str__(self) -> str:
         return f"{self.stack}: {self.backend} {self.table} {self.chain} {self.number or 'policy'} {self.target}"
+
+
+def octets(family: int) -> int:
+    """Size of probes that are not about sizes: that of a SYN with the usual options."""
+    return 60 if family == 4 else 80
 
 
 def _run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
@@ -336,7 +339,7 @@ class Helper:
         family = _family(probe.dst)
         ping = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
         kinds = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "icmp": (socket.SOCK_RAW, ping)}
-        octets = (probe.size or OCTETS + 20 * (family == socket.AF_INET6)) - _HEADERS[family]
+        inside = (probe.size or octets(6 if family == socket.AF_INET6 else 4)) - _HEADERS[family]
         with ExitStack() as stack:
             client = stack.enter_context(socket.socket(family, *kinds[probe.protocol]))
             client.setblocking(False)
@@ -353,11 +356,11 @@ class Helper:
                     return self._connect(client, probe, seconds)
                 if ping == socket.IPPROTO_ICMPV6 and probe.protocol == "icmp":
                     # As ping does: a connected socket would look its way up once more, with its source.
-                    client.sendto(_echo_request(sport, family, octets), (probe.dst, 0))
+                    client.sendto(_echo_request(sport, family, inside), (probe.dst, 0))
                 else:
                     client.connect((probe.dst, probe.port))
                     own = client.getsockname()[0]
-                    client.send(_echo_request(sport, family, octets) if probe.protocol == "icmp" else b"?" * octets)
+                    client.send(_echo_request(sport, family, inside) if probe.protocol == "icmp" else b"?" * inside)
                 answer = _answer(client, probe, sport, seconds)
             except TimeoutError:
                 return "timeout", own, ""
@@ -475,9 +478,9 @@ def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _echo_request(identifier: int, family: socket.AddressFamily, octets: int) -> bytes:
+def _echo_request(identifier: int, family: socket.AddressFamily, inside: int) -> bytes:
     """An echo request; the checksum of ICMPv6 is the kernel's affair."""
-    body = struct.pack("!HH", identifier, 1) + b"f" * octets
+    body = struct.pack("!HH", identifier, 1) + b"f" * inside
     kind = 8 if family == socket.AF_INET else 128
     whole = struct.pack("!BBH", kind, 0, 0) + body
     return struct.pack("!BBH", kind, 0, _checksum(whole + b"\0" * (len(whole) % 2))) + body

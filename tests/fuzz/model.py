@@ -17,6 +17,7 @@ from engine.walk.choices import MAX_REPLAYS, replays
 from engine.walk.journey import Journey
 from engine.walk.layer2 import explore
 from engine.walk.trace import Disposition, Flow
+from tests.fuzz.helper import octets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,9 +78,11 @@ def read(files: Mapping[str, bytes]) -> Network:
 
 def predict(network: Network, probe: Probe, sport: int) -> Prediction:
     """Walk a probe, and every course that chance may give it."""
-    flow = Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, size=probe.size, sport=sport)
-    trace = walk(network, flow)
     family = family_of(probe.dst)
+    # How large a SYN is, the model knows.
+    size = probe.size or (0 if probe.protocol == "tcp" else octets(family))
+    flow = Flow("node", probe.stack, probe.src, probe.dst, probe.port, probe.protocol, size=size, sport=sport)
+    trace = walk(network, flow)
     runs = list(replays(lambda choices: Journey(network, flow, 0, choices, "").run()))
     return Prediction(trace.client_sees, tuple(_course(network, run, asked, family) for run, asked in runs), len(runs) < MAX_REPLAYS, trace)
 
