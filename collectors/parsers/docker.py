@@ -306,6 +306,8 @@ def _row(line: str, starts: dict[str, int], runtime: str) -> dict[str, Any] | No
     fields: dict[str, Any] = {"id": identity, "name": name, "runtime": runtime}
     if "IMAGE" in starts:
         fields["image"] = cells["IMAGE"]
+    if cells.get("SERVICE"):
+        fields["labels"] = {"com.docker.compose.service": cells["SERVICE"]}
     state = _STATES.get(status.partition(" ")[0])
     if state:
         fields["state"] = "paused" if "(Paused)" in status else state

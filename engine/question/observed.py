@@ -30,6 +30,9 @@ def completed(heard: Heard, options: Options, inventory: Inventory, notes: Notes
     if attempt is None:
         return heard
     _say(attempt, notes)
+    if not options.from_ and _at_home(attempt) and not any(m.host for m in heard.roles.senders):
+        # Only a machine itself reaches its loopback: the one that the program ran on, whatever else the words speak of.
+        heard = heard._replace(roles=heard.roles._replace(senders=()))
     senders = [options.from_] if options.from_ else [m.host or m.text for m in heard.roles.senders if m.known]
     if not senders or {attempt.node, attempt.stack} & set(senders):
         heard = heard._replace(error=heard.error or ERRORS.get(str(attempt.get("outcome")), str(attempt.get("outcome"))))
@@ -64,7 +67,7 @@ def _called(fact: Fact) -> Sequence[str]:
 
 
 def _names(mention: Mention, fact: Fact) -> bool:
-    return bool({mention.host, mention.text.lower()} & {word.lower() for word in _called(fact)})
+    return bool({mention.host, mention.text.lower()} & {word.lower() for word in _called(fact)}) or (mention.role == "localhost" and _at_home(fact))
 
 
 def _resolved(mention: Mention, inventory: Inventory) -> Mention:
@@ -76,6 +79,11 @@ def _resolved(mention: Mention, inventory: Inventory) -> Mention:
         if found and _names(mention, fact):
             return mention._replace(host=str(found), address=True, known=True)
     return mention
+
+
+def _at_home(attempt: Fact) -> bool:
+    """Whether an attempt asked for the loopback of the machine that it was made on."""
+    return str(attempt.get("address", "")).startswith(("127.", "::1")) or str(attempt.get("name", "")) == "localhost"
 
 
 def _sender(attempt: Fact) -> Mention:

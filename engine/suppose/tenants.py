@@ -157,7 +157,8 @@ class Tenants:
         """A container of a runtime's listing: a stack that was shown, or one more tenant."""
         if fact.get("network_mode") == "host":
             return
-        names = {str(fact.get("name", "")), str(fact.get("id", ""))[:12], str(fact.get("hostname", ""))} - {""}
+        service = str((fact.get("labels") or {}).get("com.docker.compose.service", ""))
+        names = {str(fact.get("name", "")), str(fact.get("id", ""))[:12], str(fact.get("hostname", "")), service} - {""}
         own = _endpoint(fact)
         known = next((t for t in tenants if t.name in names or (own and t.address == own.partition("/")[0])), None)
         lone = [t for t in tenants if t.fact is None and t.shown and re.fullmatch(r"[0-9a-f]{12}|container", t.name)]

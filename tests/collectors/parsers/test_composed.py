@@ -43,6 +43,12 @@ def test_listings(text: str, command: str, expected: list[tuple[object, ...]]) -
     assert told(text, command) == expected
 
 
+def test_service_of_a_container() -> None:
+    """Compose tells which Service of its file a container is: that is what people call it by."""
+    facts = parse(Source("post", COMPOSE_2, "docker compose ps"), Place("n1"))
+    assert [f.get("labels") for f in facts] == [{"com.docker.compose.service": name} for name in ("web", "db")]
+
+
 @pytest.mark.parametrize(("command", "text"), [
     ("docker compose ps", COMPOSE_2), ("docker-compose ps", COMPOSE_1), ("docker port web", "80/tcp -> 0.0.0.0:8082\n"),
     ('docker ps --format "{{.Names}}: {{.Ports}}"', FORMATTED),

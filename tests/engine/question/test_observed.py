@@ -21,6 +21,7 @@ def seen(node: str, stack: str, **fields: Any) -> Fact:
 
 CURL = seen("n1", "pod-a", program="curl", name="db", address="10.2.0.9", port=5433, protocol="tcp", outcome="ECONNREFUSED")
 PING = seen("n1", "web", program="ping", address="192.168.1.11", protocol="icmp", outcome="timeout")
+HOME = seen("n1", HOST, program="curl", name="localhost", protocol="tcp", outcome="reset")
 FINE = seen("n1", "pod-a", program="nc", address="10.2.0.9", port=9999, protocol="tcp", outcome="connected")
 LOOKUP = seen("n1", "pod-a", program="getent", name="shop.example.com", outcome="resolved", addresses=("10.9.9.9",))
 FAILED_LOOKUP = seen("n1", "pod-a", program="nslookup", name="nosuch.example.com", outcome="unresolved", rcode="NXDOMAIN", server="10.96.0.10")
@@ -39,6 +40,8 @@ def flows(question: Question) -> list[str]:
     ("web cannot reach db", {}, CURL, "n1/web > 10.2.0.9:5433/tcp", ""),
     ("pod-a cannot reach db", {}, CURL, "n1/pod-a > 10.2.0.9:5433/tcp", "ECONNREFUSED"),
     ("cannot reach db port 5433", {}, CURL, "n1/pod-a > 10.2.0.9:5433/tcp", "ECONNREFUSED"),
+    ("curl http://localhost:8080 fails, the container runs", {}, HOME, "n1/host > 127.0.0.1:8080/tcp", "reset"),
+    ("pod-a cannot reach localhost:8080", {}, HOME, "n1/pod-a > 127.0.0.1:8080/tcp", ""),
     ("it does not work", {}, PING, "n1/web > 192.168.1.11:0/icmp", "timeout"),
     ("pod-a cannot reach shop.example.com port 80", {}, LOOKUP, "n1/pod-a > 10.9.9.9:80/tcp", ""),
 ])

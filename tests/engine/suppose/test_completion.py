@@ -474,3 +474,14 @@ def test_container_known_by_its_address_alone(tmp_path: Path, banned: str, cause
     text = f"dockerd log:\n{log}# iptables-save | grep f2b\n:f2b-mail - [0:0]\n{rules}"
     symptom = "containers can't resolve anything outside: [resolver] read from DNS server failed, read udp 172.19.0.4:42216->9.9.9.9:53: i/o timeout"
     assert [f.id for f in asked(tmp_path, symptom, **{"post.txt": text}).findings] == cause
+
+
+@pytest.mark.parametrize(("bound", "cause"), [("127.0.0.1", ["bound-to-loopback"]), ("0.0.0.0", [])])
+def test_service_of_compose(tmp_path: Path, bound: str, cause: list[str]) -> None:
+    """What was run in a Service of a compose file is of the container that compose lists for it."""
+    row = 'shop-web-1    nginx:1.25   "/run"     web       2 hours ago   Up 2 hours   0.0.0.0:8080->80/tcp\n'
+    text = f"$ docker compose ps\nNAME          IMAGE        COMMAND    SERVICE   CREATED       STATUS       PORTS\n{row}"
+    text += "$ curl http://localhost:8080\ncurl: (56) Recv failure: Connection reset by peer\n$ docker compose exec web ss -lnt\n"
+    text += f"State   Recv-Q  Send-Q   Local Address:Port   Peer Address:Port\nLISTEN  0       511      {bound}:80     0.0.0.0:*\n"
+    report = asked(tmp_path, "curl http://localhost:8080 gives connection reset by peer, the container runs", **{"post.txt": text})
+    assert [f.id for f in report.findings] == cause
