@@ -65,6 +65,8 @@ class Entry:
     """Source NAT was decided (perhaps: none)."""
     confirmed: bool = False
     seen_reply: bool = False
+    zone: int = 0
+    """Conntrack zone: packets of other zones do not find the entry."""
     diverted: Tuple | None = None
     """The packet as it was when TPROXY gave it to a listener."""
 

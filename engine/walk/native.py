@@ -310,13 +310,17 @@ def _set_value(passage: Passage, place: Place, made: ast.SetValue) -> Outcome:
     base, name = made.key.base, made.key.name
     if (base, name) in ALTERED:
         return _altered(passage, place, made)
-    if (base, name) not in {("meta", "mark"), ("ct", "mark")}:
+    if (base, name) not in {("meta", "mark"), ("ct", "mark"), ("ct", "zone")}:
         rewrites = name in {"saddr", "daddr", "sport", "dport"} or base.startswith("@")
         return _taken(passage, place, show_statement(made), phrase("rewriting")) if rewrites else Flow.ON
     value = _number(passage, place, made.value)
     if not isinstance(value, int):
         return value
     chain, rule = place.chain, place.rule
+    if name == "zone":
+        if not passage.tracked and not made.key.also:
+            passage.zone = value & 0xFFFF
+        return Flow.ON
     if base == "ct":
         if passage.state.entry is not None:
             passage.state.entry.mark = value & 0xFFFFFFFF

@@ -22,7 +22,7 @@ from engine.walk.source6 import select
 from engine.walk.trace import Line, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from engine.model.nft.ruleset import NftChain, NftRule
     from engine.model.stack import NetStack
@@ -81,6 +81,8 @@ class Passage:
         self.recorder = recorder
         self.state = State("")
         self.tracked = False
+        self.zone = 0
+        """Conntrack zone that a rule put the packet into before conntrack saw it (``nf_ct_zone_tmpl``)."""
         self.next_hop = 0
         """Address of the next hop, for MASQUERADE's choice of address."""
         self.skipping: AnyRule | None = None
@@ -107,7 +109,7 @@ class Passage:
         own = packet.tuple()
         # The kernel's tuples hold the ICMP type, so that asking oneself is not taken for answering.
         answer = (packet.protocol, packet.icmp_type) in {("icmp", 0), ("icmpv6", 129)}
-        for entry in self.entries:
+        for entry in self._entries():
             if own == entry.original and not answer:
                 self.state = State("ESTABLISHED" if entry.seen_reply else "NEW", entry)
                 return
@@ -121,12 +123,16 @@ class Passage:
         if answer:
             self.state = State("INVALID")
             return
-        entry = Entry(own, own.inverted())
+        entry = Entry(own, own.inverted(), zone=self.zone)
         self.entries.append(entry)
         self.state = State("NEW", entry)
 
+    def _entries(self) -> Iterator[Entry]:
+        """Entries of the packet's zone."""
+        return (entry for entry in self.entries if entry.zone == self.zone)
+
     def _related(self, packet: Packet) -> State:
-        for entry in self.entries:
+        for entry in self._entries():
             if packet.inner == entry.reply.inverted():
                 return State("RELATED", entry, reply=True)
             if packet.inner == entry.original.inverted():
@@ -243,6 +249,9 @@ class Passage:
         if name in {"NOTRACK", "CT"}:
             if name == "NOTRACK" or "--notrack" in rule.target.options:
                 self.untrack(chain, rule)
+            elif "--zone" in rule.target.options and not self.tracked:
+                zone = rule.target.options["--zone"]
+                self.zone = (self.packet.mark if zone == "mark" else int(zone, 0)) & 0xFFFF
             return None
         if name in {"MARK", "CONNMARK"}:
             self._mark(rule, chain, context)

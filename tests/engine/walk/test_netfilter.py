@@ -593,3 +593,30 @@ def test_to_text_is_used_for_addresses() -> None:
     """Addresses of derived facts are canonical text."""
     drop = found(filtered(forward="DROP").walk("client", "10.2.0.2"), "drop")
     assert (drop.get("src"), drop.get("dst")) == (to_text(0x0A010002), to_text(0x0A020002))
+
+
+@pytest.mark.parametrize(
+    ("rule", "sees"),
+    [
+        ("-A PREROUTING -i eth0 -j CT --zone 5", "timeout"),
+        ("-A PREROUTING -j CT --zone 5", "connected"),
+        ("-A PREROUTING -j CT --notrack", "timeout"),
+    ],
+)
+def test_zones_of_conntrack(rule: str, sees: str) -> None:
+    """Measured: an answer that is in another zone than its question finds no entry, and is INVALID for a bare SYN-ACK."""
+    world = lan()
+    accept = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -i eth0 -j ACCEPT"
+    world.stack("router").iptables(f"*raw\n:PREROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n*filter\n:FORWARD DROP [0:0]\n{accept}")
+    world.stack("server").listens("tcp 0.0.0.0:80")
+    assert world.sees("client", "10.2.0.2") == sees
+
+
+def test_native_zones() -> None:
+    """``ct zone set`` before conntrack does the same."""
+    world = lan()
+    chains = "chain a {\n type filter hook prerouting priority raw; policy accept;\n iif eth0 ct zone set 5\n }\n"
+    chains += 'chain b {\n type filter hook forward priority 0; policy drop;\n ct state established accept\n iifname "eth0" accept\n }'
+    world.stack("router").shows("nft list ruleset", f"table ip z {{\n {chains}\n}}")
+    world.stack("server").listens("tcp 0.0.0.0:80")
+    assert world.sees("client", "10.2.0.2") == "timeout"
