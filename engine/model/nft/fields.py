@@ -359,8 +359,8 @@ def _kind6(wanted: ast.Field, scene: Scene, value: int, device: str) -> str:
 def _fib_device(wanted: ast.Field, scene: Scene, value: int, device: str) -> Single:
     """Device of the route to an address, "" if there is none or it is not the wanted device; routes of other types than unicast count as none."""
     packet, context = scene.packet, scene.context
-    if context.hook == "PREROUTING" and context.in_device == "lo":
-        return "lo"
+    if context.hook in {"INGRESS", "PREROUTING", "INPUT"} and context.in_device == "lo":
+        return "lo"  # nft_fib_can_skip
     found = scene.stack.fib.lookup(_asked(wanted, scene, value)._replace(iif="lo"))
     if found.type == "none" and found.unknown:
         return Doubt(phrase("route-to", dst=to_text(value, packet.family)))

@@ -370,3 +370,11 @@ def test_docker() -> None:
     assert found(made.walk("client", "172.17.0.2", 80), "drop").get("chain") == "raw-PREROUTING"
     out = made.walk("container", "10.2.0.2")
     assert (out.client_sees, found(out, "nat").get("target"), found(out, "nat").get("after")) == ("connected", "MASQUERADE", "10.2.0.1")
+
+
+@pytest.mark.parametrize("hook", ["prerouting", "input"])
+def test_reverse_paths_of_loopback(hook: str) -> None:
+    """Measured: what came in by lo counts as having its way back there, before routing as after it (``nft_fib_can_skip``)."""
+    made = world(f"table ip t {{\n chain c {{\n  type filter hook {hook} priority 0; policy accept;\n  fib saddr . iif oif missing drop\n }}\n}}")
+    made.stack("router").listens("tcp 0.0.0.0:80")
+    assert made.sees("router", "10.1.0.1") == made.sees("router", "127.0.0.1") == "connected"
