@@ -78,6 +78,7 @@ RUNTIME_WORDS: Final = (
 MESH: Final = "100.100.100.100/10"
 """Where every machine of a tailnet has its address (RFC 6598), and the one that is the machine's own for its name server."""
 
+
 class Supposed(NamedTuple):
     """What was added to the evidence."""
 
@@ -672,9 +673,12 @@ class _Node:
             bridge = next((d for d, owns in self.addresses.items() if any(_inside(address, own) for own in owns)), "")
             own = fact.get("runtime") == "docker" and bridge
             for port in fact.get("ports", ()):
-                if port.get("host_port") and is_address(address) and ":" not in address:
+                # Of a container on several networks, a rule that was shown says which address is meant.
+                shown = self.clues.served.get((str(port.get("protocol", "tcp")), int(port.get("host_port") or 0)))
+                target = shown.address if shown is not None else address
+                if port.get("host_port") and is_address(target) and ":" not in target:
                     words = f"-p {port.get('protocol', 'tcp')} --dport {port['host_port']}"
-                    words += f" -j DNAT --to-destination {address}:{port['container_port']}"
+                    words += f" -j DNAT --to-destination {target}:{port['container_port']}"
                     asked = str(port.get("host_ip") or "")
                     only = "" if asked in {"", "0.0.0.0"} or ":" in asked else f"-d {asked}/32 "  # noqa: S104 - read, not bound
                     rule = f"{only}! -i {bridge} {words}" if own else f"{only}-m addrtype --dst-type LOCAL {words}"

@@ -485,3 +485,23 @@ def test_service_of_compose(tmp_path: Path, bound: str, cause: list[str]) -> Non
     text += f"State   Recv-Q  Send-Q   Local Address:Port   Peer Address:Port\nLISTEN  0       511      {bound}:80     0.0.0.0:*\n"
     report = asked(tmp_path, "curl http://localhost:8080 gives connection reset by peer, the container runs", **{"post.txt": text})
     assert [f.id for f in report.findings] == cause
+
+
+def test_the_address_that_a_shown_rule_translates_to(tmp_path: Path) -> None:
+    """A container on two networks is asked by the port that it publishes at the address of the rule that was printed, not at its first one."""
+    post = """$ podman port app
+8080/tcp -> 0.0.0.0:8080
+$ iptables -t nat -S NETAVARK-DN-4B41A3E7C0F1
+-N NETAVARK-DN-4B41A3E7C0F1
+-A NETAVARK-DN-4B41A3E7C0F1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.89.1.7:8080
+$ podman exec app ip addr
+2: eth0@if12: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether 7e:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff link-netnsid 0
+    inet 10.89.0.7/24 brd 10.89.0.255 scope global eth0
+3: eth1@if13: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether 7e:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff link-netnsid 0
+    inet 10.89.1.7/24 brd 10.89.1.255 scope global eth1
+"""
+    facts = supposed(tmp_path, "the published port 8080 of app times out from another machine", post=post)
+    rules = [r.spec for f in facts if f.kind == "netfilter_table" for c in f.get("chains") if c.name == "PREROUTING" for r in c.rules]
+    assert [spec.rpartition(" ")[2] for spec in rules if "--dport 8080" in spec] == ["10.89.1.7:8080"]
