@@ -52,10 +52,11 @@ def run(kernel: Target, scenario: Scenario) -> Iterator[Result]:
     if restores:
         raise KernelError("; ".join(restores))
     network = read(kernel.collect())
+    restless = any(stack.wireguard for stack in scenario.stacks.values())
     for at, probe in enumerate(scenario.probes):
         sport = FIRST_SPORT + 3 * at
         prediction, outcome = predict(network, probe, sport), kernel.send(probe, sport)
-        kind = judge(probe, prediction, outcome)
+        kind = judge(probe, prediction, outcome, restless=restless)
         for again in (1, 2):
             if kind in {AGREE, DEPENDS}:
                 break
@@ -67,25 +68,28 @@ def run(kernel: Target, scenario: Scenario) -> Iterator[Result]:
                 kernel.forget()
             kernel.settle()
             prediction, outcome = predict(network, probe, sport + again), kernel.send(probe, sport + again, LONG)
-            kind = judge(probe, prediction, outcome)
+            kind = judge(probe, prediction, outcome, restless=restless)
         yield Result(kind, probe, "" if kind in {AGREE, DEPENDS} else tell(probe, prediction, outcome))
 
 
-def judge(probe: Probe, prediction: Prediction, outcome: Outcome) -> str:
-    """``agree``, ``depends``, or the class of the disagreement."""
+def judge(probe: Probe, prediction: Prediction, outcome: Outcome, *, restless: bool = False) -> str:
+    """``agree``, ``depends``, or the class of the disagreement.
+
+    ``restless``: some device sends by itself (WireGuard asks for a handshake again every five seconds), so any rule may count any time.
+    """
     if prediction.trace.depends or not prediction.complete:
         return DEPENDS
-    found = [_by_course(probe, course, outcome) for course in prediction.courses]
+    found = [_by_course(probe, course, outcome, restless=restless) for course in prediction.courses]
     if AGREE in found:
         return AGREE
     # Of several courses the one is told that came nearest.
     return next((kind for kind in found if not kind.startswith("sees")), found[0])
 
 
-def _by_course(probe: Probe, course: Course, outcome: Outcome) -> str:
+def _by_course(probe: Probe, course: Course, outcome: Outcome, *, restless: bool) -> str:
     if course.sees != outcome.sees:
         return f"sees: {course.sees}, kernel {outcome.sees}"
-    return _by_rule(probe, course, outcome) or _by_source(course, outcome) or AGREE
+    return _by_rule(probe, course, outcome, restless=restless) or _by_source(course, outcome) or AGREE
 
 
 def _rationed(prediction: Prediction) -> bool:
@@ -93,7 +97,7 @@ def _rationed(prediction: Prediction) -> bool:
     return any(course.request.disposition is Disposition.NO_ROUTE and course.reply is not None for course in prediction.courses)
 
 
-def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
+def _by_rule(probe: Probe, course: Course, outcome: Outcome, *, restless: bool) -> str:
     moved = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved}
     # Policies of native chains do not count.
     if not {place for place in course.ended_by if place[3] or " " not in place[1]} <= moved:
@@ -103,7 +107,7 @@ def _by_rule(probe: Probe, course: Course, outcome: Outcome) -> str:
     ending = {(m.stack, m.table, m.chain, m.number) for m in outcome.moved if m.target in ENDING and m.stack not in _overheard(course, outcome)}
     if ":" in probe.dst and ending and {place[0] for place in ending} <= {place[0] for place in course.translated_by}:
         return ""  # after DNAT of a bridged packet IPv6 sends redirects, and no parameter keeps it from that: other packets than the flow's
-    lost = course.reply is not None and (course.astray or course.reply.disposition is not Disposition.DELIVERED)
+    lost = restless or (course.reply is not None and (course.astray or course.reply.disposition is not Disposition.DELIVERED))
     if ":" in probe.dst and Disposition.NEIGHBOR_FAILED in {course.request.disposition, course.reply.disposition if course.reply else None}:
         return ""  # questions for a neighbour that does not exist pass the same rules
     # ICMP errors about lost answers and lost errors are not walked: the client never learns of them.
