@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from tests.lab.scenario import KubeService, Node, Scenario
 
-KINDS = {"nodes": "Node", "pods": "Pod", "services": "Service", "endpointslices": "EndpointSlice", "namespaces": "Namespace",
-    "networkpolicies": "NetworkPolicy"}
+KINDS = {"configmaps": "ConfigMap", "nodes": "Node", "pods": "Pod", "services": "Service", "endpointslices": "EndpointSlice",
+    "namespaces": "Namespace", "networkpolicies": "NetworkPolicy"}
 
 
 def members(scenario: Scenario) -> list[Node]:
@@ -94,6 +94,11 @@ def _slice(scenario: Scenario, service: KubeService) -> dict[str, Any]:
     return {"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints, "ports": [port]}
 
 
+def _proxy_config(mode: str) -> dict[str, Any]:
+    config = f"apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.244.0.0/16\nmode: {mode}\n"
+    return {"metadata": {"name": "kube-proxy", "namespace": "kube-system"}, "data": {"config.conf": config}}
+
+
 def of(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
     """All objects, by plural."""
     spaces = {scenario.namespace, "kube-system", *(s.name.partition("/")[0] for s in scenario.services)}
@@ -102,6 +107,7 @@ def of(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
         "pods": list(_pods(scenario)),
         "services": [_service(service) for service in scenario.services],
         "endpointslices": [_slice(scenario, service) for service in scenario.services],
+        "configmaps": [_proxy_config(scenario.proxy)] if scenario.proxy == "ipvs" else [],
         "namespaces": [{"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}} for name in sorted(spaces)],
     }
 

@@ -168,12 +168,14 @@ class Scenario:
     finding_node: str = ""
     undo_restores_fault: bool = True
     """Whether the printed undo brings the fault back at once (an undone file matters only when a pod is next created)."""
+    undo_refused: bool = False
+    """Whether the printed undo cannot be run once the remedy has helped: it takes back what is in use then."""
     live: str = ""
     """Machine from which the whole fault is visible without a bundle; "" = none."""
     services: Sequence[KubeService] = ()
     """Services of the cluster; each member's proxy has written them."""
     proxy: str = ""
-    """Mode of kube-proxy on the members: ``iptables`` or ``nftables``."""
+    """Mode of kube-proxy on the members: ``iptables``, ``nftables`` or ``ipvs``."""
     objects: bool = False
     """Whether the API's objects are evidence as well."""
     namespace: str = "default"

@@ -64,9 +64,11 @@ def proxy_files(scenario: Scenario, node: Node) -> dict[str, str]:
     if not (node.member and scenario.proxy):
         return {}
     from benchmarks.kube_proxy import Service, save
-    from tests.kube import nftables
+    from tests.kube import ipvs, nftables
 
     services = [Service(s.name, s.address, s.port, tuple(s.endpoints), s.node_port, s.protocol) for s in scenario.services]
+    if scenario.proxy == "ipvs":
+        return {f"/etc/kubernetes/proxy/{name}": text for name, text in ipvs.files(services).items()}
     if scenario.proxy == "nftables":
         addresses = [link.address.partition("/")[0] for link in node.links.values() if link.address]
         return {"/etc/kubernetes/proxy/nftables": nftables.ruleset(services, addresses)}

@@ -1,7 +1,8 @@
 """What kube-proxy does when it starts: it writes all Services of /etc/kubernetes/proxy, which the lab made from the API's objects.
 
-Usage: kubeproxy sync.  The files are kube-proxy's own input, to the letter: ``iptables`` for iptables-restore --noflush (``iptables.local`` while
-the Services with node ports have the external traffic policy Local), ``nftables`` for nft -f.
+Usage: kubeproxy sync.  Without the modules of IPVS it says in mode ipvs what kube-proxy says, and ends.  The files are kube-proxy's own input, to the
+letter: ``iptables`` for iptables-restore --noflush (``iptables.local`` while the Services with node ports have the external traffic policy Local),
+``nftables`` for nft -f, ``ipvs`` for ipvsadm --restore, with its sets and rules.
 """
 
 from __future__ import annotations
@@ -32,19 +33,47 @@ def policy() -> str:
     return str(next((spec["externalTrafficPolicy"] for spec in reversed(patched) if "externalTrafficPolicy" in spec), "Cluster"))
 
 
+def jump(tables: tuple[str, ...]) -> None:
+    """Lead packets to kube-proxy's chains, if they are not led there yet."""
+    for table, chain, words in JUMPS:
+        if table not in tables:
+            continue
+        has = subprocess.run(f"iptables -w -t {table} -C {chain} {words}", shell=True, capture_output=True, check=False)  # noqa: S602 - fixed words
+        if has.returncode:
+            subprocess.run(f"iptables -w -t {table} -I {chain} {words}", shell=True, check=True)  # noqa: S602 - fixed words
+
+
 def sync() -> None:
     """Write every Service; what is there already is written over."""
     rules = FOLDER / ("iptables.local" if policy() == "Local" else "iptables")
     if rules.exists():
         subprocess.run(["iptables-restore", "--noflush"], input=rules.read_bytes(), check=True)
-        for table, chain, words in JUMPS:
-            has = subprocess.run(f"iptables -w -t {table} -C {chain} {words}", shell=True, capture_output=True, check=False)  # noqa: S602 - fixed words
-            if has.returncode:
-                subprocess.run(f"iptables -w -t {table} -I {chain} {words}", shell=True, check=True)  # noqa: S602 - fixed words
+        jump(("nat", "filter"))
     native = FOLDER / "nftables"
     if native.exists():
         subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], capture_output=True, check=False)
         subprocess.run(["nft", "-f", str(native)], check=True)
+    if (FOLDER / "ipvs").exists():
+        balance()
+
+
+def balance() -> None:
+    """Mode ipvs: the addresses on a dummy device, the services, and what marks their packets."""
+    # The kernel loads the schedulers by itself.
+    if not Path("/sys/module/ip_vs").exists():
+        why = "IPVS proxier will not be used because the following required kernel modules are not loaded: [ip_vs]"
+        sys.exit(f"Can't use the IPVS proxier: {why}")
+    services = (FOLDER / "ipvs").read_text()
+    addresses = {line.split()[2].rpartition(":")[0] for line in services.splitlines() if line.startswith("-A")}
+    subprocess.run(["ip", "link", "add", "kube-ipvs0", "type", "dummy"], capture_output=True, check=False)
+    for address in sorted(addresses):
+        subprocess.run(["ip", "addr", "replace", f"{address}/32", "dev", "kube-ipvs0"], check=True)
+    subprocess.run(["sysctl", "-qw", "net.ipv4.vs.conntrack=1"], check=True)
+    subprocess.run(["ipset", "restore", "-exist"], input=(FOLDER / "ipset").read_bytes(), check=True)
+    subprocess.run(["iptables-restore", "--noflush"], input=(FOLDER / "ipvs.rules").read_bytes(), check=True)
+    jump(("nat",))
+    subprocess.run(["ipvsadm", "-C"], check=True)
+    subprocess.run(["ipvsadm", "--restore"], input=services.encode(), check=True)
 
 
 if __name__ == "__main__":
