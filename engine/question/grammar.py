@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.question import phrases
-from engine.question.tokens import MASK, MASKED_VERB, Token, clauses, holds, occurrences, port_beside, tokens, works
+from engine.question.tokens import MASK, MASKED_VERB, MAX_PORT, Token, clauses, holds, occurrences, port_beside, tokens, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -128,10 +128,16 @@ def _sided(clause: str, original: str, known: Callable[[str], bool]) -> list[Men
 
 
 def _with_port(clause: str, mention: Mention) -> Mention:
-    """A machine with the bare number behind its name as its port."""
+    """A machine with the bare number behind its name as its port, or the one before it that is said to be on it."""
     if not mention.host or mention.port:
         return mention
-    return mention._replace(port=port_beside(clause[mention.end :]))
+    return mention._replace(port=_port_on(clause, mention) or port_beside(clause[mention.end :]))
+
+
+def _port_on(clause: str, mention: Mention) -> int:
+    """The port of "port 443 on web1", which is a port of that machine; 0 if none is said so."""
+    said = re.search(r"\bport (\d{1,5}) (?:on|of|at) (?:(?:the|my|our|node|host|machine|server|vm) )*['\"(]*$", clause[: mention.start])
+    return int(said[1]) if said and 0 < int(said[1]) <= MAX_PORT else 0
 
 
 def _mentions(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
@@ -423,7 +429,7 @@ def _turned(clause: str, mentions: list[Mention]) -> list[Mention]:
 
 def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequence[Marker], *, last: bool) -> str:
     """Side of one mention by what stands before and after it."""
-    if "://" in mention.text or (_lacked(clause, mention) and not (before and before[-1].kind == "from")):
+    if "://" in mention.text or _port_on(clause, mention) or (_lacked(clause, mention) and not (before and before[-1].kind == "from")):
         # What has a scheme is asked for ("connection refused from http://db"), and what somebody lacks.
         return TARGET
     following = clause[mention.end :].lstrip()

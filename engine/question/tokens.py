@@ -172,7 +172,15 @@ def clauses(text: str) -> list[Span]:
 
 def tells_success(text: str) -> bool:
     """Whether a folded clause tells what works, rather than what fails."""
-    return MASK not in text and MASKED_VERB not in text and holds(text, phrases.WORKS) and not any(word in text for word in phrases.FAILS)
+    said = MASK not in text and MASKED_VERB not in text and holds(text, phrases.WORKS) and not any(word in text for word in phrases.FAILS)
+    return said and _nothing().search(text) is None
+
+
+@cache
+def _nothing() -> re.Pattern[str]:
+    """A subject that is denied: "no website is reachable", "none of the pods works"; "works with no problem" denies something else."""
+    denied = r"none|nothing|nobody|neither|no(?! (?:problem|issue|error|trouble|longer|matter|doubt))"
+    return re.compile(rf"\b(?:{denied})\b[^,;]*\b(?:is|are|was|were|works?|can|gets?)\b")
 
 
 @cache

@@ -58,6 +58,11 @@ SENTENCES: list[tuple[str, str, str]] = [
     ("container can't access the internet", "container", "internet"),
     ("web:8080 refuses pod-a", "pod-a", "web"),
     ("web can't be reached by pod-a", "pod-a", "web"),
+    ("port 443 on web is unreachable", "", "web"),
+    ("pod-a cannot connect to port 443 on node1", "pod-a", "node1"),
+    ("since the update no site behind web is reachable from pod-a, connection timed out", "pod-a", "web"),
+    ("none of the replicas of web is reachable from pod-a, node1 works", "pod-a", "web"),
+    ("pod-b works with no problem from node1, pod-a cannot reach web", "pod-a", "web"),
     ("port 80 of web is closed for the frontend container", "frontend", "web"),
     ("web does not accept connections of pod-a on port 80", "pod-a", "web"),
     ("web 无法被 pod-a 访问", "pod-a", "web"),
@@ -125,3 +130,9 @@ def test_a_site_that_is_looked_up_is_no_machine(text: str, role: str) -> None:
     """A well-known site stands for the internet where packets go to it, and for itself where its name is what the complaint is about."""
     roles = read(text, text, NAMES.__contains__)
     assert {m.role for m in (*roles.senders, *roles.targets) if "github" in m.text} <= {role}
+
+
+@pytest.mark.parametrize("text", ["port 443 on web is closed", "port 443 on the host web is closed", "nobody can open port 443 of web"])
+def test_a_port_that_is_said_to_be_on_a_machine(text: str) -> None:
+    """It is that machine's, as the one behind its name is."""
+    assert [(m.host, m.port) for m in read(fold(text), text, NAMES.__contains__).targets] == [("web", 443)]
