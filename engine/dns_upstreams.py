@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.computed.names import LOOPBACK
 from engine.facts import HOST, Fact
 from engine.forwarders import Upstream, upstreams_of, where
 from engine.inet import in_prefix, is_address
-from engine.namefacts import LOOPBACK
 from engine.walk import walk
 
 if TYPE_CHECKING:

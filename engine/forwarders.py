@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.computed.names import LOOPBACK, RESOLV
 from engine.facts import HOST
 from engine.inet import is_address
-from engine.namefacts import LOOPBACK, RESOLV
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -36,7 +36,7 @@ def evidence_of(request: Request) -> Evidence:
 
 def fact_base(evidence: Evidence) -> FactBase:
     """Facts with the kinds that are computed on demand."""
-    from engine.views import EXPANDERS
+    from engine.computed import EXPANDERS
 
     return FactBase(evidence.facts, EXPANDERS)
 

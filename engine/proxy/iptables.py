@@ -6,8 +6,8 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from engine.computed.netfilter import target_of
 from engine.proxy.programmed import Entry, Key, Target
-from engine.views import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,7 +29,7 @@ def test_nodes_come_with_their_namespaces_and_what_is_missing() -> None:
 
 
 def test_an_empty_file_is_missed_by_its_command_and_once() -> None:
-    """A command that failed leaves an empty file: what is missing is said once, with the command and the manifest's reason, and never a blank line."""
+    """A command that failed leaves an empty file: what is missing is said once, with the command and the manifest's reason, not as a blank line."""
     facts = (
         Fact("not_collected", {"what": "routing_rules", "command": "ip -6 -j rule", "reason": "Error: ipv6: address family not supported"}, "n1"),
         Fact("not_collected", {"what": "routing_rules", "command": "ip -6 -j rule", "reason": "nodes/n1/ip_-6_-j_rule is empty"}, "n1"),

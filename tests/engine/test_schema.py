@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.model.network import STACK_KINDS
 from engine.schema import KINDS, fields_of
-from engine.views import EXPANDERS
 
 TYPES = ("str", "int", "float", "bool", "tuple", "dict")
 

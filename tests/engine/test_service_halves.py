@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from collectors.evidence import read_files
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase
 from engine.model import Network, build
 from engine.service_halves import service_halves, told
-from engine.views import EXPANDERS
 from engine.walk.trace import Flow
 
 FILES = {

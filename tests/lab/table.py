@@ -12,9 +12,9 @@ import yaml
 from collectors.classify import from_command
 from collectors.evidence import parser_of
 from collectors.place import Place
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase, Source
 from engine.model import build as model
-from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
 from tests.lab import vm

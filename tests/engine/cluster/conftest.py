@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.cluster import Cluster
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase
-from engine.views import EXPANDERS
 
 LISTED = ("nodes", "pods", "services", "endpointslices", "networkpolicies", "namespaces")
 

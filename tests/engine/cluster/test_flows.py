@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.cluster.flows import called, facts_of, needed
-from engine.facts import Fact, FactBase, Source
+from engine.facts import Fact, Source
 from engine.walk.trace import Flow
 from tests.engine.cluster.conftest import cluster, ends, held, namespace, node, pod, policy, seen, service
 
@@ -294,10 +294,8 @@ def test_needed() -> None:
 
 def test_backends_view() -> None:
     """One fact a port of every Service; nothing without Services."""
-    from engine.views import service_backends
-
-    assert [f.get("full") for f in service_backends(small().facts)] == ["shop/db"]
-    assert list(service_backends(FactBase([]))) == []
+    assert [f.get("full") for f in small().facts.of_kind("service_backends")] == ["shop/db"]
+    assert cluster().facts.of_kind("service_backends") == []
 
 
 def test_sender_seen_inside_a_pod_without_address() -> None:

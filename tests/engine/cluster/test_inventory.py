@@ -6,8 +6,8 @@ from time import process_time
 
 from engine.cluster import Cluster
 from engine.cluster.inventory import pod_range_of
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.cluster.conftest import cluster, ends, held, namespace, node, pod, policy, seen, service
 
 

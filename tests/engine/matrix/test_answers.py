@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.cluster import Cluster
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
 from engine.matrix import Options, matrix
 from engine.matrix.classes import Group, Member
 from engine.model import build
-from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
 from tests.engine.matrix.clusters import DOOR, EXTERNAL, FLAWS, SERVICE, Small

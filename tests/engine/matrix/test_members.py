@@ -11,13 +11,13 @@ import pytest
 
 from engine import pipeline
 from engine.cluster import Cluster
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase
 from engine.matrix import Matrix, Options, matrix
 from engine.matrix.members import members
 from engine.model import build
 from engine.report.matrix import render_matrix, render_matrix_json
 from engine.request import Request
-from engine.views import EXPANDERS
 from tests.engine.matrix.clusters import FLAWS, Small
 from tests.engine.matrix.test_answers import compare
 from tests.engine.walk.world import World

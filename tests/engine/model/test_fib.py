@@ -210,8 +210,9 @@ def test_tables_that_nobody_collected() -> None:
 def test_filtered_listings_leave_routes_out() -> None:
     """What ``ip route show proto bird`` does not list may be in the table all the same; a listing of the whole table decides."""
     shown = [f for f in parsed("ip route show proto bird", "10.1.0.0/24 via 10.0.0.2 dev eth0\n") if f.kind == "route"]
-    for whole, unknown in ((False, ("main",)), (True, ())):
-        found = Fib(shown, (), (), complete=lambda table, whole=whole: whole and table == "main", rules_known=False).lookup(key("10.0.0.2"))
+    wholes: list[tuple[set[str], tuple[str, ...]]] = [(set(), ("main",)), ({"main"}, ())]
+    for listed, unknown in wholes:
+        found = Fib(shown, (), (), complete=listed.__contains__, rules_known=False).lookup(key("10.0.0.2"))
         assert (found.type, found.unknown) == ("none", unknown)
 
 

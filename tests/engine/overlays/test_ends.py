@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.walk.world import World
 
 OVERWRITE = {"flannel.alpha.coreos.com/public-ip-overwrite": "10.0.0.9"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.walk.world import parsed
 
 ENV = "FLANNEL_NETWORK=10.1.0.0/16\nFLANNEL_SUBNET={lease}\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"

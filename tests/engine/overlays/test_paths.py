@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.walk.world import World, parsed
 
 HEAD = "Kernel IP routing table\nDestination     Gateway         Genmask         Flags Metric Ref    Use Iface\n"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.walk.world import World, parsed
 
 LINK = """5: {name}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue {master}state UNKNOWN mode DEFAULT group default

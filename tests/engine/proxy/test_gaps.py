@@ -9,10 +9,10 @@ import pytest
 from benchmarks.kube_proxy import Service, save
 from collectors.evidence import read_files
 from engine.cluster import Cluster
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase
 from engine.model import build
 from engine.proxy.gaps import Proxies, facts_of
-from engine.views import EXPANDERS
 from engine.walk.trace import Flow
 
 DB = Service("shop/db:pg", "10.96.7.7", 5432, ("10.244.1.8:5432", "10.244.1.9:5432"))

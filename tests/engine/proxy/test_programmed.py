@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.kube_proxy import Service, save, services
 from collectors.evidence import read_files
+from engine.computed import EXPANDERS
 from engine.facts import HOST, FactBase
 from engine.model import build
 from engine.proxy import Key, Proxy, read
-from engine.views import EXPANDERS
 from tests.kube.nftables import ruleset
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ NAMED = [
 ]
 UNNAMED = [
     "5 s delay in lookups", "DNS lookups are slow from pods", "sometimes name resolution takes 5 seconds in pod web",
-    "pod web cannot resolve external names", "containers cannot resolve anything", "my pod fails to resolve every name", "容器里域名解析失败", "DNS 解析慢，5秒延迟", "Temporary failure in name resolution",
+    "pod web cannot resolve external names", "containers cannot resolve anything", "my pod fails to resolve every name",
+    "容器里域名解析失败", "DNS 解析慢，5秒延迟", "Temporary failure in name resolution",
 ]
 OTHERS = ["http requests are slow", "pod cannot reach db: i/o timeout", "connection refused", "web 访问 db 很慢", "redigo: pool exhausted"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.facts import FactBase
 from engine.remedies import OPERATIONS, Site
-from engine.views import EXPANDERS
 from tests.engine.walk.world import parsed
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from collectors.containers import merged
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.remedies.conftest import operation
 from tests.engine.remedies.test_netfilter import specs
 from tests.engine.walk.world import parsed

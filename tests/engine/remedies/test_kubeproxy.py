@@ -6,11 +6,11 @@ import pytest
 
 from benchmarks.kube_proxy import Service, save
 from collectors.evidence import read_files
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase
 from engine.model import build
 from engine.proxy import Key, read
 from engine.remedies import OPERATIONS, Operation, Site
-from engine.views import EXPANDERS
 from tests.kube.nftables import ruleset
 
 ASKED = {"address": "10.96.7.7", "port": "5432", "protocol": "tcp", "targets": "10.244.1.8:5432 10.244.1.9:5432", "wrong": "10.244.1.77:5432"}

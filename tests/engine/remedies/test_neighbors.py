@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.facts import FactBase
-from engine.views import EXPANDERS
 from tests.engine.remedies.conftest import Space, operation
 from tests.engine.walk.world import parsed
 

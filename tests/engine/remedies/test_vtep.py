@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.errors import RuleError
 from engine.facts import Fact, FactBase
-from engine.views import EXPANDERS
 from tests.engine.remedies.conftest import Space, operation
 from tests.engine.walk.world import World
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.computed import EXPANDERS
 from engine.facts import Fact, FactBase, Source
 from engine.model import build
-from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
 from tests.engine.walk.world import World, found

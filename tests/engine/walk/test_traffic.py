@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.walk.test_wires import lan
-from tests.engine.walk.world import World, found
+from tests.engine.walk.world import World, found, lan
 
 FILTER = (
     "filter protocol ip pref 1 flower chain 0\nfilter protocol ip pref 1 flower chain 0 handle 0x1\n  eth_type ipv4\n"

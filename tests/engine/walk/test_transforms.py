@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.walk.test_wires import lan
-from tests.engine.walk.world import World, found
+from tests.engine.walk.world import World, found, lan
 
 BLOCK = "src 10.1.0.0/24 dst 10.2.0.2/32 {more}\n\tdir {dir} action block priority 10 ptype main"
 WRAP = "src 10.1.0.0/24 dst 10.2.0.0/24\n\tdir {dir} priority 20 ptype main\n\ttmpl src 10.2.0.1 dst 10.2.0.2\n\t\tproto esp reqid 1 mode tunnel"

@@ -14,10 +14,10 @@ from zlib import crc32
 from collectors.classify import from_command
 from collectors.evidence import parser_of
 from collectors.place import Place
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase, Source
 from engine.inet import prefix
 from engine.model import Network, build
-from engine.views import EXPANDERS
 from engine.walk import walk
 from engine.walk.trace import Flow
 

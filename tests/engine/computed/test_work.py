@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed.work import balances, rollouts
 from engine.facts import Fact, FactBase
-from engine.workfacts import balances, rollouts
 
 SERVICE = Fact("service", {
     "namespace": "default", "name": "web", "cluster_ips": ("10.96.0.7",), "selector": {"app": "web"}, "ports": ({"port": 80, "name": "grpc"},),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed.mtu_gaps import mtu_gaps
 from engine.facts import Fact, FactBase
-from engine.mtu_gaps import mtu_gaps
 
 
 def link(name: str, mtu: int, stack: str = "host", **more: Any) -> Fact:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.contested import contested
+from engine.computed.contested import contested
 from engine.facts import Fact, FactBase
 
 MAC, RIVAL = "02:42:ac:11:00:02", "02:42:e3:58:06:41"

@@ -49,7 +49,7 @@ def _rules(base: FactBase) -> Iterator[_Row]:
 
 
 def _of_table(fact: Fact) -> Iterator[_Row]:
-    from engine.views import target_of
+    from engine.computed.netfilter import target_of
 
     place = tuple(fact.get(name) for name in ("backend", "family", "table"))
     common = {"backend": fact.get("backend", ""), "table": fact.get("table"), "family": fact.get("family", 4)}

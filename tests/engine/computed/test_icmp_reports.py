@@ -6,8 +6,8 @@ from typing import Any
 
 from collectors.parsers import attempts, tcpdump
 from collectors.place import Place
+from engine.computed import EXPANDERS
 from engine.facts import HOST, Fact, FactBase, Source
-from engine.views import EXPANDERS
 
 PINGED = """\
 PING 10.20.0.5 (10.20.0.5) 56(84) bytes of data.

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed.names import dns_loops, own_names, resolvers, taken_names
 from engine.facts import Fact, FactBase
-from engine.namefacts import dns_loops, own_names, resolvers, taken_names
 
 STUB = Fact("dns_config", {"nameservers": ("127.0.0.53",), "search": (), "options": (), "file": "/etc/resolv.conf"}, "n1")
 REAL = Fact("dns_config", {"nameservers": ("10.0.0.2",), "search": (), "options": (), "file": "/run/systemd/resolve/resolv.conf"}, "n1")

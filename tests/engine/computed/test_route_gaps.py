@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed.route_gaps import route_gaps
 from engine.facts import Fact, FactBase
-from engine.route_gaps import route_gaps
 
 WHOLE = Fact("collected", {"what": "routes", "scope": "main", "family": 4}, "n1")
 DEFAULT = Fact("route", {"dst": "0.0.0.0/0", "family": 4, "type": "unicast", "device": "eth0", "gateway": "192.0.2.1"}, "n1")

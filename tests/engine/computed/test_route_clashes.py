@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed.route_clashes import route_clashes
 from engine.facts import Fact, FactBase
-from engine.route_clashes import route_clashes
 
 BRIDGE = "br-0123456789ab"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bpf import Shown, shows
+from engine.computed.bpf import Shown, shows
 
 VXLAN = Shown("10.0.0.1", "10.0.0.2", "udp", 0, 4789)
 PING = Shown("10.0.0.1", "10.0.0.2", "icmp", 0, 0)

@@ -8,8 +8,8 @@ import pytest
 
 from collectors.parsers.tcpdump import parse
 from collectors.place import Place
+from engine.computed.untranslated import untranslated
 from engine.facts import HOST, Fact, FactBase, Source
-from engine.untranslated import untranslated
 
 OUT = "14:00:00.000001 IP 172.17.0.2 > 1.1.1.1: ICMP echo request, id 7, seq 0, length 64\n"
 BACK = "14:00:00.000002 IP 1.1.1.1 > 172.17.0.2: ICMP echo reply, id 7, seq 0, length 64\n"

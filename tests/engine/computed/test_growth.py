@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.evidence import read
-from engine.growth import grown
+from engine.computed.growth import grown
 from engine.pipeline import fact_base
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.computed.local_ports import rooms
 from engine.facts import Fact, FactBase
-from engine.local_ports import rooms
 
 NARROW = Fact("sysctl", {"key": "net.ipv4.ip_local_port_range", "value": "40000 40009"}, "n1")
 

@@ -9,8 +9,8 @@ import pytest
 from collectors.parsers import iproute
 from collectors.parsers.tcpdump import parse
 from collectors.place import Place
+from engine.computed.passages import lost_between, lost_inside
 from engine.facts import HOST, Fact, FactBase, Source
-from engine.passages import lost_between, lost_inside
 
 VXLAN = "{at} IP 192.0.2.1.5555 > 192.0.2.2.4789: VXLAN, flags [I] (0x08), vni 257\nIP 10.0.0.7 > 10.0.0.9: ICMP echo request, id 1, seq 1\n"
 OTHER = "{at} IP 192.0.2.1.7946 > 192.0.2.2.7946: UDP, length 62\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from engine.bpf import Shown, shows
+from engine.computed.bpf import Shown, shows
 from engine.facts import HOST, Fact
 from engine.inet import in_prefix, is_address, prefix
 
