@@ -291,7 +291,10 @@ def _qualifier() -> re.Pattern[str]:
 
 
 def _joined(clause: str, mentions: list[Mention]) -> list[Mention]:
-    """Merge neighbours that name one machine: "pod web", "web pod", "node1 上的 pod", "pods on node1"."""
+    """Merge neighbours that name one machine: "pod web", "web pod", "node1 上的 pod", "pods on node1".
+
+    What is one by now may be one with its neighbour again: "nodePort on | node node1 | (10.0.0.1)".
+    """
     merged: list[Mention] = []
     for mention in mentions:
         last = merged[-1] if merged else None
@@ -300,7 +303,7 @@ def _joined(clause: str, mentions: list[Mention]) -> list[Mention]:
             merged[-1] = both
         else:
             merged.append(mention)
-    return merged
+    return merged if len(merged) == len(mentions) else _joined(clause, merged)
 
 
 def _merge(left: Mention, right: Mention, gap: str) -> Mention | None:
@@ -367,7 +370,7 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
         previous = sided[-1] if sided else None
         left = previous.end if previous else 0
         right = mentions[index + 1].start if index + 1 < len(mentions) else len(clause)
-        before = [m for m in marks if left <= m.start and m.end <= mention.start]
+        before = [m for m in marks if left <= m.start and m.end <= mention.start and not _in_heading(clause, m, mention)]
         after = [m for m in marks if mention.end <= m.start and m.end <= right]
         side = _side(clause, mention, before, after, last=index + 1 == len(mentions))
         if not side and previous and clause[left : mention.start].strip() in phrases.CONJUNCTIONS:
@@ -378,6 +381,12 @@ def _assign(clause: str, mentions: Sequence[Mention], marks: Sequence[Marker]) -
         if not sided[index].side and gap in phrases.CONJUNCTIONS:
             sided[index] = sided[index]._replace(side=sided[index + 1].side)
     return _opposite(_fetched(clause, _turned(clause, sided)))
+
+
+def _in_heading(clause: str, mark: Marker, mention: Mention) -> bool:
+    """Whether a preposition has its noun before a colon: "kube-proxy in ipvs mode: web times out" puts web in no place."""
+    gap = clause[mark.end : mention.start]
+    return clause[mark.start : mark.end] in {"on", "in"} and re.search(r"\w:\s", gap) is not None and not _is_gap(gap)
 
 
 @cache

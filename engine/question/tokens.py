@@ -172,8 +172,17 @@ def clauses(text: str) -> list[Span]:
 
 def tells_success(text: str) -> bool:
     """Whether a folded clause tells what works, rather than what fails."""
-    said = MASK not in text and MASKED_VERB not in text and holds(text, phrases.WORKS) and not any(word in text for word in phrases.FAILS)
-    return said and _nothing().search(text) is None
+    if MASK in text or MASKED_VERB in text or any(word in text for word in phrases.FAILS) or _nothing().search(text):
+        return False
+    return holds(text, phrases.WORKS) or _lives().fullmatch(text) is not None
+
+
+@cache
+def _lives() -> re.Pattern[str]:
+    """A clause that says of something that it runs, and nothing else: "the pods run", "both containers are up"; "not running" says the reverse."""
+    subject = r"(?:(?!(?:not|never|no|none|when|if|only|until|once|after)\b)[\w./-]+ ){1,5}?"
+    state = r"(?:(?:is|are) (?:all |both |still )?(?:up(?: and running)?|running|alive|healthy|ready)|(?:all |both |still )?(?:run|runs|running))"
+    return re.compile(rf"\s*{subject}{state}\s*|[^没未不]*(?:在运行|运行中)\s*")
 
 
 @cache

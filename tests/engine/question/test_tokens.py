@@ -230,6 +230,19 @@ def test_clauses_that_tell_what_works() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("the pods run", True), ("both containers are up and running", True), ("pod 都在运行", True), ("the pods do not run", False),
+        ("docker is not running", False), ("no pods are running", False), ("when docker is running", False), ("web only runs", False),
+        ("pod 没在运行", False), ("web runs into trouble", False), ("the server is running out of ports", False), ("running", False),
+    ],
+)
+def test_what_is_said_to_run(text: str, told: bool) -> None:
+    """A clause tells what works if it says that something runs and no more: not its contrary, a condition, or another sense of the verb."""
+    assert tells_success(text) is told
+
+
+@pytest.mark.parametrize(
     ("text", "gone"),
     [
         ("lookup db on 10.96.0.10:53: x", "lookup db on"), ("from 10.1.0.1 icmp_seq=1 x", "10.1.0.1"), ("跨节点访问", "节点"), ("pod-to-pod", "-to-"),
