@@ -25,6 +25,8 @@ OWN_IPAM: Final = ("calico-node", "cilium", "weave-net", "aws-node", "azure-", "
 FLANNEL: Final = "flannel.alpha.coreos.com/"
 DOCKER_DEFAULT: Final = "172.17.0.0/16"
 """Subnet that docker gives to docker0 unless it is told otherwise."""
+BLOCK: Final = 26
+"""Length of the smallest block that plug-ins give to a node unless they are told otherwise (calico's)."""
 CNI_BRIDGES: Final = ("cni0", "cbr0", "kube-bridge")
 PODMAN: Final = "10.88.0.0/16"
 """Subnet of podman's own network, which is the same on every machine and reached from none."""
@@ -167,7 +169,8 @@ def _docker_bridge(cluster: Cluster, pod: Pod) -> dict[str, Any] | None:
     """How an address is known to be from docker's bridge; ``None`` if it is not, or if that bridge is the cluster's network."""
     address, host = pod.ips[0], cluster.host_of(pod.node)
     held = _bridge_of(cluster, host, "docker0") if host else None
-    if not in_prefix(address, str(held.net) if held is not None else DOCKER_DEFAULT):
+    subnet = str(held.net) if held is not None else DOCKER_DEFAULT
+    if not in_prefix(address, subnet) or _routed_past_docker(cluster, pod, prefix(subnet)):
         return None
     if _inside(cluster, pod) or any(r.what == "pod" and in_prefix(address, r.cidr) for r in cluster.ranges):
         return None
@@ -182,9 +185,27 @@ def _docker_bridge(cluster: Cluster, pod: Pod) -> dict[str, Any] | None:
     return {"known_by": "default", "subnet": DOCKER_DEFAULT}
 
 
+def _routed_past_docker(cluster: Cluster, pod: Pod, subnet: Prefix) -> bool:
+    """Whether the narrowest route to a pod within docker's subnet leaves by another device: of its machine, else (if not shown) of any.
+
+    A network plug-in may have that subnet for its own, or a part of it; docker0 then does not hold the address.
+    """
+    host, address = cluster.host_of(pod.node), prefix(pod.ips[0])
+    routes = [f for f in cluster.facts.of_kind("route") if f.stack == HOST and f.get("device") and f.node == (host or f.node)]
+    held = [(net.length, f.get("device")) for f in routes for net in _nets([f.get("dst")]) if subnet.covers(net) and net.covers(address)]
+    narrowest = max((length for length, _ in held), default=0)
+    return bool(held) and all(device != "docker0" for length, device in held if length == narrowest)
+
+
 def _on_several(cluster: Cluster) -> bool:
-    """Whether pods of several nodes have addresses of docker's default subnet."""
-    return len({p.node for p in _own(cluster) if in_prefix(p.ips[0], DOCKER_DEFAULT)}) > 1
+    """Whether pods of several nodes share a block of docker's default subnet, as the bridges of machines do that each count from the bottom.
+
+    A plug-in gives every node blocks of its own, or addresses of the nodes' own network.
+    """
+    if any(in_prefix(address, DOCKER_DEFAULT) for node in cluster.nodes.values() for address in node.addresses):
+        return False
+    held = {(str(prefix(f"{p.ips[0]}/{BLOCK}")), p.node) for p in _own(cluster) if in_prefix(p.ips[0], DOCKER_DEFAULT)}
+    return len(held) > len({block for block, _ in held})
 
 
 def _bridge_of(cluster: Cluster, host: str, name: str) -> _Held | None:

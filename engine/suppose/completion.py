@@ -39,6 +39,8 @@ from engine.suppose.tenants import inside as _inside
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from engine.inet import Prefix
+
 
 LAN: Final = "192.0.2"
 """Network of a card whose address nobody showed (RFC 5737)."""
@@ -243,7 +245,7 @@ class _Node:
         if not spoken and not shown and re.search(r"\bcontainers?\b|容器", self.symptom):
             spoken = {"docker"}
         for name, own, runtime in BRIDGES:
-            said = any(_inside(address, own) for address in (*inner, *self.named)) if own else False
+            said = any(_inside(address, own) for address in (*inner, *self._unrouted(own))) if own else False
             if name in USUAL_BRIDGES and runtime not in shown and (said or runtime in spoken):
                 self.clues.devices.setdefault(name, None)
         for number, own in enumerate((*within, *self._called(spoken))):
@@ -252,6 +254,12 @@ class _Node:
             if not any(_inside(own.partition("/")[0], net) for net in (*known, *held) if net):
                 self.clues.devices.setdefault(f"{UNSEEN_BRIDGE}{number}", None)
                 self.clues.subnets.setdefault(f"{UNSEEN_BRIDGE}{number}", str(prefix(own)))
+
+    def _unrouted(self, own: str) -> list[str]:
+        """Addresses that the symptom names and that no route of the node claims for another device within a bridge's usual subnet."""
+        subnet = prefix(own)
+        nets = [net for f in self.facts.at("route", self.node, HOST) for net in _prefixes(f.get("dst"))]
+        return [a for a in self.named if not any(subnet.covers(net) and net.covers(prefix(a)) for net in nets)]
 
     def _called(self, spoken: Collection[str | None]) -> list[str]:
         """Addresses with length that the symptom names and that docker gives to containers, where it is about docker's."""
@@ -705,6 +713,14 @@ class _Node:
         if docker:
             yield ChainText("DOCKER", "", 0, tuple(docker))
         yield ChainText("POSTROUTING", "ACCEPT", 0, tuple(masquerade))
+
+
+def _prefixes(text: object) -> list[Prefix]:
+    """What a route leads to; nothing for what is no prefix."""
+    try:
+        return [prefix(str(text))]
+    except ValueError:
+        return []
 
 
 def _is_private(address: str) -> bool:

@@ -62,6 +62,32 @@ def test_docker_bridge_of_a_table() -> None:
     assert list(stray_pods(cluster(one))) == []
 
 
+def test_blocks_of_a_plug_in_in_dockers_subnet() -> None:
+    """Nodes whose pods share no block, or that live in that subnet themselves, have a plug-in that chose it."""
+    one, two = pod("shop/a", "172.17.0.2", {}, "n1"), pod("shop/b", "172.17.1.2", {}, "n2")
+    assert list(stray_pods(cluster(one, two))) == []
+    near = pod("shop/b", "172.17.0.3", {}, "n2")
+    assert len(list(stray_pods(cluster(one, near)))) == 2
+    assert list(stray_pods(cluster(one, near, node("n1", "172.17.0.10")))) == []
+
+
+def test_a_route_past_docker0() -> None:
+    """The narrowest route within docker's subnet tells who holds the address; one that is wider tells nothing."""
+    web, bridge = pod("shop/web", "172.17.1.3", {}), held("n1", "172.17.0.1", device="docker0").having(prefixlen=16)
+    docker = Fact("route", {"dst": "172.17.0.0/16", "device": "docker0"}, "n1", HOST)
+    facts = (*TWO, web, bridge, docker, Fact("netns", {"name": "host"}, "n1", HOST))
+    plug_in = docker.having(dst="172.17.1.0/24", device="cilium_host")
+    assert list(stray_pods(cluster(*facts, plug_in))) == []
+    for other in (
+        docker.having(dst="172.16.0.0/12", device="tun0"),
+        docker.having(dst="172.17.2.0/24", device="cilium_host"),
+        plug_in.at("n2", HOST),
+    ):
+        assert [f.get("known_by") for f in stray_pods(cluster(*facts, other))] == ["bridge"]
+    unseen = (*TWO, web, plug_in.at("n2", HOST))
+    assert list(stray_pods(cluster(*unseen))) == []
+
+
 def test_docker_sandbox() -> None:
     """The kubelet's containers on docker's network tell without the API; a container of somebody else's does not."""
     bridge = Fact("address", {"device": "docker0", "address": "172.17.0.1", "prefixlen": 16, "family": 4}, "n1")

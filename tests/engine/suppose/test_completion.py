@@ -505,3 +505,14 @@ $ podman exec app ip addr
     facts = supposed(tmp_path, "the published port 8080 of app times out from another machine", post=post)
     rules = [r.spec for f in facts if f.kind == "netfilter_table" for c in f.get("chains") if c.name == "PREROUTING" for r in c.rules]
     assert [spec.rpartition(" ")[2] for spec in rules if "--dport 8080" in spec] == ["10.89.1.7:8080"]
+
+
+@pytest.mark.parametrize(
+    ("route", "there"),
+    [("10.9.0.0/16 dev eth0", True), ("172.16.0.0/12 via 10.9.0.1 dev eth0", True), ("172.17.1.0/24 via 172.17.1.1 dev cilium_host", False)],
+)
+def test_no_docker0_for_an_address_that_a_route_claims(tmp_path: Path, route: str, there: bool) -> None:
+    """An address of docker's usual subnet speaks of docker0, unless a route of the node within that subnet leads to it otherwise."""
+    text = f"{route}\ndefault via 10.9.0.1 dev eth0 src 10.9.0.4\n"
+    made = supposed(tmp_path, "172.17.1.28 to 192.0.2.53: i/o timeout", ip_route=text)
+    assert any(f.kind == "address" and f.get("device") == "docker0" for f in made) is there
