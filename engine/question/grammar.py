@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SENDER = "from"
 TARGET = "to"
+OUTER = frozenset({"published", "nodeport"})
+"""Kinds of ports of a node that lead to a container or a Service."""
 
 
 class Mention(NamedTuple):
@@ -103,8 +105,11 @@ def _settle(senders: list[Mention], targets: list[Mention], loose: list[Mention]
     if targets and not senders and "://" in targets[0].text:
         # "web gets connection refused from http://db": who stands before the URL asked for it.
         senders = [m for m in loose if m.host and m.known and not m.address and m.role != "service" and m.start < targets[0].start][:1]
+    # "published port 8080 of the container": who publishes a port does not ask for it.
+    publishes = bool(targets) and all(t.role in OUTER for t in targets)
     for mention in loose:
-        sends = not senders and mention.role in ("pod", "container", "own-host", "localhost", "tunnel", "behind") and not mention.host
+        kinds = ("own-host", "localhost", "tunnel", "behind") if publishes else ("pod", "container", "own-host", "localhost", "tunnel", "behind")
+        sends = not senders and mention.role in kinds and not mention.host
         # "web has no internet": who is named beside what is lacked lacks it.
         sends = sends or (not senders and mention.known and bool(targets) and all(t.role == "internet" for t in targets))
         if sends or (not senders and not targets and len(loose) > 1 and mention is loose[0]):
@@ -135,9 +140,20 @@ def _with_port(clause: str, mention: Mention) -> Mention:
 
 
 def _port_on(clause: str, mention: Mention) -> int:
-    """The port of "port 443 on web1", which is a port of that machine; 0 if none is said so."""
+    """The port of "port 443 on web1", which is a port of that machine; 0 if none is said so.
+
+    "Published port 8080 of web" is a port of the machine that web runs on.
+    """
     said = re.search(r"\bport (\d{1,5}) (?:on|of|at) (?:(?:the|my|our|node|host|machine|server|vm) )*['\"(]*$", clause[: mention.start])
-    return int(said[1]) if said and 0 < int(said[1]) <= MAX_PORT else 0
+    if not said or clause[: said.start() + len("port")].endswith(_outer_ports()):
+        return 0
+    return int(said[1]) if 0 < int(said[1]) <= MAX_PORT else 0
+
+
+@cache
+def _outer_ports() -> tuple[str, ...]:
+    """Words for a port of a node that leads to a container or a Service."""
+    return tuple(word for word, role in phrases.ROLES if role in OUTER)
 
 
 def _mentions(clause: str, original: str, known: Callable[[str], bool]) -> list[Mention]:
@@ -451,7 +467,7 @@ def _side(clause: str, mention: Mention, before: Sequence[Marker], after: Sequen
         return SENDER
     if leading in ("to", "fails", "arrow"):
         return TARGET
-    if mention.role in {"published", "nodeport"} or (mention.port and mention.text.lower().startswith(phrases.OWN_HOST_NAMES)):
+    if mention.role in OUTER or (mention.port and mention.text.lower().startswith(phrases.OWN_HOST_NAMES)):
         return TARGET
     if mention.role == "clients":
         return SENDER

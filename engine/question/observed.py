@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.facts import HOST
 from engine.inet import is_address
-from engine.question.grammar import Mention
+from engine.question.grammar import OUTER, Mention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,10 @@ def _meant(heard: Heard, options: Options, inventory: Inventory) -> Fact | None:
     failed = [f for f in inventory.facts.of_kind("observed") if f.get("outcome") not in LIVES]
     told = options.to or ""
     targets = [] if told else [m for m in heard.roles.targets if m.host or m.role]
+    port = options.port or heard.ask.port or next((m.port for m in targets), 0)
     if told or targets:
-        failed = [f for f in failed if told in _called(f) or any(_names(m, f) for m in targets)]
-    ports = {options.port or heard.ask.port or next((m.port for m in targets), 0), 0}
+        failed = [f for f in failed if told in _called(f) or any(_names(m, f) or _is_at(m, port, f, inventory) for m in targets)]
+    ports = {port, 0}
     failed = [f for f in failed if ports == {0} or f.get("port", 0) in ports]
     return max(failed, key=lambda f: (bool(f.get("address")), bool(f.get("port"))), default=None)
 
@@ -68,6 +69,13 @@ def _called(fact: Fact) -> Sequence[str]:
 
 def _names(mention: Mention, fact: Fact) -> bool:
     return bool({mention.host, mention.text.lower()} & {word.lower() for word in _called(fact)}) or (mention.role == "localhost" and _at_home(fact))
+
+
+def _is_at(mention: Mention, port: int, fact: Fact, inventory: Inventory) -> bool:
+    """Whether "published port 8080" or "nodePort 30080" is what an attempt at a node's address asked for."""
+    if mention.role not in OUTER or not port or fact.get("port") != port:
+        return False
+    return inventory.at_address(str(fact.get("address"))).kind == "node" if fact.get("address") else False
 
 
 def _resolved(mention: Mention, inventory: Inventory) -> Mention:

@@ -21,6 +21,7 @@ def seen(node: str, stack: str, **fields: Any) -> Fact:
 
 CURL = seen("n1", "pod-a", program="curl", name="db", address="10.2.0.9", port=5433, protocol="tcp", outcome="ECONNREFUSED")
 PING = seen("n1", "web", program="ping", address="192.168.1.11", protocol="icmp", outcome="timeout")
+OUTSIDE = seen("n1", HOST, program="curl", address="192.168.1.10", port=8081, protocol="tcp", outcome="EHOSTUNREACH")
 HOME = seen("n1", HOST, program="curl", name="localhost", protocol="tcp", outcome="reset")
 FINE = seen("n1", "pod-a", program="nc", address="10.2.0.9", port=9999, protocol="tcp", outcome="connected")
 LOOKUP = seen("n1", "pod-a", program="getent", name="shop.example.com", outcome="resolved", addresses=("10.9.9.9",))
@@ -42,6 +43,7 @@ def flows(question: Question) -> list[str]:
     ("cannot reach db port 5433", {}, CURL, "n1/pod-a > 10.2.0.9:5433/tcp", "ECONNREFUSED"),
     ("curl http://localhost:8080 fails, the container runs", {}, HOME, "n1/host > 127.0.0.1:8080/tcp", "reset"),
     ("pod-a cannot reach localhost:8080", {}, HOME, "n1/pod-a > 127.0.0.1:8080/tcp", ""),
+    ("published port 8081 of the container web does not work", {}, OUTSIDE, "n1/host > 192.168.1.10:8081/tcp", "EHOSTUNREACH"),
     ("it does not work", {}, PING, "n1/web > 192.168.1.11:0/icmp", "timeout"),
     ("pod-a cannot reach shop.example.com port 80", {}, LOOKUP, "n1/pod-a > 10.9.9.9:80/tcp", ""),
 ])
@@ -59,6 +61,13 @@ def test_what_it_was_taken_for_is_said(lab: FactBase) -> None:
     said = [a.text for a in understand("it does not work", lab.plus([CURL])).assumptions]
     assert any("curl saw on n1/pod-a: 10.2.0.9 tcp/5433 ECONNREFUSED (pasted.txt:3)" in text["en"] for text in said)
     assert outcome_of(PING) == "ping saw on n1/web: 192.168.1.11 timeout (pasted.txt:3)"
+
+
+def test_an_attempt_at_another_port_or_inside_is_not_at_the_published_one(lab: FactBase) -> None:
+    """A published port is asked for at a node's address, and by its own number."""
+    inside = seen("n1", HOST, address="10.1.0.6", port=8082, protocol="tcp", outcome="ECONNREFUSED")
+    plain = understand("published port 8082 of the container web does not work", lab)
+    assert understand("published port 8082 of the container web does not work", lab.plus([OUTSIDE, inside])).error_class == plain.error_class
 
 
 OTHERS = ["pod-a cannot reach web", "pod-a cannot resolve names", "cannot reach db port 6379", "pod-a cannot reach db:6379"]
