@@ -577,7 +577,7 @@ SIGNATURES: Final = (
     ),
     ("nft", r"^[ \t]*table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{|^[ \t]*chain [\w.-]+ \{[ \t\r]*$"),
     ("rule", r"^\d+:[ \t]+(?:not[ \t]+)?from\s"),
-    ("xfrm", r"^src \S+ dst \S+[^\n]*$(?=\n[ \t]+(?:dir|socket|proto) )"),
+    ("xfrm", r"^src \S+ dst \S[^\n]*+(?=\n[ \t]+(?:dir|socket|proto) )"),
     ("tc", r"^qdisc [\w-]+ [0-9a-f]+: |^filter (?:\S+ ){0,3}protocol \S+ pref \d"),
     ("fdb", rf"^{MAC} d(?:ev|st) \S+"),
     ("brctl", r"^bridge name[ \t]+bridge id"),

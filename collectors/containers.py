@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,10 +34,15 @@ def entered(facts: Sequence[Fact]) -> list[Fact]:
 def _named(facts: list[Fact]) -> list[Fact]:
     """The facts, what was told of a container by its name alone joined to the one that bears it."""
     loose = [f for f in facts if f.kind == "container" and not f.get("id") and (f.get("endpoints") or f.get("pid") or f.get("ports"))]
+    names = {str(f.get("name", "")) for f in loose}
+    whole_ones: dict[tuple[str, str], list[Fact]] = defaultdict(list)
+    for fact in facts if loose else ():
+        if fact.kind == "container" and fact.get("id"):
+            for word in _called(fact) & names:
+                whole_ones[fact.node, word].append(fact)
     change: dict[int, Fact | None] = {}
     for fact in loose:
-        name = str(fact.get("name", ""))
-        known = [f for f in facts if f.kind == "container" and f.node == fact.node and f.get("id") and _is_called(f, name)]
+        known = whole_ones.get((fact.node, str(fact.get("name", ""))), [])
         if len(known) == 1:
             whole = change.get(id(known[0])) or known[0]
             ends = [e for e in fact.get("endpoints", ()) if e.get("address") not in {k.get("address") for k in whole.get("endpoints", ())}]
@@ -47,9 +53,10 @@ def _named(facts: list[Fact]) -> list[Fact]:
     return [made for f in facts if (made := change.get(id(f), f)) is not None]
 
 
-def _is_called(fact: Fact, name: str) -> bool:
-    """Whether a container bears a name, or its identity begins so."""
-    return bool(name) and (fact.get("name") == name or (len(name) > 2 and str(fact.get("id", "")).startswith(name)))
+def _called(fact: Fact) -> set[str]:
+    """What a container may be called: its name, and the beginnings of its identity from the third character on."""
+    identity = str(fact.get("id", ""))[:64]
+    return ({str(fact.get("name"))} if fact.get("name") else set()) | {identity[:end] for end in range(3, len(identity) + 1)}
 
 
 def _identified(facts: Sequence[Fact]) -> list[Fact]:

@@ -6,6 +6,7 @@ The bridge of a node's pods has the address that they call their gateway; flanne
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST
@@ -50,13 +51,16 @@ def _own(fact: Fact) -> Iterable[str]:
 
 
 def _dens(facts: Iterable[Fact]) -> Iterable[tuple[str, str]]:
-    """(node, prefix) of the pods that a node's own state speaks of."""
+    """(node, prefix) of the pods that a node's own state speaks of; what is printed as a prefix and is none, is passed over."""
     for fact in facts:
         if fact.stack != HOST or not fact.node:
             continue
-        if fact.kind == "flannel_subnet" and fact.get("subnet"):
-            yield fact.node, str(prefix(str(fact.get("subnet"))))
+        text = ""
+        if fact.kind == "flannel_subnet":
+            text = str(fact.get("subnet", ""))
         elif fact.kind == "address" and str(fact.get("device")).startswith(BRIDGES) and fact.get("family") == 4:
-            yield fact.node, str(prefix(f"{fact.get('address')}/{fact.get('prefixlen', 32)}"))
+            text = f"{fact.get('address')}/{fact.get('prefixlen', 32)}"
         elif fact.kind == "route" and str(fact.get("device")).startswith("cali") and fact.get("family") == 4:
-            yield fact.node, str(fact.get("dst"))
+            text = str(fact.get("dst", ""))
+        with suppress(ValueError):
+            yield fact.node, str(prefix(text))

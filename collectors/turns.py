@@ -22,30 +22,31 @@ _KIND: Final = r"(?:主机|节点|机器|服务器)"
 _NAME: Final = r"[A-Za-z0-9][\w.-]{0,62}"
 _NO_NAME: Final = rf"(?!(?:the|a|an|my|our|this|that|each|both|all|every|another|other|{_MACHINE}s?)\b)"
 _LEAD: Final = r"[ \t]*(?:[#*=>_\[(-]{1,12}[ \t]*)?"
-_TAIL: Final = r"[ \t]*[*=_\])-]{0,12}"
+_TAIL: Final = r"[ \t]*+[*=_\])-]{0,12}+"
+"""Marks behind a name. Neither they nor the white space around them are tried in parts: long runs of them would take the square of their length."""
 NEAR: Final = 4
 """Lines above an output among which its machine's name is looked for: the name, the command, and blank ones."""
 SSH: Final = r"(?:sudo[ \t]+)?ssh[ \t]+(?:(?:-[46AaCfKkMNnqTtVvXxYy]+|-[bcDEeFIiJLlmOopRSWw][ \t]*\S+)[ \t]+){0,8}(?:[\w.-]+@)?"
 """``ssh`` with its options, up to the host's name."""
 TURN: Final = (
     # Lines that say on which machine, behind whatever marks a heading …
-    rf"(?i:^{_LEAD}(?:on|from)[ \t]+(?:the[ \t]+)?(?:{_MACHINE}[ \t]+)?{_NO_NAME}{_NAME}{_TAIL}[ \t]*:[*_ \t\r]*$"
+    rf"(?i:^{_LEAD}(?:on|from)[ \t]+(?:the[ \t]+)?(?:{_MACHINE}[ \t]+)?{_NO_NAME}{_NAME}{_TAIL}[ \t]*+:[*_ \t\r]*$"
     # … lines that call it a host or a node, by a letter or a number if they lack a colon …
-    rf"|^{_LEAD}{_MACHINE}[ \t#-]{{1,3}}(?:(?:[a-z]|\d{{1,3}}){_TAIL}[ \t]*:?|{_NO_NAME}{_NAME}{_TAIL}[ \t]*:)[*_ \t\r]*$"
-    rf"|^{_LEAD}(?:在[ \t]*)?(?:{_NAME}[ \t]*{_KIND}?[ \t]*上[^\n:：]{{0,6}}|{_KIND}[ \t]*{_NAME}[ \t]*上?){_TAIL}[ \t]*[:：][*_ \t\r]*$)"
+    rf"|^{_LEAD}{_MACHINE}[ \t#-]{{1,3}}(?:(?:[a-z]|\d{{1,3}}){_TAIL}[ \t]*+:?|{_NO_NAME}{_NAME}{_TAIL}[ \t]*+:)[*_ \t\r]*$"
+    rf"|^{_LEAD}(?:在[ \t]*)?(?:{_NAME}[ \t]*+{_KIND}?[ \t]*+上[^\n:：]{{0,6}}|{_KIND}[ \t]*{_NAME}[ \t]*上?){_TAIL}[ \t]*+[:：][*_ \t\r]*$)"
     rf"|^[^\n#$>]{{0,100}}[#$>][ \t]+{SSH}{_NAME}[ \t\r]*$|^Connection to \S{{1,80}} closed\.[ \t\r]*$"
 )
 """A line by which the machine changes."""
 _SAID: Final = (
-    rf"(?i:(?:^{_LEAD}|[ \t])(?:on|from)[ \t]+(?:the[ \t]+)?(?:{_MACHINE}[ \t]+)?(?P<on>{_NAME}?){_TAIL}[ \t]*:)",
-    rf"(?i:^{_LEAD}(?P<kind>{_MACHINE})[ \t#-]{{1,3}}(?P<named>{_NAME}?){_TAIL}[ \t]*:?[*_ \t\r]*$)",
-    rf"^{_LEAD}(?:在[ \t]*)?(?:(?P<there>{_NAME})[ \t]*{_KIND}?[ \t]*上|(?P<what>{_KIND})[ \t]*(?P<called>{_NAME}))",
+    rf"(?i:(?:^{_LEAD}|[ \t])(?:on|from)[ \t]+(?:the[ \t]+)?(?:{_MACHINE}[ \t]+)?(?P<on>{_NAME}?){_TAIL}[ \t]*+:)",
+    rf"(?i:^{_LEAD}(?P<kind>{_MACHINE})[ \t#-]{{1,3}}(?P<named>{_NAME}?){_TAIL}[ \t]*+:?[*_ \t\r]*$)",
+    rf"^{_LEAD}(?:在[ \t]*)?(?:(?P<there>{_NAME})[ \t]*+{_KIND}?[ \t]*+上|(?P<what>{_KIND})[ \t]*(?P<called>{_NAME}))",
 )
 _SSH_TO: Final = rf"[#$>][ \t]+{SSH}(?P<host>{_NAME})[ \t\r]*$"
 _OWN_MAC: Final = r"(?:link/ether|\bether|HWaddr|\"address\":)[ \t]*\"?(?P<mac>[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5})"
 _OWN_ADDRESS: Final = r"(?:\binet6? (?:addr: ?)?|\"local\": ?\")(?P<address>[0-9a-fA-F.:]+)"
 _DEVICE: Final = r"^(?:\d+: )?(?P<device>[\w.-]+)(?:@\S+)?:? |\"ifname\": ?\"(?P<json>[\w.-]+)\""
-_LABEL: Final = rf"{_LEAD}(?P<label>[A-Za-z][\w.-]{{0,62}}?){_TAIL}[ \t]*[:：]?[*_ \t\r]*"
+_LABEL: Final = rf"{_LEAD}(?P<label>[A-Za-z][\w.-]{{0,62}}?){_TAIL}[ \t]*+[:：]?[*_ \t\r]*+"
 SHARED: Final = ("127.0.0.0/8", "::1/128", "fe80::/10", "169.254.0.0/16")
 """Addresses that every machine may have."""
 LISTINGS: Final = frozenset({"link", "ifconfig"})

@@ -114,19 +114,21 @@ def _table(out: Emitter, kind: str, paths: Sequence[str]) -> bool:
 def _template(out: Emitter, kind: str, body: str) -> bool:
     """Lines of a ``range``: pieces with what the template has between them."""
     paths: list[str] = []
-    pattern = ""
+    between = [""]
     for piece in _PIECE.finditer(body):
         if piece["path"]:
             paths.append(piece["path"])
-            pattern += r"(\S*)"
+            between.append("")
         else:
             text = piece["quoted"][1:-1] if piece["quoted"] else piece["plain"]
             if text.strip("'\"") in {r"\n", "\n"}:
                 break
-            pattern += _between(text)
-    if "metadata.name" not in map(_bare, paths):
+            between[-1] += text
+    # Of pieces that nothing parts, nobody can tell where one ends.
+    if "metadata.name" not in map(_bare, paths) or not all(between[1:-1]):
         return False
-    line_of = re.compile(pattern)
+    # Each piece ends where first it can, and is not tried again: a template with many of them takes no longer than its line.
+    line_of = re.compile(_between(between[0]) + "".join(rf"(?>(\S*?){_between(text) or '$'})" for text in between[1:]))
     for number, line in clean_lines(out.source.text):
         found = line_of.fullmatch(line[:LONGEST].rstrip())
         if found:

@@ -178,8 +178,10 @@ class _Reader:
 
     def contested(self) -> None:
         """Addresses for which two MACs answer in turn; an address that moved once, as those of a pair of routers do, is none."""
-        for address in dict.fromkeys(address for _, address, _ in self.replies):
-            said = [(number, whose, mac) for number, whose, mac in self.replies if whose == address]
+        answers: dict[str, list[tuple[int, str, str]]] = {}
+        for answer in self.replies:
+            answers.setdefault(answer[1], []).append(answer)
+        for said in answers.values():
             if sum(one[2] != other[2] for one, other in pairwise(said)) > 1 and len(self.out.facts) < MOST:
                 rivals(self.out, said)
 

@@ -42,3 +42,11 @@ def test_what_is_open_stays() -> None:
     assert {f.node for f in denned([*dens, *POD]) if f.stack == "web"} == {"box"}
     own = fact("box", HOST, "route", dst="0.0.0.0/0", gateway="192.0.2.1", device="eth0")
     assert {f.node for f in denned([dens[0], own, *POD]) if f.stack == "web"} == {"box"}
+
+
+@pytest.mark.parametrize(
+    "broken", [fact("n1", HOST, "address", device="cni0", address="10.2.5.1", prefixlen=99), fact("n1", HOST, "flannel_subnet", subnet="10.2.5.1/x")]
+)
+def test_prefixes_that_are_none(broken: Fact) -> None:
+    """Evidence is not trusted: what no kernel prints shows where nobody lives, and ends nothing."""
+    assert denned([broken, *POD]) == [broken, *POD]

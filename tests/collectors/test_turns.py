@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from collectors.classify import sections
 from collectors.evidence import Evidence, read
 from collectors.turns import asked_by_ssh, hostname, said
 
@@ -139,3 +141,11 @@ def test_a_command_run_by_ssh(tmp_path: Path) -> None:
     told = machines(evidence(tmp_path, f"{A}$ ssh node2 'ip route'\n{route(12)}$ ssh node3 ip route\n{route(13)}$ ip route\n{route(11)}"))
     assert {"node2": ["10.20.0.12"], "node3": ["10.20.0.13"]}.items() <= told.items()
     assert {word for node, words in told.items() if node not in {"node2", "node3"} for word in words} == {"10.20.0.11"}
+
+
+@pytest.mark.parametrize("line", ["On foo{}x", "host A*{}x", "node1{}x", "On a:{}x", "src a dst {}"])
+def test_long_runs_take_time_by_their_length(line: str) -> None:
+    """Texts are not trusted: 60,000 characters of one kind are read at once, not by the square of their number."""
+    begin = process_time()
+    sections("pasted", line.format((" " if "{}x" in line else "x") * 60_000) + "\n")
+    assert process_time() - begin < 2

@@ -79,3 +79,22 @@ def test_pods_and_services() -> None:
 def test_pieces_that_no_name_goes_with(command: str) -> None:
     """Without names nobody can tell whose they are."""
     assert not [one for one in found(GET + command, "10.244.0.0/24 10.244.1.0/24\n") if one["kind"] == "k8s_node"]
+
+
+def test_a_template_of_many_pieces_takes_no_longer_than_its_line() -> None:
+    """A template comes with the evidence: sixty pieces, parted by what the line is full of, are given up at once."""
+    template = "{range .items[*]}{.metadata.name}" + '{":"}{.a}' * 60 + '{";"}{.b}{end}'
+    assert [one["kind"] for one in found(f"{GET}pods -o jsonpath='{template}'", ":" * 1900 + " x\n")] == ["unparsed"]
+
+
+def test_pieces_that_nothing_parts() -> None:
+    """Where one piece ends and the next begins nobody can tell."""
+    command = f"{GET}pods -o jsonpath='{{range .items[*]}}{{.metadata.name}}{{.status.podIP}}{{end}}'"
+    assert not [one for one in found(command, "web10.1.1.5\n") if one["kind"] == "pod"]
+
+
+def test_a_mark_between_pieces_ends_the_first() -> None:
+    """The first colon parts, those of an IPv6 address do not."""
+    command = f"{GET}pods -o jsonpath='{{range .items[*]}}{{.metadata.name}}{{\":\"}}{{.status.podIP}}{{\"\\n\"}}{{end}}'"
+    (pod,) = found(command, "web:fd00::5\n")
+    assert (pod["name"], pod["ips"]) == ("web", ("fd00::5",))
