@@ -8,7 +8,10 @@ from __future__ import annotations
 # The module of the interpreter under ``socket``, which makes enumerations of a thousand constants first: 2 ms at every start.
 from _socket import AF_INET, AF_INET6, inet_ntoa, inet_ntop, inet_pton
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BITS = {4: 32, 6: 128}
 """Address length in bits by family."""
@@ -105,6 +108,17 @@ def prefix(text: str) -> Prefix:
         raise ValueError(message)
     mask = ((1 << length) - 1) << (bits - length)
     return Prefix(family, value & mask, length)
+
+
+def prefixes(texts: Iterable[object]) -> list[Prefix]:
+    """Those of some texts that are prefixes."""
+    found = []
+    for text in texts:
+        try:
+            found.append(prefix(str(text)))
+        except ValueError:
+            continue
+    return found
 
 
 def in_prefix(address: str, network: str) -> bool:

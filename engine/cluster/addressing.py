@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from engine.facts import HOST, Fact
-from engine.inet import BITS, family_of, in_prefix, is_address, prefix, to_text
+from engine.inet import BITS, family_of, in_prefix, is_address, prefix, prefixes, to_text
 
 T = TypeVar("T")
 
@@ -51,17 +51,6 @@ def _place(cluster: Cluster, node: str) -> str:
     return cluster.host_of(node) or node
 
 
-def _nets(texts: Iterable[object]) -> list[Prefix]:
-    """Those of some texts that are prefixes."""
-    found = []
-    for text in texts:
-        try:
-            found.append(prefix(str(text)))
-        except ValueError:
-            continue
-    return found
-
-
 def _overlapping(items: Iterable[tuple[Prefix, T]]) -> Iterator[tuple[tuple[Prefix, T], tuple[Prefix, T]]]:
     """Each item with the widest earlier one that covers it; one pass over what is sorted."""
     ordered = sorted(items, key=lambda item: (item[0].family, item[0].value, item[0].length))
@@ -98,7 +87,7 @@ def _inside(cluster: Cluster, pod: Pod) -> bool | None:
     """Whether a pod's first address is from its node's range; ``None`` if that has none of the family."""
     node = cluster.nodes.get(pod.node)
     held = prefix(pod.ips[0])
-    ranges = [net for net in _nets(node.pod_cidrs) if net.family == held.family] if node is not None else []
+    ranges = [net for net in prefixes(node.pod_cidrs) if net.family == held.family] if node is not None else []
     return any(net.covers(held) for net in ranges) if ranges else None
 
 
@@ -122,7 +111,7 @@ def stray_pods(cluster: Cluster) -> Iterator[Fact]:
 def _stray(cluster: Cluster, pod: Pod, more: dict[str, Any]) -> Fact:
     address = pod.ips[0]
     node = cluster.nodes.get(pod.node)
-    owner = next((n for n in cluster.nodes.values() if any(net.covers(prefix(address)) for net in _nets(n.pod_cidrs))), None)
+    owner = next((n for n in cluster.nodes.values() if any(net.covers(prefix(address)) for net in prefixes(n.pod_cidrs))), None)
     service = next(iter(cluster.services_of(address)), None)
     fields: dict[str, Any] = {"namespace": pod.namespace, "name": pod.name, "full": pod.full, "address": address, "node_name": pod.node}
     fields |= {"cidrs": node.pod_cidrs if node is not None else (), "other_node": owner.name if owner is not None else ""}
@@ -136,7 +125,7 @@ def _from_config(cluster: Cluster, pod: Pod) -> bool:
     host = cluster.host_of(pod.node)
     configs = [c for f in cluster.facts.at("cni_config", host, HOST) for c in f.get("subnets", ())] if host else []
     leases = [str(f.get("subnet", "")) for f in cluster.facts.at("flannel_subnet", host, HOST)] if host else []
-    return any(net.covers(prefix(pod.ips[0])) for net in _nets((*configs, *leases)))
+    return any(net.covers(prefix(pod.ips[0])) for net in prefixes((*configs, *leases)))
 
 
 def config_pods(cluster: Cluster) -> Iterator[Fact]:
@@ -157,10 +146,10 @@ def _made_by_another(cluster: Cluster, pod: Pod) -> tuple[Fact, Fact, list[Prefi
     node, host, address = cluster.nodes.get(pod.node), cluster.host_of(pod.node), prefix(pod.ips[0])
     configs = [f for f in cluster.facts.at("cni_config", host, HOST) if not f.get("disabled") and not f.get("error")] if host else []
     leases = [str(f.get("subnet", "")) for f in cluster.facts.at("flannel_subnet", host, HOST)] if host else []
-    ranges = [net for net in _nets([*(node.pod_cidrs if node is not None else ()), *leases]) if net.family == address.family]
+    ranges = [net for net in prefixes([*(node.pod_cidrs if node is not None else ()), *leases]) if net.family == address.family]
     if len(configs) < 2 or not ranges or any(net.covers(address) for net in ranges):
         return None
-    intruder = next((f for f in configs if any(net.covers(address) for net in _nets(f.get("subnets", ())))), None)
+    intruder = next((f for f in configs if any(net.covers(address) for net in prefixes(f.get("subnets", ())))), None)
     rightful = next((f for f in configs if f is not intruder), None)
     return (intruder, rightful, ranges) if intruder is not None and rightful is not None else None
 
@@ -192,7 +181,7 @@ def _routed_past_docker(cluster: Cluster, pod: Pod, subnet: Prefix) -> bool:
     """
     host, address = cluster.host_of(pod.node), prefix(pod.ips[0])
     routes = [f for f in cluster.facts.of_kind("route") if f.stack == HOST and f.get("device") and f.node == (host or f.node)]
-    held = [(net.length, f.get("device")) for f in routes for net in _nets([f.get("dst")]) if subnet.covers(net) and net.covers(address)]
+    held = [(net.length, f.get("device")) for f in routes for net in prefixes([f.get("dst")]) if subnet.covers(net) and net.covers(address)]
     narrowest = max((length for length, _ in held), default=0)
     return bool(held) and all(device != "docker0" for length, device in held if length == narrowest)
 
@@ -216,7 +205,7 @@ def _bridge_of(cluster: Cluster, host: str, name: str) -> _Held | None:
 def _led_to(cluster: Cluster, held: _Held) -> bool:
     """Whether the bridge's subnet is part of a network between machines: flannel's lease, or another machine's route leads to it."""
     for fact in cluster.facts.of_kind("flannel_subnet"):
-        if fact.node == held.host and any(net.overlaps(held.net) for net in _nets([fact.get("subnet")])):
+        if fact.node == held.host and any(net.overlaps(held.net) for net in prefixes([fact.get("subnet")])):
             return True
     routes = (f for f in cluster.facts.of_kind("route") if f.node != held.host)
     return any(f.get("dst") == str(held.net) and (f.get("gateway") or f.get("onlink")) for f in routes)
@@ -260,7 +249,7 @@ def cidr_clashes(cluster: Cluster) -> Iterator[Fact]:
 
 def _twin_objects(cluster: Cluster) -> Iterator[Fact]:
     """Two Node objects with one range."""
-    for (net, one), (taken, other) in _overlapping((net, node) for node in cluster.nodes.values() for net in _nets(node.pod_cidrs)):
+    for (net, one), (taken, other) in _overlapping((net, node) for node in cluster.nodes.values() for net in prefixes(node.pod_cidrs)):
         if one.name != other.name and other.fact is not None:
             fact = other.fact
             fields = {"what": "duplicate", "cidr": str(net), "other_cidr": str(taken), "node_name": other.name, "other_node": one.name}
@@ -308,7 +297,7 @@ def _pods_subnet(cluster: Cluster, host: str) -> _Held | None:
         if found is not None:
             return found
     lease = next(iter(cluster.facts.at("flannel_subnet", host, HOST)), None)
-    return next((_Held(host, net, lease) for net in _nets([lease.get("subnet")])), None) if lease is not None else None
+    return next((_Held(host, net, lease) for net in prefixes([lease.get("subnet")])), None) if lease is not None else None
 
 
 def _overlay(cluster: Cluster, *held: _Held) -> bool:
@@ -392,7 +381,7 @@ def _printed_whole(node: Node) -> bool:
 
 def _room(cluster: Cluster, whole: Range, ranged: list[Node]) -> dict[str, Any]:
     """How many nodes' ranges the cluster's range holds, and the first that is free."""
-    net, taken = prefix(whole.cidr), [each for n in ranged for each in _nets(n.pod_cidrs)]
+    net, taken = prefix(whole.cidr), [each for n in ranged for each in prefixes(n.pod_cidrs)]
     mask = next((each.length for each in taken if each.family == net.family), 0)
     if not net.length <= mask <= net.length + MAX_SPLIT:
         return {}

@@ -33,10 +33,9 @@ class _Held(NamedTuple):
         return str(self.container.get("name") or str(self.container.get("id", ""))[:12])
 
     @property
-    def namespace(self) -> tuple[str, ...]:
+    def namespace(self) -> str:
         """What containers of one network namespace have in common."""
-        shared = (self.container.get("namespace") or self.container.get("pod"), self.container.get("id"))
-        return tuple(str(word) for word in shared[:1] if word) or (str(shared[1]),)
+        return str(self.container.get("namespace") or self.container.get("pod") or self.container.get("id"))
 
 
 def contested(base: FactBase) -> Iterator[Fact]:

@@ -42,7 +42,8 @@ def rooms(base: FactBase) -> Iterator[Fact]:
 
 def _range(base: FactBase, node: str, stack: str) -> tuple[int, int]:
     words = next((str(f.get("value", "")).split() for f in base.at("sysctl", node, stack) if f.get("key") == RANGE), [])
-    return (int(words[0]), int(words[1])) if len(words) == 2 and all(w.isdecimal() for w in words) and words != ["0", "0"] else USUAL
+    first, last = map(int, words) if len(words) == 2 and all(w.isdecimal() for w in words) else USUAL
+    return (first, last) if first < last else USUAL
 
 
 def _counted(base: FactBase) -> dict[tuple[str, str], _Taken]:

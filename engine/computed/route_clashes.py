@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST, Fact
-from engine.inet import BITS, in_prefix, prefix
+from engine.inet import BITS, in_prefix, prefix, prefixes
 from engine.suppose.clues import NICS, TUNNELS, runtime_of
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _connected(base: FactBase, node: str, routes: list[Fact]) -> Iterator[tuple[
             yield str(fact.get("device")), prefix(f"{fact.get('address')}/{fact.get('prefixlen')}"), fact
     for fact in base.of_kind("container_network"):
         if fact.node == node and fact.get("bridge"):
-            yield from ((str(fact.get("bridge")), prefix(str(subnet)), fact) for subnet in fact.get("subnets", ()) if "/" in str(subnet))
+            yield from ((str(fact.get("bridge")), net, fact) for net in prefixes(fact.get("subnets", ())))
 
 
 def _claims(net: Prefix, other: Prefix) -> bool:

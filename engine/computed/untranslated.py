@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.facts import HOST, Fact
-from engine.inet import in_prefix, prefix
+from engine.inet import in_prefix, prefix, prefixes
 from engine.suppose.clues import NICS, default_address, runtime_of, usual_length
 
 if TYPE_CHECKING:
@@ -90,4 +90,4 @@ def _subnets(base: FactBase, node: str) -> Iterator[tuple[str, str]]:
             yield str(fact.get("device")), str(prefix(f"{fact.get('address')}/{fact.get('prefixlen')}"))
     for fact in base.of_kind("container_network"):
         if fact.node == node and fact.get("bridge"):
-            yield from ((str(fact.get("bridge")), str(net)) for net in fact.get("subnets", ()) if ":" not in str(net))
+            yield from ((str(fact.get("bridge")), str(net)) for net in prefixes(fact.get("subnets", ())) if net.family == 4)

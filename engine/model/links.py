@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
 
     from engine.facts import Fact
 
-MAC_LENGTH, MAC_COLONS = 17, 5
-"""Shape of an Ethernet address as tools print it."""
+MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.IGNORECASE)
+"""An Ethernet address as tools print it."""
 
 VIRTUAL_TYPES = frozenset({"loopback", "bridge", "vxlan", "tun", "ipip", "gre", "geneve", "wireguard", "dummy", "sit"})
 """Device types that have no layer 2 neighbour outside the stack (a frame never leaves by them as it is)."""
@@ -76,7 +77,7 @@ class Link:
     @property
     def frame_address(self) -> str:
         """Source address of the frames that it sends; "" if not known (IP tunnels print the addresses of their ends in its place)."""
-        return self.mac if len(self.mac) == MAC_LENGTH and self.mac.count(":") == MAC_COLONS else ""
+        return self.mac if MAC.fullmatch(self.mac) else ""
 
 
 def is_overlay(link: Link) -> bool:

@@ -51,6 +51,8 @@ BRIDGE_LIKE = (
     "dummy",
 )
 """Beginnings of device names whose addresses are not a machine's own on its network."""
+NO_CARD = (*BRIDGE_LIKE, *TUNNEL_LIKE, "lo")
+"""Beginnings of names of devices that no wire to other machines hangs on."""
 
 APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "name", "run", "component", "app.kubernetes.io/component")
 """Labels by which people call their pods."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.facts import HOST
 from engine.inet import family_of, in_prefix, is_address, prefix, to_int, to_text
 from engine.question import phrases
-from engine.question.names import ALL_KINDS, BRIDGE_LIKE, TUNNEL_LIKE, Endpoint, Inventory, Port, distinct
+from engine.question.names import ALL_KINDS, NO_CARD, TUNNEL_LIKE, Endpoint, Inventory, Port, distinct
 from engine.question.notes import Notes, listed
 
 if TYPE_CHECKING:
@@ -318,8 +318,7 @@ class Cast:
         leads = {(f.node, f.get("device")) for f in facts.of_kind("route") if f.stack == HOST and f.get("dst") == "0.0.0.0/0"}
         routed = {node for node, _ in leads}
         own = [f for f in facts.of_kind("address") if f.stack == HOST and f.node in routed and f.get("scope", "global") == "global"]
-        inner = (*BRIDGE_LIKE, *TUNNEL_LIKE, "lo", "veth", "cali", "flannel", "vxlan", "kube")
-        cards = [f for f in own if (f.node, f.get("device")) not in leads and not str(f.get("device")).startswith(inner)]
+        cards = [f for f in own if (f.node, f.get("device")) not in leads and not str(f.get("device")).startswith(NO_CARD)]
         return self._beside(cards)
 
     def _beside(self, owns: Sequence[Fact]) -> tuple[Endpoint, ...]:

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from engine.facts import HOST
-from engine.inet import in_prefix, prefix, to_int, to_text
-from engine.question.names import BRIDGE_LIKE, TUNNEL_LIKE
+from engine.inet import in_prefix, is_address, prefix, to_int, to_text
+from engine.question.names import NO_CARD
 from engine.walk.trace import Flow
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _SWARM_PORTS: Final = re.compile(r"--dports? (?:\d+,)*(?:2377|7946)\b|\bdport \{
 """Rules for swarm's control and gossip: who lets them in runs a swarm."""
 _ALONE: Final = re.compile(r"(?<!! )-s (\d+(?:\.\d+){3})(?:/32)? .*-j ACCEPT")
 """A rule that lets one machine in."""
-_INNER: Final = (*BRIDGE_LIKE, *TUNNEL_LIKE, "lo", "veth", "cali", "flannel", "vxlan", "kube")
 
 
 def underneath(inventory: Inventory) -> tuple[Flow, ...]:
@@ -73,9 +72,9 @@ def _port(facts: FactBase, node: str) -> int:
 def _cards(facts: FactBase, node: str) -> Iterator[tuple[str, str]]:
     """Addresses of the node's cards, each with another node's: one of the evidence, else one that the filter names, else a neighbour's."""
     others = [str(f.get("address")) for f in facts.of_kind("address") if f.node != node and f.stack == HOST]
-    named = [*others, *(m[1] for spec in _specs(facts, node) if (m := _ALONE.search(spec)))]
+    named = [*others, *(m[1] for spec in _specs(facts, node) if (m := _ALONE.search(spec)) and is_address(m[1]))]
     for fact in facts.at("address", node, HOST):
-        if fact.get("family", 4) != 4 or fact.get("scope", "global") != "global" or str(fact.get("device", "")).startswith(_INNER):
+        if fact.get("family", 4) != 4 or fact.get("scope", "global") != "global" or str(fact.get("device", "")).startswith(NO_CARD):
             continue
         value, net = to_int(str(fact.get("address"))), prefix(f"{fact.get('address')}/{fact.get('prefixlen', 32)}")
         if net.length < 31:

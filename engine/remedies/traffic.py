@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.model.packet import PROTOCOL_NUMBERS
 from engine.remedies.base import Operation, Parameter
 
 if TYPE_CHECKING:
@@ -89,11 +90,12 @@ class FilterDelete(Operation):
         words = ["dev", self.text("dev"), self.text("side"), "protocol", str(get("protocol")), "pref", self.text("pref"), self.text("type")]
         if get("kind") == "u32":
             names = (("src_ip", "src"), ("dst_ip", "dst"), ("src_port", "sport"), ("dst_port", "dport"))
-            numbers = {"tcp": "6", "udp": "17", "icmp": "1"}
+            header = "ip6" if get("protocol") == "ipv6" else "ip"
             for name, word in names:
                 if get(name) is not None:
-                    words += ["match", "ip", word, str(get(name)), *(["0xffff"] if name.endswith("port") else [])]
-            words += ["match", "ip", "protocol", numbers.get(str(get("ip_proto")), str(get("ip_proto"))), "0xff"] if get("ip_proto") else []
+                    words += ["match", header, word, str(get(name)), *(["0xffff"] if name.endswith("port") else [])]
+            inner = get("ip_proto")
+            words += ["match", header, "protocol", str(PROTOCOL_NUMBERS.get(inner, inner)), "0xff"] if inner else []
         else:
             for name in ("ip_proto", "src_ip", "dst_ip", "src_port", "dst_port"):
                 words += [name, str(get(name))] if get(name) is not None else []

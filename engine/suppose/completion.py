@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine.facts import HOST, ChainText, Fact, FactBase, RuleLine
 from engine.findings import Assumption
-from engine.inet import in_prefix, is_address, prefix, to_int, to_text
+from engine.inet import in_prefix, is_address, prefix, prefixes, to_int, to_text
 from engine.suppose import pods
 from engine.suppose.clues import (
     BRIDGES,
@@ -38,8 +38,6 @@ from engine.suppose.tenants import inside as _inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    from engine.inet import Prefix
 
 
 LAN: Final = "192.0.2"
@@ -258,7 +256,7 @@ class _Node:
     def _unrouted(self, own: str) -> list[str]:
         """Addresses that the symptom names and that no route of the node claims for another device within a bridge's usual subnet."""
         subnet = prefix(own)
-        nets = [net for f in self.facts.at("route", self.node, HOST) for net in _prefixes(f.get("dst"))]
+        nets = [net for f in self.facts.at("route", self.node, HOST) for net in prefixes([f.get("dst")])]
         return [a for a in self.named if not any(subnet.covers(net) and net.covers(prefix(a)) for net in nets)]
 
     def _called(self, spoken: Collection[str | None]) -> list[str]:
@@ -713,14 +711,6 @@ class _Node:
         if docker:
             yield ChainText("DOCKER", "", 0, tuple(docker))
         yield ChainText("POSTROUTING", "ACCEPT", 0, tuple(masquerade))
-
-
-def _prefixes(text: object) -> list[Prefix]:
-    """What a route leads to; nothing for what is no prefix."""
-    try:
-        return [prefix(str(text))]
-    except ValueError:
-        return []
 
 
 def _is_private(address: str) -> bool:

@@ -72,13 +72,13 @@ def clamped(passage: Passage) -> int:
 def _tos(value: int, options: Mapping[str, str]) -> int:
     """DSCP leaves the two bits of ECN alone; TOS: (tos & ~mask) ^ value."""
     if "--set-dscp" in options:
-        return value & 0x3 | int(options["--set-dscp"], 0) << 2
+        return value & 0x3 | int(options["--set-dscp"], 0) << 2 & 0xFC
     wanted, _, mask = options.get("--set-tos", "0/0").partition("/")
     return (value & ~(int(mask, 0) if mask else 0xFF) ^ int(wanted, 0)) & 0xFF
 
 
 def _ttl(value: int, prefix: str, options: Mapping[str, str]) -> int:
     if f"--{prefix}-set" in options:
-        return int(options[f"--{prefix}-set"])
+        return int(options[f"--{prefix}-set"]) & 0xFF
     change = int(options.get(f"--{prefix}-inc", 0)) - int(options.get(f"--{prefix}-dec", 0))
     return max(0, min(255, value + change))

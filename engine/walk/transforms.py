@@ -52,9 +52,18 @@ def checked(walker: Walker, at: At, packet: Packet, side: str) -> End | None:
     if policy.fields.get("action") == "block":
         return _stop(walker, at, packet, policy, "xfrm-blocks", "block", "")
     wanted = [t for t in policy.fields.get("templates", ()) if t.get("level") != "use"]
-    if wanted and packet.tuple() not in walker.wrapped:
+    if not wanted or walker.recorder.direction in walker.wrapped:
+        return None
+    if _seen_to_the_end(walker, at.stack):
         return _stop(walker, at, packet, policy, "xfrm-plain", "plain", "", wanted[0])
+    _wrapped(walker, at, packet, policy)
     return None
+
+
+def _seen_to_the_end(walker: Walker, here: NetStack) -> bool:
+    """Whether the policies of all who had the packet before were listed: another may have wrapped it unseen."""
+    before = [hop.stack for hop in walker.recorder.hops if hop.stack is not here]
+    return bool(before) and all(stack.collected("xfrm_policies") for stack in before)
 
 
 def _policy(stack: NetStack, side: str, packet: Packet, device: str) -> Fact | None:
@@ -98,7 +107,7 @@ def _any(address: object) -> bool:
 
 def _wrapped(walker: Walker, at: At, packet: Packet, policy: Fact) -> None:
     """The packet goes on inside ESP: what the outer packet meets is not walked, and said."""
-    walker.wrapped.add(packet.tuple())
+    walker.wrapped.add(walker.recorder.direction)
     why = phrase("xfrm-wrapped", src=to_text(packet.src, packet.family), dst=to_text(packet.dst, packet.family))
     command, line = "ip -s xfrm state; cat /proc/net/xfrm_stat", next(iter(line_of(policy)), None)
     walker.recorder.assume(Unknown(at.stack.node, at.stack.name, "IPsec", command, why, line))

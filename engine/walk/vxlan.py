@@ -13,7 +13,7 @@ from engine.model.fib import Found
 from engine.model.network import Port
 from engine.model.packet import Packet
 from engine.phrases import phrase
-from engine.walk import ndp, overlay, segment, tunnels
+from engine.walk import arp, ndp, overlay, segment, tunnels
 from engine.walk.layer2 import answers, asked_from, refusal, silent
 from engine.walk.overlay import Entry
 from engine.walk.place import At, End, unheard
@@ -31,8 +31,6 @@ MULTICAST = ("224.", "239.", "ff")
 """Beginnings of groups that a VXLAN device floods to."""
 FLOW, ASKING = 49152, 49154
 """Source ports of outer packets: a hash of the inner frame, so that the question for a neighbour and the packet itself are two flows."""
-ARP_OCTETS = 28
-"""Octets of an ARP packet over Ethernet."""
 OPEN = frozenset({Disposition.LEFT_EVIDENCE, Disposition.DEPENDS})
 """Ends of which the evidence does not tell what comes after."""
 
@@ -90,7 +88,7 @@ def _exchange(walker: Walker, at: At, start: Port, way: Way, found: Entry) -> Po
     asker = asked_from(start, hop, family, at.packet.src)
     if asker is None:
         return segment.unresolved(walker, at, start, way, ())
-    asks = ndp.question(asker, hop) if family == 6 else Packet(4, asker, hop, "arp", size=ARP_OCTETS)
+    asks = (ndp if family == 6 else arp).question(asker, hop)
     station = _frame(walker, at, start, way, found, asks)
     if isinstance(station, End) or station.link.master:
         return station  # behind a bridge whoever is asked there answers
@@ -103,7 +101,7 @@ def _exchange(walker: Walker, at: At, start: Port, way: Way, found: Entry) -> Po
     back = _towards(station.stack, station.link, start.link.mac, start.stack)
     if not back.remote and not station.stack.collected("fdb", station.link.name):
         return station
-    tells = ndp.answer(asker, hop) if family == 6 else Packet(4, hop, asker, "arp", size=ARP_OCTETS)
+    tells = (ndp if family == 6 else arp).answer(asker, hop)
     returned = _frame(walker, at, station, Way("unicast", station.link.name, asker, "", Found("unicast")), back, tells)
     if isinstance(returned, End):
         # Whether it comes back from beyond the evidence is asked of the answer to the packet itself.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from engine.facts import Fact
     from engine.model.links import Link
-    from engine.model.packet import Entry, Packet, State, Tuple
+    from engine.model.packet import Entry, Packet, State
     from engine.model.stack import NetStack
     from engine.walk.choices import Choices
     from engine.walk.ipvs import Connection
@@ -95,8 +95,8 @@ class Walker:
     """The walk is about sizes: drops tell how big the packet was."""
     large: bool = False
     """Large packets are what was complained of: a card that may lose them is taken to do so."""
-    wrapped: set[Tuple] = field(default_factory=set)
-    """Packets that IPsec carries: policies of the receiver take them."""
+    wrapped: set[str] = field(default_factory=set)
+    """Directions in which IPsec carries the packet: policies of the receiver take it, whatever its addresses were translated to."""
     came_via: dict[tuple[str, str], str] = field(default_factory=dict)
     """Stack → address of the stack that sent it the request, on the shared segment: where its answer could go."""
 

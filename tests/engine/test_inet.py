@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.inet import BITS, Prefix, family_of, in_prefix, is_address, prefix, to_int, to_text
+from engine.inet import BITS, Prefix, family_of, in_prefix, is_address, prefix, prefixes, to_int, to_text
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 NETWORKS = st.one_of(
@@ -90,6 +90,11 @@ def test_not_a_prefix(text: str) -> None:
 def test_is_address(text: str, right: bool) -> None:
     """Only a bare address is one."""
     assert is_address(text) is right
+
+
+def test_prefixes() -> None:
+    """Of some texts those that are prefixes, whatever the others are."""
+    assert list(map(str, prefixes(["10.0.0.1/8", "foo/bar", None, 7, "fd00::/64"]))) == ["10.0.0.0/8", "fd00::/64"]
 
 
 def test_is_address_of_no_text() -> None:

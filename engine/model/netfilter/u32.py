@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 WORD = 0xFFFFFFFF
 OPERATORS = ("<<", ">>", "&", "@")
+SHIFTS = frozenset({"<<", ">>"})
+LARGEST_SHIFT = 31
+"""Bits by which four octets can be shifted; what more does C leaves open."""
 FLAG_BITS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
 """Bits of the 14th octet of a TCP header."""
 
@@ -63,6 +66,9 @@ def _test(words: str) -> Test:
             numbers[-1] += location[at]
         at += len(operator) or 1
     start, *rest = (int(n, 0) for n in numbers)
+    largest = [WORD, *(LARGEST_SHIFT if operator in SHIFTS else WORD for operator in operators)]
+    if not all(0 <= number <= most for number, most in zip((start, *rest), largest, strict=True)):
+        raise ValueError(words)
     pairs = (one.partition(":") for one in ranges.split(","))
     return Test(start, tuple(zip(operators, rest, strict=True)), tuple((int(low, 0), int(high or low, 0)) for low, _, high in pairs))
 
@@ -97,7 +103,7 @@ def _transport(packet: Packet) -> list[Octets]:
 
 
 def _known(value: int, octets: int) -> list[Octets]:
-    return [(octet, 0xFF) for octet in value.to_bytes(octets, "big")]
+    return [(octet, 0xFF) for octet in (value & (1 << 8 * octets) - 1).to_bytes(octets, "big")]
 
 
 def _open(octets: int) -> list[Octets]:

@@ -37,3 +37,10 @@ def connection(number: int, peer: str = "10.0.0.9", state: str = "TIME-WAIT", **
 def test_rooms(facts: tuple[Fact, ...], told: list[tuple[object, ...]]) -> None:
     """What is counted, or listed towards one destination, against the range that was shown, else the kernel's own."""
     assert [tuple(f.get(n) for n in ("used", "max", "full", "free", "waiting")) for f in rooms(FactBase(facts))] == told
+
+
+@pytest.mark.parametrize("value", ["0 0", "60000 1000", "many"])
+def test_no_range(value: str) -> None:
+    """What is no range of ports is passed over for the kernel's own."""
+    fact = Fact("sysctl", {"key": "net.ipv4.ip_local_port_range", "value": value}, "n1")
+    assert [room.get("max") for room in rooms(FactBase([fact, connection(1)]))] == [28232]

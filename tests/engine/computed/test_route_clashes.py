@@ -71,7 +71,7 @@ def test_other_tables_and_stacks() -> None:
 def test_subnets_by_addresses_and_networks() -> None:
     """The same clash shows in addresses, and in what the runtime says of its network; it is told once."""
     card = Fact("address", {"device": "eth0", "address": "192.168.1.7", "prefixlen": 24, "family": 4}, "n1")
-    network = Fact("container_network", {"name": "web", "bridge": BRIDGE, "subnets": ("192.168.1.0/24",)}, "n1")
+    network = Fact("container_network", {"name": "web", "bridge": BRIDGE, "subnets": ("no/subnet", "192.168.1.0/24")}, "n1")
     bridge = Fact("address", {"device": BRIDGE, "address": "192.168.1.1", "prefixlen": 24, "family": 4}, "n1")
     for facts in ((card, network), (card, bridge), (card, CARD, bridge, network, route("192.168.1.0/24", BRIDGE))):
         assert [f.get("what") for f in route_clashes(FactBase(facts))] == ["subnet"]

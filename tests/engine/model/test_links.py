@@ -17,6 +17,12 @@ def test_fields() -> None:
     assert (link.carrier, link.hairpin, link.index, link.mac) == (None, None, None, "")
 
 
+@pytest.mark.parametrize(("mac", "sends"), [("02:00:00:00:00:0a", True), ("10.0.0.1", False), ("zz:00:00:00:00:00", False), ("", False)])
+def test_source_of_frames(mac: str, sends: bool) -> None:
+    """Only an Ethernet address is one: tunnels print the addresses of their ends in its place."""
+    assert Link("eth0", mac=mac).frame_address == (mac if sends else "")
+
+
 def test_bridge_port_completes_a_link() -> None:
     """What ``bridge link`` says of a device fills in what ``ip link`` left out, and never overrules it."""
     port = Fact("bridge_port", {"device": "veth1", "master": "br0", "hairpin": True, "isolated": False, "state": "blocking"})

@@ -40,6 +40,7 @@ SWARM, FLANNEL = [("192.0.2.11", "192.0.2.10", 4789)], [("192.0.2.11", "192.0.2.
     ((filtering(), vxlan(type="vxlan", vxlan_port=8472)), ACROSS, FLANNEL),
     ((filtering(), vxlan()), "pods time out across nodes", FLANNEL),
     ((filtering("-s 192.0.2.77/32 -p udp -m udp --dport 4789 -j ACCEPT"), OVERLAY), ACROSS, [("192.0.2.77", "192.0.2.10", 4789)]),
+    ((filtering("-s 999.0.2.77/32 -j ACCEPT"), OVERLAY), ACROSS, SWARM),
     ((filtering(), OVERLAY, OTHER), ACROSS, [("192.0.2.55", "192.0.2.10", 4789)]),
     ((filtering("-m set --match-set nodes src -j ACCEPT"), OVERLAY), ACROSS, []),
     ((OVERLAY,), ACROSS, []),

@@ -56,6 +56,14 @@ def test_a_filter(fields: dict[str, Any], undo: str) -> None:
     assert made.persist()
 
 
+def test_an_ipv6_filter() -> None:
+    """The undo of a u32 filter for IPv6 matches on that header."""
+    fact = Fact("tc_filter", {**FILTER, "kind": "u32", "protocol": "ipv6", "dst_ip": "fd00::5/128", "ip_proto": "icmpv6"}, "n1")
+    made, _ = operation("tc.filter-delete", fact, side="ingress", pref="1", handle="0x1", type="u32", protocol="ipv6")
+    wanted = "match ip6 dst fd00::5/128 match ip6 protocol 58 0xff"
+    assert made.undo() == (f"tc filter add dev eth0 ingress protocol ipv6 pref 1 u32 {wanted} action drop",)
+
+
 def test_a_filter_that_was_not_understood() -> None:
     """No undo is made up for what was not read, and nothing is deleted that is not there."""
     given = {"side": "ingress", "pref": "1", "handle": "0x1", "type": "bpf"}

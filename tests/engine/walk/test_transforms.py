@@ -54,8 +54,11 @@ def test_what_must_be_wrapped(states: str, sees: str) -> None:
 
 
 def test_what_must_have_been_wrapped() -> None:
-    """The receiver drops what comes as it is; what the sender's policy wrapped is taken."""
+    """The receiver drops what comes as it is; what the sender's policy wrapped is taken, and what somebody unseen may have wrapped."""
     world = guarded("server", WRAP.format(dir="in"))
+    assert any(one.what == "IPsec" for one in world.walk("client", "10.2.0.2").assumed)
+    world.stack("client").shows("ip xfrm policy", "")
+    world.stack("router").shows("ip xfrm policy", "")
     assert found(world.walk("client", "10.2.0.2"), "transform_lost").get("how") == "plain"
     world.stack("router").shows("ip xfrm policy", WRAP.format(dir="out")).shows("ip xfrm state list nokeys", STATE.format(spi="0x00000100"))
     assert world.sees("client", "10.2.0.2") == "connected"

@@ -49,6 +49,17 @@ def test_answers(words: str, answer: bool | None) -> None:
     assert holds(f'-m u32 ! --u32 "{words}"') is (None if answer is None else not answer)
 
 
+@pytest.mark.parametrize("words", ["0x0<<0xffffffffff=0x0", "0x0>>0x20=0x0", "-0x4=0x0", "0x0&0x100000000=0x0"])
+def test_no_words_of_the_kernel(words: str) -> None:
+    """What no four octets hold, and shifts by more than these have, are not computed: nobody prints them."""
+    assert holds(f'-m u32 --u32 "{words}"') is None
+
+
+def test_fields_out_of_range() -> None:
+    """A field that evidence fills with more than its octets hold bears what is left of it."""
+    assert holds('-m u32 --u32 "0x8>>0x18=0x2c"', replace(SYN, ttl=300)) is True
+
+
 def test_other_protocols() -> None:
     """UDP has the ports of TCP and nothing else that is known; of ICMP type and code are; of a foreign protocol the addresses."""
     assert holds('-m u32 --u32 "0x0>>0x16&0x3c@0x0&0xffff=0x50"', UDP) is True
