@@ -40,7 +40,7 @@ def alter(passage: Passage, rule: Rule, chain: Chain) -> None:
     before = passage.packet
     name, options = rule.target.name, rule.target.options
     if name == "TCPMSS":
-        wanted = clamped(passage) if "--clamp-mss-to-pmtu" in options else int(options.get("--set-mss", 0))
+        wanted = clamped(passage) if "--clamp-mss-to-pmtu" in options else int(options.get("--set-mss", "0"), 0)
         set_mss(passage, wanted)
     elif name in {"DSCP", "TOS"}:
         passage.packet = replace(before, tos=_tos(before.tos, options))
@@ -79,6 +79,6 @@ def _tos(value: int, options: Mapping[str, str]) -> int:
 
 def _ttl(value: int, prefix: str, options: Mapping[str, str]) -> int:
     if f"--{prefix}-set" in options:
-        return int(options[f"--{prefix}-set"]) & 0xFF
-    change = int(options.get(f"--{prefix}-inc", 0)) - int(options.get(f"--{prefix}-dec", 0))
+        return int(options[f"--{prefix}-set"], 0) & 0xFF
+    change = int(options.get(f"--{prefix}-inc", "0"), 0) - int(options.get(f"--{prefix}-dec", "0"), 0)
     return max(0, min(255, value + change))

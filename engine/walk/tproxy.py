@@ -30,7 +30,7 @@ def divert(passage: Passage, rule: Rule, chain: Chain, device: str) -> bool:
     value, _, mask = options.get("--tproxy-mark", "0/0").partition("/")
     bits = int(mask, 0) if mask else 0xFFFFFFFF
     marked = (packet.mark & ~bits) ^ int(value, 0)
-    own = Listener(to_int(options.get("--on-ip", "0.0.0.0")), int(options.get("--on-port", "0")))  # noqa: S104 - no address, as the kernel reads it
+    own = Listener(to_int(options.get("--on-ip", "0.0.0.0")), int(options.get("--on-port", "0"), 0))  # noqa: S104 - no address, as the kernel reads it
     if not assign(passage, own, device, chain, rule):
         return False
     passage.packet = replace(passage.packet, mark=marked)

@@ -111,6 +111,12 @@ class Rule(NamedTuple):
     target: Target
 
 
+NUMBERS = frozenset(
+    {"--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark", "--nfmask", "--ctmask", "--tproxy-mark", "--on-port", "--zone"}
+    | {"--set-mss", "--set-dscp", "--set-tos", *(f"--{kind}-{change}" for kind in ("ttl", "hl") for change in ("set", "dec", "inc"))}
+)
+"""Options of targets whose value the walk calculates with."""
+
 TARGET_OPTIONS = {
     "--reject-with",
     "--to-source",
@@ -233,7 +239,18 @@ def _target(words: _Words, *, goto: bool) -> Target:
             options[word] = words.take()
         else:
             options[word] = ""
+    if unread := next((f"{word} {value}" for word, value in options.items() if word in NUMBERS and not _is_numbers(value)), ""):
+        # What such a rule does nobody can tell: no target of that name is known, as of one that is not modelled.
+        return Target(f"{name} {unread}", goto, {})
     return Target(name, goto, options)
+
+
+def _is_numbers(text: str) -> bool:
+    """Whether it is a number, or value and mask."""
+    try:
+        return all(int(part, 0) >= 0 for part in text.split("/", 1))
+    except ValueError:
+        return text == "mark"  # --zone takes the packet's
 
 
 _OPAQUE = frozenset(

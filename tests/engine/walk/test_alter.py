@@ -17,6 +17,14 @@ def test_ttl_before_forwarding(words: str, sees: str) -> None:
     assert world.sees("client", "10.2.0.2") == sees
 
 
+@pytest.mark.parametrize("words", ["TTL --ttl-set x", "DSCP --set-dscp", "TOS --set-tos a/b", "MARK --set-xmark 1/2/3", "CT --zone foo"])
+def test_a_target_without_its_number(words: str) -> None:
+    """What a rule does whose value is no number is open, as of a target that is not modelled: the walk does not end on it."""
+    world = lan()
+    world.stack("router").iptables(f"*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -j {words}")
+    assert world.sees("client", "10.2.0.2") == "depends"
+
+
 def test_native_ttl() -> None:
     """``ip ttl set`` of nftables does the same, in the chain's own place."""
     world = lan()
