@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from collectors.live.modules import Facility, facility
@@ -176,15 +176,25 @@ def wireguard(options: CollectOptions) -> Iterator[Got]:
 # --- IPsec and traffic control ---------------------------------------------------------------------------------------
 
 
+KEYS: Final = frozenset({b"auth", b"auth-trunc", b"enc", b"aead", b"comp"})
+"""First words of the lines of ``ip xfrm state`` that hold keys."""
+
+
+def without_keys(listing: bytes) -> bytes:
+    """A listing of states without the lines that hold keys."""
+    return b"".join(line for line in listing.splitlines(keepends=True) if not KEYS.intersection(line.split(maxsplit=1)[:1]))
+
+
 def transforms(options: CollectOptions) -> Iterator[Got]:
-    """IPsec's policies and states; ``nokeys`` leaves the secrets where they are."""
+    """IPsec's policies and states; ``nokeys`` leaves the secrets where they are, and what an ``ip`` prints in spite of it is thrown away."""
     if os.path.exists(f"{PROC_NET}/xfrm_stat") or facility("xfrm_user") is Facility.PRESENT:
         yield guarded("ip xfrm policy", "xfrm_policies", "xfrm_user", options)
-        yield guarded("ip xfrm state list nokeys", "xfrm_states", "xfrm_user", options)
+        got = guarded("ip xfrm state list nokeys", "xfrm_states", "xfrm_user", options)
+        yield replace(got, output=replace(got.output, data=without_keys(got.output.data)))
 
 
 FILTERED: Final = ("ingress", "clsact")
-"""Kinds of qdiscs that filters hang on, besides those at a device's root."""
+"""Kinds of qdiscs whose filters are listed; those of a classful one at a device's root mostly choose a class, and are not asked for."""
 MAX_FILTERED: Final = 64
 
 

@@ -30,11 +30,13 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[\s,\[\]\"]+", text) if word not in NOTHING)
 
 
-def _addresses(text: str) -> tuple[str, ...]:
+def addresses(text: str) -> tuple[str, ...]:
+    """The addresses among the words of a text."""
     return tuple(word for word in _words(text) if is_address(word))
 
 
-def _prefixes(text: str) -> tuple[str, ...]:
+def prefixes(text: str) -> tuple[str, ...]:
+    """The prefixes among the words of a text."""
     return tuple(word for word in _words(text) if re.fullmatch(r"[0-9a-fA-F.:]+/\d{1,3}", word))
 
 
@@ -56,12 +58,12 @@ class _Field(NamedTuple):
 _ANY: Final = {"metadata.name": _Field("name", _plain), "metadata.namespace": _Field("namespace", _plain)}
 _FIELDS: Final[dict[str, dict[str, _Field]]] = {
     "k8s_node": {
-        "spec.podCIDR": _Field("pod_cidrs", _prefixes), "spec.podCIDRs": _Field("pod_cidrs", _prefixes),
-        "status.addresses.address": _Field("addresses", _addresses), "status.nodeInfo.kubeletVersion": _Field("version", _plain),
+        "spec.podCIDR": _Field("pod_cidrs", prefixes), "spec.podCIDRs": _Field("pod_cidrs", prefixes),
+        "status.addresses.address": _Field("addresses", addresses), "status.nodeInfo.kubeletVersion": _Field("version", _plain),
         "spec.providerID": _Field("provider", _plain),
     },
     "pod": {
-        "status.podIP": _Field("ips", _addresses), "status.podIPs.ip": _Field("ips", _addresses), "spec.nodeName": _Field("node_name", _plain),
+        "status.podIP": _Field("ips", addresses), "status.podIPs.ip": _Field("ips", addresses), "spec.nodeName": _Field("node_name", _plain),
         "status.hostIP": _Field("host_ip", _plain), "spec.hostNetwork": _Field("host_network", _truth), "status.phase": _Field("phase", _plain),
         "spec.dnsPolicy": _Field("dns_policy", _plain),
     },
@@ -71,7 +73,7 @@ _FIELDS: Final[dict[str, dict[str, _Field]]] = {
     },
 }  # fmt: skip
 """Kind of fact → path in the object, without its brackets → field."""
-_KINDS: Final = {
+KINDS: Final = {
     "no": "k8s_node", "node": "k8s_node", "nodes": "k8s_node", "po": "pod", "pod": "pod", "pods": "pod", "svc": "service", "service": "service",
     "services": "service",
 }  # fmt: skip
@@ -82,7 +84,7 @@ def read(out: Emitter) -> bool:
     """Emit the facts of an output whose command line says how it was picked; gives whether it does, and whether each line has a name."""
     command = out.source.command[:LONGEST]
     asked = re.search(r"\bget\s+(?:-\S+\s+)*(?P<word>[a-z]+)", command)
-    kind = _KINDS.get(asked["word"], "") if asked else ""
+    kind = KINDS.get(asked["word"], "") if asked else ""
     if not kind or not re.search(r"jsonpath|custom-columns", command):
         return False
     columns = _COLUMNS.search(command)

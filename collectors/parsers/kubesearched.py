@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from collectors.parsers.kubecustom import KINDS, addresses, prefixes
 from collectors.parsers.kubetable import namespace_in
 from collectors.parsers.text import clean_lines
-from engine.inet import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,21 +18,9 @@ if TYPE_CHECKING:
     from collectors.parsers.emit import Emitter
 
 _DESCRIBE: Final = re.compile(r"\bdescribe\s+(?P<words>[^|]*)\|")
-_KINDS: Final = {
-    "po": "pod", "pod": "pod", "pods": "pod", "no": "k8s_node", "node": "k8s_node", "nodes": "k8s_node", "svc": "service", "service": "service",
-    "services": "service",
-}  # fmt: skip
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _LINE: Final = re.compile(r"\s*(?P<key>[A-Z][A-Za-z ]*?):\s+(?P<value>\S.*?)\s*")
 NOTHING: Final = frozenset({"<none>", "<unset>", "None"})
-
-
-def _addresses(value: str) -> tuple[str, ...]:
-    return tuple(word for word in re.split(r"[\s,]+", value) if is_address(word))
-
-
-def _prefixes(value: str) -> tuple[str, ...]:
-    return tuple(word for word in re.split(r"[\s,]+", value) if re.fullmatch(r"[0-9a-fA-F.:]+/\d{1,3}", word))
 
 
 def _word(value: str) -> str:
@@ -40,10 +28,10 @@ def _word(value: str) -> str:
 
 
 _FIELDS: Final[dict[str, dict[str, tuple[str, Callable[[str], Any]]]]] = {
-    "pod": {"IP": ("ips", _addresses), "Node": ("node_name", lambda value: value.partition("/")[0]), "Status": ("phase", _word)},
-    "k8s_node": {"PodCIDR": ("pod_cidrs", _prefixes), "PodCIDRs": ("pod_cidrs", _prefixes), "InternalIP": ("addresses", _addresses)},
+    "pod": {"IP": ("ips", addresses), "Node": ("node_name", lambda value: value.partition("/")[0]), "Status": ("phase", _word)},
+    "k8s_node": {"PodCIDR": ("pod_cidrs", prefixes), "PodCIDRs": ("pod_cidrs", prefixes), "InternalIP": ("addresses", addresses)},
     "service": {
-        "IP": ("cluster_ips", _addresses), "Type": ("type", _word), "External Traffic Policy": ("external_policy", _word),
+        "IP": ("cluster_ips", addresses), "Type": ("type", _word), "External Traffic Policy": ("external_policy", _word),
         "Internal Traffic Policy": ("internal_policy", _word),
     },
 }  # fmt: skip
@@ -55,7 +43,7 @@ def read(out: Emitter) -> bool:
     asked = _DESCRIBE.search(out.source.command)
     words = [word for word in (asked["words"].split() if asked else []) if not word.startswith("-")]
     kind, _, named = words[0].partition("/") if words else ("", "", "")
-    kind = _KINDS.get(kind.lower(), "")
+    kind = KINDS.get(kind.lower(), "")
     if asked is None or not kind:
         return False
     space = namespace_in(out.source.command.split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from engine.facts import Fact, Source
 
 _NUMBERS: Final = {"sport": "sport", "dport": "dport"}
-_KEYS: Final = re.compile(r"\s*(?:auth|auth-trunc|enc|aead|comp)\s")
-"""Lines that hold secrets."""
 
 
 def parse(source: Source, place: Place) -> list[Fact]:
@@ -96,8 +93,3 @@ def _templates(lines: Sequence[Sequence[str]]) -> tuple[dict[str, Any], ...]:
         elif words[:1] == ["level"] and made:
             made[-1]["level"] = words[1]
     return tuple(made)
-
-
-def without_keys(text: str) -> str:
-    """A listing of states without the lines that hold keys."""
-    return "".join(line for line in text.splitlines(keepends=True) if not _KEYS.match(line))

@@ -214,3 +214,17 @@ def test_connections_without_the_program(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "nf_conntrack").write_text("ipv4 2 udp 17 src=10.0.0.1\n")
     (got,) = stack.connections(OPTIONS)
     assert (got.file, got.via, got.output.data) == ("files/proc/net/nf_conntrack", "file", b"ipv4 2 udp 17 src=10.0.0.1\n")
+
+
+def test_keys_of_ipsec_are_never_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An ``ip`` that prints keys although it was asked not to, has them thrown away; everything else of a state stays."""
+    told = "src 192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0x100 reqid 1 mode tunnel\n"
+    keyed = "\tauth-trunc hmac(sha256) 0xbeef 128\n\tenc cbc(aes) 0xbeef\n\taead rfc4106(gcm(aes)) 0xbeef 128\n"
+    more = "\tencap type espinudp sport 4500 dport 4500 addr 0.0.0.0\n"
+    program = tmp_path / "ip"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{told}{keyed}{more}END\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(stack, "facility", lambda _: Facility.PRESENT)
+    states = [got.output.data.decode() for got in stack.transforms(OPTIONS) if got.what == "xfrm_states"]
+    assert states == [told + more]

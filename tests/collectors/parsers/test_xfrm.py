@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.classify import from_command, sections
-from collectors.parsers.xfrm import parse, without_keys
+from collectors.parsers.xfrm import parse
 from collectors.place import Place
 from engine.facts import Fact, Source
 
@@ -34,13 +34,12 @@ def test_policies() -> None:
 
 
 def test_states_without_keys() -> None:
-    """Ends, protocol and mode of an association; no fact and no line holds a key."""
+    """Ends, protocol and mode of an association; no fact holds a key."""
     found = facts("ip_xfrm_state_list_nokeys", "ip xfrm state list nokeys")
     assert [dict(f.fields) for f in found if f.kind == "xfrm_state"] == [
         {"src": "192.0.2.1", "dst": "192.0.2.2", "proto": "esp", "mode": "tunnel", "spi": "0x00000100", "reqid": 1}
     ]
     assert [f.get("what") for f in found if f.kind == "collected"] == ["xfrm_states"]
-    assert "0x0011" not in without_keys("src a dst b\n\tproto esp\n\tenc cbc(aes) 0x0011\n\tauth-trunc hmac(sha256) 0x22 128\n")
 
 
 def test_nothing_there_is_a_whole_listing() -> None:
