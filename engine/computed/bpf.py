@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from engine.inet import in_prefix, is_address
+from engine.inet import is_address, prefix, prefixes
 
 _WORDS: Final = re.compile(r"\(|\)|!|&&|\|\||[^\s()!]+")
 _JOINS: Final = {"and": True, "&&": True, "or": False, "||": False}
 _PROTOCOLS: Final = {"ip": {"tcp", "udp", "icmp", ""}, "tcp": {"tcp"}, "udp": {"udp"}, "icmp": {"icmp"}, "arp": set[str](), "ip6": set[str]()}
 _SIDES: Final = frozenset({"src", "dst"})
 _TYPES: Final = frozenset({"host", "net", "port", "portrange"})
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 _DEEPEST: Final = 20
 
 
@@ -97,10 +98,10 @@ class _Reader:
         address, port = (self.packet.src, self.packet.sport) if side == "src" else (self.packet.dst, self.packet.dport)
         if self.type in {"port", "portrange"}:
             first, _, last = value.partition("-")
-            known = first.isdecimal() and (last or first).isdecimal() and port
+            known = _PORT.fullmatch(first) and _PORT.fullmatch(last or first) and port
             return int(first) <= port <= int(last or first) if known else None
         if self.type == "net":
-            return in_prefix(address, value) if is_address(value.partition("/")[0]) and "/" in value else None
+            return next((net.covers(prefix(address)) for net in prefixes([value])), None) if "/" in value else None
         return address == value if is_address(value) else None
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from engine.walk.walker import Walker
 
 ALL = 100.0
+PASSES = "gact pass"
+PIPED = ("gact pipe", "mirred Egress Mirror")
+"""Actions that leave the packet to the next one; behind the last it passes."""
 PROTOCOLS = {4: frozenset({"ip", "all"}), 6: frozenset({"ipv6", "all"})}
 
 
@@ -64,14 +67,16 @@ def _filtered(walker: Walker, at: At, device: str, side: str) -> End | None:
         if fits is None:
             _unread(walker, at, fact, device, side)
             continue
-        first = str(actions[0])
-        if first == "gact drop":
+        verdict = next((str(action) for action in actions if not str(action).startswith(PIPED)), PASSES)
+        if verdict == "gact continue":
+            continue
+        if verdict == "gact drop":
             _note(walker, at, fact, device, "filter", side=side)
             text = phrase("filter-drops", device=device, side=side, pref=str(fact.fields.get("pref")))
             return walker.stop(at, "tc", Disposition.DROPPED, text, line_of(fact), origin=fact, out=device if side == "egress" else "")
-        if first.startswith("police"):
+        if verdict.startswith("police"):
             _note(walker, at, fact, device, "police", side=side)
-        elif not first.startswith(("gact", "mirred Egress Mirror")):
+        elif verdict != PASSES:
             _unread(walker, at, fact, device, side)
         return None
     return None

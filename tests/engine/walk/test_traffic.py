@@ -45,6 +45,10 @@ def test_queues(queue: str, sees: str, how: str | None) -> None:
         ("  dst_port 81\n", "gact action drop", "connected", None),
         ("  src_ip 10.9.0.0/16\n", "gact action drop", "connected", None),
         ("", "gact action pass", "connected", None),
+        ("", "gact action continue", "connected", None),
+        ("", "gact action pipe\n\t index 1 ref 1 bind 1\n\taction order 2: gact action drop", "timeout", "filter"),
+        ("", "mirred (Egress Mirror to device eth9) pipe\n\taction order 2: gact action drop", "timeout", "filter"),
+        ("", "mirred (Egress Mirror to device eth9) pipe", "connected", None),
         ("", "police 0x1 rate 1Mbit burst 10Kb mtu 2Kb action drop overhead 0b", "connected", "police"),
     ],
 )
