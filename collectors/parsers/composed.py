@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from collectors.parsers.text import clean_lines
 
@@ -21,11 +21,17 @@ _PUBLISHED = re.compile(
     r"(?P<address>\[?[0-9A-Fa-f.:]*\]?):(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?->(?P<inner>\d{1,5})(?:-\d{1,5})?/(?P<protocol>\w+)"
 )
 _EXPOSED = re.compile(r"(?<![\d:>-])(\d{1,5}/(?:tcp|udp|sctp))\b")
+_RANGE = re.compile(r":(\d{1,5})-(\d{1,5})->")
+MOST: Final = 1 << 18
+"""Ports that the ranges of one listing may hold: a few characters of it stand for thousands."""
 _FIELD = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")
 
 
 def parse(out: Emitter, command: str, runtime: str) -> bool:
-    """Emit ``container`` facts; whether the output was one of these."""
+    """Emit ``container`` facts; whether the output was one of these, or one that nobody should read."""
+    if _is_too_much(out.source.text):
+        out.unparsed.add(1, out.source.line(1))
+        return True
     lines = [(number, line.rstrip()) for number, line in clean_lines(out.source.text) if line.strip()]
     if lines and _HEADING.match(lines[0][1]):
         _table(out, lines, runtime)
@@ -41,6 +47,11 @@ def parse(out: Emitter, command: str, runtime: str) -> bool:
             _formatted(out, number, line, fields, runtime)
         return True
     return False
+
+
+def _is_too_much(text: str) -> bool:
+    """Whether the ranges of a listing hold more ports than machines publish."""
+    return sum(max(int(last) - int(first), 0) for first, last in _RANGE.findall(text)) > MOST
 
 
 def port(address: str, outer: int, inner: int, protocol: str) -> dict[str, Any]:

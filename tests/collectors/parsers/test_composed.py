@@ -72,3 +72,14 @@ def test_networks_of_one_container() -> None:
         assert isinstance(one, Fact)
         end = {"network": "shop", "address": "172.22.0.5", "gateway": "172.22.0.1", "mac": "02:42:ac:16:00:05", "prefixlen": 16}
         assert (one.kind, one.get("name"), one.get("endpoints")) == ("container", "app", (end,))
+
+
+def test_ranges_that_stand_for_more_ports_than_there_are() -> None:
+    """Some lines of text may not become millions of ports; the ranges of one telephone exchange do."""
+    row = "web{} 0.0.0.0:{}-65535->{}-65535/udp\n"
+    command = "docker ps --format '{{.Names}} {{.Ports}}'"
+    text = "".join(row.format(number, 1, 1) for number in range(50))
+    assert [fact.kind for fact in parse(Source("post", text, command), Place("n1"))] == ["unparsed"]
+    (box,) = parse(Source("post", row.format("", 40_000, 40_000), command), Place("n1"))
+    assert isinstance(box, Fact)
+    assert len(box.get("ports")) == 25_536
