@@ -109,7 +109,7 @@ class Finding(NamedTuple):
     shared: bool = False
     """It is in the cluster's objects, the same for every node; ``node`` is the one that the flow was seen from."""
     told: bool = False
-    """Nothing supports it but an ICMP error that a client was told: it says where packets end, not why."""
+    """Nothing supports it but an error that a client was told (by ICMP, or by docker's resolver): it says where packets end, not why."""
 
 
 class Missing(NamedTuple):

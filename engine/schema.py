@@ -623,7 +623,7 @@ KINDS: Final[dict[str, Kind]] = {
         "The walk of a flow ends here; placed on the stack that ends it.",
         {
             "flow": "int", "direction": "str: request | reply | error (an ICMP error on its way back)",
-            "by": "str: policy | rule | no-route | blocked-route | forwarding | rp-filter | martian | neighbor | device | ports | queue | socket | echo-ignored | loop | bridge | fdb | too-big",
+            "by": "str: policy | rule | no-route | blocked-route | forwarding | rp-filter | martian | neighbor | device | ports | queue | socket | echo-ignored | loop | bridge | fdb | too-big | xfrm | tc",
             "effect": "str: dropped | rejected | no-route",
             "hook": "str: PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING | INGRESS | EGRESS (of a device) | BRIDGE (any of family bridge); '' outside "
                     "netfilter",
