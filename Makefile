@@ -16,7 +16,7 @@ demo:  ## install, then diagnose an example
 
 test:  ## the tests; as root also those that break and mend real networks
 	@tools/venv.sh test
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not vm" --cov --cov-report=term:skip-covered --timeout=300 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 5 --dist loadgroup -m "not vm" --cov --cov-report=term:skip-covered --timeout=300 $(PYTEST_ARGS)
 
 lab-vm:  ## what only Debian's kernel can show, in an emulated machine; as root
 	@tools/venv.sh test
