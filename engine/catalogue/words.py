@@ -203,6 +203,7 @@ OPERATORS: Final[dict[str, Text]] = {
     "suffix": ("ends with {0}", "以 {0} 结尾"),
     "contains": ("contains {0}", "包含 {0}"),
     "not-contains": ("does not contain {0}", "不包含 {0}"),
+    "mentions": ("mentions {0}", "提到 {0}"),
     "matches": ("looks like {0}", "形如 {0}"),
     "not-matches": ("does not look like {0}", "不形如 {0}"),
     "in-prefix": ("lies in {0}", "位于 {0} 之内"),

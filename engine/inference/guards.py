@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.inference.match import contains, inside, join_key, ordered, overlapping
+from engine.inference.match import contains, inside, join_key, mentions, ordered, overlapping
 from engine.rulebase.model import Ref
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool | None]] = {
     "not-in": _not(_in),
     "contains": contains,
     "not-contains": _not(contains),
+    "mentions": mentions,
     "in-prefix": inside,
     "not-in-prefix": _not(inside),
     "overlaps": overlapping,

@@ -128,6 +128,13 @@ def contains(value: Any, part: Any) -> bool | None:
     return None
 
 
+def mentions(value: Any, part: Any) -> bool | None:
+    """Whether text holds a name or an address as a whole, not within a longer one; ``None`` for other types, and for an empty name."""
+    if not isinstance(value, str) or not isinstance(part, str) or not part:
+        return None
+    return re.search(rf"(?<![a-z0-9_.-]){re.escape(part)}(?![a-z0-9_-]|\.[a-z0-9])", value, re.IGNORECASE | re.ASCII) is not None
+
+
 def _eq(operand: Any) -> Callable[[Any], bool]:
     if isinstance(operand, str):
         return lambda value: value.__class__ is str and value == operand

@@ -221,6 +221,7 @@ TYPES_OF: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(ORDERED, (int, str)),
     "contains": (str, tuple, dict),
     "not-contains": (str, tuple, dict),
+    "mentions": (str,),
 }
 """Field types that an operator can be true for."""
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LARVAL = "0x00000000"
 """Index of an association that was asked for and does not exist yet."""
+IKE = frozenset({("udp", 500), ("udp", 4500)})
+"""Where key daemons listen."""
 
 
 def sent(walker: Walker, at: At, packet: Packet, device: str, *, made_here: bool) -> End | None:
@@ -37,7 +39,7 @@ def sent(walker: Walker, at: At, packet: Packet, device: str, *, made_here: bool
         errno = "EPERM" if made_here else ""
         return _stop(walker, at, packet, policy, "xfrm-blocks", "block", errno)
     lacking = next((t for t in policy.fields.get("templates", ()) if t.get("level") != "use" and not _state(at.stack, t, packet)), None)
-    if lacking is not None and at.stack.collected("xfrm_states"):
+    if lacking is not None and at.stack.collected("xfrm_states") and not _negotiates(at.stack):
         return _stop(walker, at, packet, policy, "xfrm-no-state", "no-state", "", lacking)
     if policy.fields.get("templates"):
         _wrapped(walker, at, packet, policy)
@@ -98,6 +100,12 @@ def _state(stack: NetStack, template: Mapping[str, Any], packet: Packet) -> bool
         if all(_any(get(name)) or get(name) == ends[name] for name in ("src", "dst")):
             return True
     return False
+
+
+def _negotiates(stack: NetStack) -> bool:
+    """Whether a key daemon waits for the first packet to make the association (RFC 7296): IKE's port is open, nothing was asked for in vain."""
+    asked = any(fact.fields.get("spi") == LARVAL for fact in stack.facts("xfrm_state"))
+    return not asked and any((f.fields.get("protocol"), f.fields.get("port")) in IKE for f in stack.facts("socket"))
 
 
 def _any(address: object) -> bool:

@@ -8,6 +8,7 @@ from tests.engine.walk.world import World, found, lan
 
 BLOCK = "src 10.1.0.0/24 dst 10.2.0.2/32 {more}\n\tdir {dir} action block priority 10 ptype main"
 WRAP = "src 10.1.0.0/24 dst 10.2.0.0/24\n\tdir {dir} priority 20 ptype main\n\ttmpl src 10.2.0.1 dst 10.2.0.2\n\t\tproto esp reqid 1 mode tunnel"
+SS = "Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n"
 STATE = "src 10.2.0.1 dst 10.2.0.2\n\tproto esp spi {spi} reqid 1 mode tunnel"
 
 
@@ -51,6 +52,14 @@ def test_what_must_be_wrapped(states: str, sees: str) -> None:
     assert trace.client_sees == sees
     assert any(one.what == "IPsec" for one in trace.assumed) == (sees == "connected")
     assert sees == "connected" or found(trace, "transform_lost").get("peer_dst") == "10.2.0.2"
+
+
+@pytest.mark.parametrize(("states", "sees"), [("", "connected"), (STATE.format(spi="0x00000000"), "timeout")])
+def test_a_key_daemon_waits_for_the_first_packet(states: str, sees: str) -> None:
+    """Where IKE's port is open the association is made when it is needed, so that its absence proves nothing; one that was asked for in vain does."""
+    world = guarded("router", WRAP.format(dir="out"), states)
+    world.stack("router").shows("ss -lntup", SS + 'udp UNCONN 0 0 0.0.0.0:500 0.0.0.0:* users:(("charon",pid=71,fd=12))\n')
+    assert world.sees("client", "10.2.0.2") == sees
 
 
 def test_what_must_have_been_wrapped() -> None:
