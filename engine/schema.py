@@ -326,7 +326,7 @@ KINDS: Final[dict[str, Kind]] = {
          "seen_by": "str: capture | ping"},
         "engine",
     ),
-    "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack | ports (that connect() chooses from)", "waiting": "int: of ports, those of closed connections", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
+    "room": Kind("What room a bounded table has (computed from its size and its bound, where both were seen).", {"resource": "str: conntrack | ports (that connect() chooses from)", "waiting": "int: of ports, those of closed connections", "peer_address": "str: of ports, to which all of them lead, where they were listed", "peer_port": "int", "free": "bool: less than four fifths are used", "full": "bool", "used": "int", "max": "int", "key": "str: the sysctl of its bound", "lost": "int: packets that found no room, as far as they were counted"}, "engine"),
     "kernel_module": Kind("A loaded module.", {"name": "str"}),
     "route_lookup": Kind(
         "What the kernel said when it was asked for a route (ip route get).",

@@ -28,6 +28,8 @@ class _Taken(NamedTuple):
     used: int
     waiting: int
     origin: Fact
+    peer: tuple[str, int] | None = None
+    """Address and port to which all of them lead; None where programs counted whatever there is."""
 
 
 def rooms(base: FactBase) -> Iterator[Fact]:
@@ -37,7 +39,8 @@ def rooms(base: FactBase) -> Iterator[Fact]:
         size = last - first + 1
         fields = {"resource": "ports", "free": taken.used * 5 < size * 4, "full": taken.used >= NEARLY * size, "used": taken.used, "max": size}
         more = {"key": RANGE, "lost": 0, "waiting": taken.waiting}
-        yield Fact("room", {**fields, **more}, node, stack, taken.origin.source, taken.origin.line, taken.origin.shown)
+        end = {"peer_address": taken.peer[0], "peer_port": taken.peer[1]} if taken.peer else {}
+        yield Fact("room", {**fields, **more, **end}, node, stack, taken.origin.source, taken.origin.line, taken.origin.shown)
 
 
 def _range(base: FactBase, node: str, stack: str) -> tuple[int, int]:
@@ -74,5 +77,5 @@ def _listed(base: FactBase) -> dict[tuple[str, str], _Taken]:
     made = {}
     for (node, stack), counts in ends.items():
         peer, used = counts.most_common(1)[0]
-        made[node, stack] = _Taken(used, waiting[node, stack, *peer], origin[node, stack, *peer])
+        made[node, stack] = _Taken(used, waiting[node, stack, *peer], origin[node, stack, *peer], peer)
     return made

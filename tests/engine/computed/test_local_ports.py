@@ -44,3 +44,11 @@ def test_no_range(value: str) -> None:
     """What is no range of ports is passed over for the kernel's own."""
     fact = Fact("sysctl", {"key": "net.ipv4.ip_local_port_range", "value": value}, "n1")
     assert [room.get("max") for room in rooms(FactBase([fact, connection(1)]))] == [28232]
+
+
+def test_where_listed_connections_lead() -> None:
+    """To another address or port the same local ports are free: a listing tells to which all of them lead, a count does not."""
+    (listed,) = rooms(FactBase([NARROW, *(connection(n) for n in range(9))]))
+    assert (listed.get("peer_address"), listed.get("peer_port")) == ("10.0.0.9", 6379)
+    (total,) = rooms(FactBase([NARROW, counted("ss.timewait", 9)]))
+    assert "peer_address" not in total.fields
