@@ -105,7 +105,7 @@ def _completed(request: Request, facts: FactBase, rules: Sequence[Rule]) -> tupl
     from collectors.containers import merged
     from engine.diagnosis import FALLBACKS, Diagnoser
     from engine.model import build
-    from engine.suppose import suppose
+    from engine.suppose.completion import suppose
 
     supposed = suppose(facts, request.symptom)
     if not supposed.facts:

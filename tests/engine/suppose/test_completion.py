@@ -11,7 +11,7 @@ from engine.facts import HOST, Fact, FactBase
 from engine.findings import Certainty, Standing, Verdict
 from engine.pipeline import diagnose, fact_base
 from engine.request import Request
-from engine.suppose import suppose
+from engine.suppose.completion import suppose
 
 if TYPE_CHECKING:
     from pathlib import Path

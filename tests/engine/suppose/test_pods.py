@@ -11,7 +11,7 @@ from engine.facts import HOST
 from engine.findings import Certainty
 from engine.pipeline import diagnose, fact_base
 from engine.request import Request
-from engine.suppose import suppose
+from engine.suppose.completion import suppose
 from engine.suppose.pods import is_told, subnet_of
 
 if TYPE_CHECKING:
