@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.facts import HOST, Fact
-from engine.inet import Prefix, prefix, to_int, to_text
-from engine.overlays.machines import Machine, machines, prefixes
+from engine.inet import Prefix, prefix, prefixes, to_int, to_text
+from engine.overlays.machines import Machine, machines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -133,14 +133,3 @@ def data_of(node: Fact, key: str) -> dict[str, object]:
     except ValueError:
         return {}
     return read if isinstance(read, dict) else {}
-
-
-def prefixes(texts: Iterable[object]) -> list[Prefix]:
-    """Those of the texts that are prefixes."""
-    found = []
-    for text in texts:
-        try:
-            found.append(prefix(str(text)))
-        except ValueError:
-            continue
-    return found

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.facts import HOST, Fact
-from engine.inet import Prefix, to_int, to_text
+from engine.inet import Prefix, prefixes, to_int, to_text
 from engine.model.links import TUNNEL_NAMES
 from engine.overlays.ends import RUNTIME_BRIDGE
-from engine.overlays.machines import FLANNEL, Machine, machine_of, machines, note_of, prefixes
+from engine.overlays.machines import FLANNEL, Machine, machine_of, machines, note_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.facts import HOST, Fact
+from engine.inet import prefixes
 from engine.model.links import Link
-from engine.overlays.machines import CALICO, FLANNEL, Machine, data_of, machine_of, machines, note_of, prefixes
+from engine.overlays.machines import CALICO, FLANNEL, Machine, data_of, machine_of, machines, note_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
